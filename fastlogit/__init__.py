@@ -1,0 +1,52 @@
+"""Logistic, softmax and one-hidden-layer models, trained at the speed of the hardware.
+
+``from fastlogit import LogisticRegression, MLPClassifier`` gives scikit-learn's estimators on
+jitted kernels; :func:`train`, :func:`loss_and_gradient` and :func:`predict_proba` are the four
+models as functions of plain arrays. Names are imported when they are first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fastlogit.estimators import LogisticRegression, MLPClassifier
+    from fastlogit.functional import loss_and_gradient, predict_proba, train, warmup
+    from fastlogit.trainer import DivergenceError, TrainResult
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "DivergenceError",
+    "LogisticRegression",
+    "MLPClassifier",
+    "TrainResult",
+    "loss_and_gradient",
+    "predict_proba",
+    "train",
+    "warmup",
+]
+
+_HOMES = {
+    "DivergenceError": "trainer",
+    "LogisticRegression": "estimators",
+    "MLPClassifier": "estimators",
+    "TrainResult": "trainer",
+    "loss_and_gradient": "functional",
+    "predict_proba": "functional",
+    "train": "functional",
+    "warmup": "functional",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))

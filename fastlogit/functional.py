@@ -1,0 +1,308 @@
+"""The public functions: checks of what comes in, then one call into the trainer or a backend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from fastlogit import validation as check
+from fastlogit.models import BACKENDS, MODELS, Floats, Indices, Model, Rows, unlocked
+from fastlogit.objective import Objective, predict
+from fastlogit.trainer import SOLVERS, Trainer, TrainResult, train_epochs
+
+# Row indices drawn ahead of the epochs that use them.
+DRAWN_INDICES = 1 << 20
+
+
+def loss_and_gradient(
+    model: str,
+    params: Any,
+    X: Any,
+    y: Any,
+    *,
+    alpha: float = 0.0,
+    sample_weight: Any = None,
+    backend: str = "numba",
+) -> tuple[float, tuple[Floats, ...]]:
+    """Compute a model's loss over the rows of X, and its gradient in every parameter.
+
+    The formulas and their derivation stand in ``fastlogit/kernels``, one file a model.
+
+    Parameters
+    ----------
+    model : {"logistic", "softmax", "mlp-logistic", "mlp-softmax"}
+        Which model.
+    params : tuple of array_like
+        (W, b) or (W1, b1, W2, b2): weights (fan_in, fan_out), biases (fan_out,). Cast to X's dtype.
+    X : array_like of shape (n, D)
+        Rows. float32 stays float32, everything else is worked on in float64.
+    y : array_like of shape (n,)
+        Class indices 0..K−1; 0 and 1 for a binary model.
+    alpha : float
+        Adds alpha/2 times the sum of the squared weights (not biases) to the mean loss.
+    sample_weight : array_like of shape (n,), optional
+        Weights of the rows; the loss is the weighted mean.
+    backend : {"numba", "numpy"}
+        Jitted kernels or the NumPy reference.
+
+    Returns
+    -------
+    loss : float
+        Mean loss, summed in float64.
+    gradient : named tuple of ndarray
+        Arrays shaped like params, of X's dtype.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming the argument, its value and what is allowed.
+
+    Examples
+    --------
+    With all parameters at zero every class has probability 1/2, and the loss is log 2:
+
+    >>> import fastlogit
+    >>> X, y = [[1.0, 2.0], [3.0, -1.0]], [0, 1]
+    >>> loss, gradient = fastlogit.loss_and_gradient("logistic", ([[0.0], [0.0]], [0.0]), X, y)
+    >>> round(loss, 6)
+    0.693147
+    >>> gradient.W.ravel().tolist()
+    [-0.5, 0.75]
+    """
+    spec, arrays, matrix = _prepared(model, params, X, backend)
+    indices = check.labels(y, len(matrix), _n_classes(spec, arrays))
+    weight = check.row_weights(sample_weight, len(matrix), matrix.dtype)
+    alpha = check.real("alpha", alpha, 0)
+    shapes = tuple(array.shape for array in arrays)
+    objective = Objective(spec, shapes, Rows(matrix, indices, weight), alpha, backend)
+    objective.params.assign(arrays)
+    loss = objective.evaluate()
+    return loss, spec.params_types["numba"](*objective.gradient.named)
+
+
+def predict_proba(model: str, params: Any, X: Any, *, backend: str = "numba") -> Floats:
+    """Compute the class probabilities of the rows of X.
+
+    Parameters
+    ----------
+    model : {"logistic", "softmax", "mlp-logistic", "mlp-softmax"}
+        Which model.
+    params : tuple of array_like
+        (W, b) or (W1, b1, W2, b2): weights (fan_in, fan_out), biases (fan_out,). Cast to X's dtype.
+    X : array_like of shape (n, D)
+        Rows. float32 stays float32, everything else is worked on in float64.
+    backend : {"numba", "numpy"}
+        Jitted kernels or the NumPy reference.
+
+    Returns
+    -------
+    proba : ndarray of shape (n, K), or (n, 2) for a binary model
+        Rows sum to 1; of X's dtype.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming the argument, its value and what is allowed.
+
+    Examples
+    --------
+    >>> import fastlogit
+    >>> fastlogit.predict_proba("logistic", ([[1.0]], [0.0]), [[0.0], [100.0]]).tolist()
+    [[0.5, 0.5], [3.720075976020836e-44, 1.0]]
+    """
+    spec, arrays, matrix = _prepared(model, params, X, backend)
+    named = spec.params_types[backend](*map(unlocked, arrays))
+    return predict(spec, named, unlocked(matrix), backend)
+
+
+def train(
+    model: str,
+    X: Any,
+    y: Any,
+    params: Any = None,
+    *,
+    hidden: int | None = None,
+    solver: str = "sgd",
+    learning_rate: float = 0.1,
+    momentum: float = 0.0,
+    nesterov: bool = False,
+    beta_1: float = 0.9,
+    beta_2: float = 0.999,
+    epsilon: float = 1e-8,
+    alpha: float = 0.0,
+    batch_size: int = 32,
+    epochs: int = 1,
+    order: Any = None,
+    sample_weight: Any = None,
+    random_state: Any = None,
+    n_threads: int = 1,
+    backend: str = "numba",
+    callback: Callable[[int, float, Any], Any] | None = None,
+) -> TrainResult:
+    """Train a model over mini-batches.
+
+    Parameters
+    ----------
+    model : {"logistic", "softmax", "mlp-logistic", "mlp-softmax"}
+        Which model.
+    X : array_like of shape (n, D)
+        Rows. float32 stays float32 (parameters included), everything else is float64.
+    y : array_like of shape (n,)
+        Class indices 0..K−1; 0 and 1 for a binary model.
+    params : tuple of array_like, optional
+        Where to start: (W, b) or (W1, b1, W2, b2); never changed. Drawn from random_state if None,
+        uniformly from ±√(2 / (fan_in + fan_out)) (Glorot and Bengio, 2010).
+    hidden : int, optional
+        Hidden units of a network whose params are to be drawn.
+    solver : {"sgd", "adam"}
+        Optimizer; "sgd" reads momentum and nesterov, "adam" beta_1, beta_2 and epsilon.
+    learning_rate : float
+        Step size.
+    momentum : float
+        Share of the last step that the next one keeps, in [0, 1].
+    nesterov : bool
+        Look ahead along the momentum.
+    beta_1, beta_2 : float
+        Decay of Adam's first and second moment, in [0, 1).
+    epsilon : float
+        Adam's addend to the root of the second moment.
+    alpha : float
+        Adds alpha/2 times the sum of the squared weights (not biases) to every batch's mean loss.
+    batch_size : int
+        Rows of a batch; the last of an epoch has what is left, and is trained on.
+    epochs : int
+        Passes over the rows.
+    order : array_like of shape (epochs, n), optional
+        Row indices of each epoch in the order to train on; drawn from random_state if None.
+    sample_weight : array_like of shape (n,), optional
+        Weights of the rows; a batch's loss is the weighted mean. A batch without any is skipped.
+    random_state : None, int, numpy Generator or RandomState
+        Source of what is drawn: first the parameters, then an order an epoch.
+    n_threads : int
+        Threads of the NumPy backend's matrix products; the kernels run on one.
+    backend : {"numba", "numpy"}
+        Jitted kernels or the NumPy reference: the same steps, equal to rounding.
+    callback : callable, optional
+        Called after each epoch with (epoch from 0, loss, a copy of the params). A true return value
+        ends the training.
+
+    Returns
+    -------
+    TrainResult
+        With ``params``, ``loss_curve`` and ``n_steps``.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming the argument, its value and what is allowed, before anything runs.
+    DivergenceError
+        When the loss is no longer finite, naming epoch and learning rate. It carries ``result``,
+        with the parameters before that epoch; so does the KeyboardInterrupt of a Ctrl-C.
+
+    Examples
+    --------
+    >>> import fastlogit
+    >>> X, y = [[-2.0], [-1.0], [1.0], [2.0]], [0, 0, 1, 1]
+    >>> result = fastlogit.train("logistic", X, y, batch_size=2, epochs=50, random_state=0)
+    >>> fastlogit.predict_proba("logistic", result.params, X).argmax(axis=1).tolist()
+    [0, 0, 1, 1]
+    """
+    spec = check.model_named(model)
+    check.one_of("backend", backend, BACKENDS)
+    check.one_of("solver", solver, SOLVERS)
+    settings = {
+        "learning_rate": check.real("learning_rate", learning_rate, 0, open_low=True),
+        "momentum": check.real("momentum", momentum, 0, 1),
+        "nesterov": check.boolean("nesterov", nesterov),
+        "beta_1": check.real("beta_1", beta_1, 0, 1, open_high=True),
+        "beta_2": check.real("beta_2", beta_2, 0, 1, open_high=True),
+        "epsilon": check.real("epsilon", epsilon, 0, open_low=True),
+    }
+    alpha = check.real("alpha", alpha, 0)
+    batch_size = check.integer("batch_size", batch_size, 1)
+    epochs = check.integer("epochs", epochs, 1)
+    n_threads = check.integer("n_threads", n_threads, 1)
+    if callback is not None and not callable(callback):
+        raise TypeError(f"callback={callback!r} must be callable or None")
+    matrix = check.matrix("X", X)
+    n_rows = len(matrix)
+    generator = check.random_generator(random_state)
+    if params is None:
+        indices = check.labels(y, n_rows, 2 if spec.binary else None)
+        n_outputs = spec.n_outputs(max(int(indices.max()) + 1, 2))
+        n_hidden = _hidden_units(spec, hidden)
+        params = spec.initial_params(matrix.shape[1], n_hidden, n_outputs, matrix.dtype, generator)
+    else:
+        if hidden is not None:
+            raise ValueError(f"hidden={hidden!r} must be None where params are given")
+        params = check.params_like(spec, params, matrix.shape[1], matrix.dtype)
+        indices = check.labels(y, n_rows, _n_classes(spec, params))
+    weight = check.row_weights(sample_weight, n_rows, matrix.dtype)
+    chunk_epochs = 1 if callback is not None else max(DRAWN_INDICES // n_rows, 1)
+    if order is None:
+        orders = _drawn_orders(generator, n_rows, epochs, chunk_epochs)
+    else:
+        given = unlocked(check.row_order(order, epochs, n_rows))
+        chunk_epochs = 1 if callback is not None else epochs
+        orders = (given[i : i + chunk_epochs] for i in range(0, epochs, chunk_epochs))
+    trainer = Trainer(
+        spec, params, solver=solver, settings=settings, alpha=alpha, batch_size=batch_size,
+        backend=backend, n_threads=n_threads,
+    )  # fmt: skip
+    rows = Rows(matrix, indices, weight)
+    return train_epochs(trainer, rows, orders, epochs, spec.params_types["numba"], callback)
+
+
+def warmup() -> None:
+    """Compile every kernel, or load it from the cache, for float32 and float64.
+
+    Takes the place of the wait in the first fit of each model.
+
+    Examples
+    --------
+    >>> import fastlogit
+    >>> fastlogit.warmup()
+    """
+    X, y = np.array([[0.0, 1.0], [1.0, 0.0]]), np.array([0, 1])
+    for spec in MODELS.values():
+        for dtype in (np.float32, np.float64):
+            rows = X.astype(dtype)
+            hidden = 1 if spec.has_hidden else None
+            params = train(spec.name, rows, y, hidden=hidden, random_state=0).params
+            loss_and_gradient(spec.name, params, rows, y)
+            predict_proba(spec.name, params, rows)
+
+
+def _prepared(
+    model: str, params: Any, X: Any, backend: str
+) -> tuple[Model, tuple[Floats, ...], Floats]:
+    spec = check.model_named(model)
+    check.one_of("backend", backend, BACKENDS)
+    matrix = check.matrix("X", X)
+    return spec, check.params_like(spec, params, matrix.shape[1], matrix.dtype), matrix
+
+
+def _n_classes(spec: Model, params: tuple[Floats, ...]) -> int:
+    return 2 if spec.binary else params[-1].size
+
+
+def _hidden_units(spec: Model, hidden: int | None) -> int | None:
+    if spec.has_hidden:
+        if hidden is None:
+            raise ValueError(f"hidden=None must be an integer of at least 1 for {spec.name!r}")
+        return check.integer("hidden", hidden, 1)
+    if hidden is not None:
+        raise ValueError(
+            f"hidden={hidden!r} must be None for {spec.name!r}, it has no hidden layer"
+        )
+    return None
+
+
+def _drawn_orders(generator: Any, n_rows: int, epochs: int, chunk_epochs: int) -> Iterator[Indices]:
+    for first in range(0, epochs, chunk_epochs):
+        chunk = np.empty((min(chunk_epochs, epochs - first), n_rows), np.intp)
+        for order in chunk:
+            order[:] = generator.permutation(n_rows)
+        yield chunk

@@ -1,0 +1,21 @@
+"""The hidden layer's activation σ and its derivative, in place over a whole layer."""
+
+from fastlogit.kernels import elementary
+from fastlogit.kernels.jit import kernel
+
+
+@kernel
+def sigmoid(hidden):
+    """Replace the pre-activations by A = σ(hidden). OUT: hidden (B, H)."""
+    values = hidden.reshape(-1)
+    for i in range(values.size):
+        values[i] = elementary.sigmoid(values[i])
+
+
+@kernel
+def sigmoid_grad(hidden, d_hidden):
+    """Multiply the gradient of A by σ' = A (1 − A). OUT: d_hidden (B, H)."""
+    values, gradients = hidden.reshape(-1), d_hidden.reshape(-1)
+    for i in range(values.size):
+        a = values[i]
+        gradients[i] *= a - a * a

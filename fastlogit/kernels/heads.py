@@ -1,0 +1,103 @@
+"""The output layers: loss and its gradient in the logits, and probabilities.
+
+Shapes: logits (B, K), y (B,) class indices, weight (B,) or empty for unit weights. `scale` is one
+over the sum of the weights of the rows that the mean is taken over. The loss is summed in float64.
+Both heads replace the logits by their gradient: OUT: logits.
+"""
+
+import numpy as np
+
+from fastlogit.kernels import elementary
+from fastlogit.kernels.jit import kernel
+
+
+@kernel
+def logistic_head(logits, y, weight, scale):
+    """Return Σ w softplus(u) · scale; logits become dz = w (p − y) · scale.
+
+    u = z for y = 0 and −z for y = 1, so that softplus(z) − y z = softplus(u), and p − y = σ(u) or
+    −σ(u): neither subtracts nearly equal numbers.
+    """
+    scale = logits.dtype.type(scale)
+    loss = 0.0
+    for i in range(y.size):
+        z = logits[i, 0]
+        u = -z if y[i] == 1 else z
+        w = weight[i] * scale if weight.size > 0 else scale
+        loss += np.float64(elementary.softplus(u) * w)
+        d = elementary.sigmoid(u) * w
+        logits[i, 0] = -d if y[i] == 1 else d
+    return loss
+
+
+@kernel
+def softmax_head(logits, y, weight, scale):
+    """Return Σ w (logsumexp(Z) − Z_y) · scale; logits become dZ = w (P − onehot(y)) · scale."""
+    rows, classes = logits.shape
+    scale = logits.dtype.type(scale)
+    loss = 0.0
+    for i in range(rows):
+        largest = row_max(logits, i)
+        w = weight[i] * scale if weight.size > 0 else scale
+        loss -= np.float64((logits[i, y[i]] - largest) * w)
+        for k in range(classes):
+            logits[i, k] -= largest
+    exp_in_place(logits)
+    for i in range(rows):
+        total = row_sum(logits, i)
+        w = weight[i] * scale if weight.size > 0 else scale
+        loss += np.float64(np.log(total) * w)
+        factor = w / total
+        for k in range(classes):
+            logits[i, k] *= factor
+        logits[i, y[i]] -= w
+    return loss
+
+
+@kernel
+def logistic_proba(logits, proba):
+    """Fill both columns, P(y = 0) = σ(−z) and P(y = 1) = σ(z). OUT: proba (B, 2)."""
+    for i in range(logits.shape[0]):
+        proba[i, 0] = elementary.sigmoid(-logits[i, 0])
+        proba[i, 1] = elementary.sigmoid(logits[i, 0])
+
+
+@kernel
+def softmax_proba(logits, proba):
+    """Fill P = softmax(Z). OUT: proba (B, K), logits."""
+    rows, classes = logits.shape
+    for i in range(rows):
+        largest = row_max(logits, i)
+        for k in range(classes):
+            logits[i, k] -= largest
+    exp_in_place(logits)
+    for i in range(rows):
+        total = row_sum(logits, i)
+        for k in range(classes):
+            proba[i, k] = logits[i, k] / total
+
+
+@kernel
+def row_max(logits, i):
+    """Return the largest of row i."""
+    largest = logits[i, 0]
+    for k in range(1, logits.shape[1]):
+        largest = max(largest, logits[i, k])
+    return largest
+
+
+@kernel
+def row_sum(logits, i):
+    """Return the sum of row i."""
+    total = logits.dtype.type(0)
+    for k in range(logits.shape[1]):
+        total += logits[i, k]
+    return total
+
+
+@kernel
+def exp_in_place(logits):
+    """Replace every element by its exp. OUT: logits."""
+    values = logits.reshape(-1)
+    for i in range(values.size):
+        values[i] = elementary.exp(values[i])

@@ -1,0 +1,60 @@
+"""Logistic regression: one linear map, one output, σ.
+
+Shapes: B rows, D features. X (B, D), y (B,) of 0 and 1, W (D, 1), b (1,), logits z (B, 1).
+
+    z = X W + b        p = σ(z) = 1 / (1 + e^−z)
+    loss of a row = −y log p − (1 − y) log(1 − p) = softplus(z) − y z
+
+The gradient, by the chain rule ∂L/∂σ · ∂σ/∂z · ∂z/∂w:
+
+    ∂L/∂p = (p − y) / (p (1 − p))     ∂p/∂z = p (1 − p)     so  ∂L/∂z = p − y
+    ∂z/∂wᵢ = xᵢ,  ∂z/∂b = 1           so  ∂L/∂wᵢ = (p − y) xᵢ,  ∂L/∂b = p − y
+
+Here z is the logit and y always the label. Over a batch, with row weights w (1 if none) and the
+mean taken as Σ w loss / Σ w:
+
+    dz = w (p − y) / Σ w      dW = Xᵀ dz      db = Σ_rows dz
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastlogit.kernels.heads import logistic_head, logistic_proba
+from fastlogit.kernels.jit import kernel
+from fastlogit.kernels.linear_maps import affine, affine_grad
+
+
+class LogisticParams(NamedTuple):
+    """W (D, 1), b (1,)."""
+
+    W: Any
+    b: Any
+
+
+@kernel
+def workspace(params, rows):
+    """Allocate what one batch of up to `rows` rows needs."""
+    return (np.empty((rows, 1), params.W.dtype),)
+
+
+@kernel
+def loss_and_gradient(params, X, y, weight, scale, accumulate, grads, work):
+    """Return the batch's loss; scale is 1 / Σ w. OUT: grads, work."""
+    W, b = params
+    grad_W, grad_b = grads
+    logits = work[0][: X.shape[0]]
+
+    affine(X, W, b, logits)  # z
+    loss = logistic_head(logits, y, weight, scale)  # z becomes dz
+    affine_grad(X, logits, accumulate, grad_W, grad_b)
+    return loss
+
+
+@kernel
+def predict_proba(params, X, proba, work):
+    """Fill proba (B, 2) with 1 − p and p. OUT: proba, work."""
+    W, b = params
+    logits = work[0][: X.shape[0]]
+    affine(X, W, b, logits)
+    logistic_proba(logits, proba)

@@ -1,0 +1,92 @@
+"""One hidden sigmoid layer, K outputs, softmax.
+
+Shapes: B rows, D features, H hidden units, K classes. X (B, D), y (B,) of 0..K−1, W1 (D, H),
+b1 (H,), hidden A (B, H), W2 (H, K), b2 (K,), logits Z (B, K).
+
+    A = σ(X W1 + b1)      Z = A W2 + b2      P = softmax(Z)
+    loss of a row = logsumexp(z) − z_y
+
+The output layer sees A as its input, so its gradient is that of softmax regression, with yₖ = 1
+for the row's class and 0 elsewhere:
+
+    ∂L/∂zₖ = pₖ − yₖ      ∂L/∂w2ⱼₖ = (pₖ − yₖ) aⱼ      ∂L/∂b2ₖ = pₖ − yₖ
+
+A hidden unit j feeds every output, so its derivative sums over all of them. With sⱼ the unit's
+pre-activation, aⱼ = σ(sⱼ) and σ'(s) = σ(s) (1 − σ(s)):
+
+    ∂L/∂aⱼ = Σₖ (pₖ − yₖ) w2ⱼₖ      ∂L/∂sⱼ = ∂L/∂aⱼ · aⱼ (1 − aⱼ)
+    ∂L/∂w1ᵢⱼ = ∂L/∂sⱼ · xᵢ          ∂L/∂b1ⱼ = ∂L/∂sⱼ
+
+Every hidden unit has a bias of its own: b1 is a vector. Over a batch, with row weights w (1 if
+none) and the mean taken as Σ w loss / Σ w:
+
+    dZ = w (P − onehot(y)) / Σ w     dW2 = Aᵀ dZ      db2 = Σ_rows dZ
+    dA = dZ W2ᵀ                      dS = dA ∘ A ∘ (1 − A)
+    dW1 = Xᵀ dS                      db1 = Σ_rows dS
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastlogit.kernels.activations import sigmoid, sigmoid_grad
+from fastlogit.kernels.heads import softmax_head, softmax_proba
+from fastlogit.kernels.jit import kernel
+from fastlogit.kernels.linear_maps import affine, affine_grad, input_grad
+
+
+class MLPSoftmaxParams(NamedTuple):
+    """W1 (D, H), b1 (H,), W2 (H, K), b2 (K,)."""
+
+    W1: Any
+    b1: Any
+    W2: Any
+    b2: Any
+
+
+@kernel
+def workspace(params, rows):
+    """Allocate what one batch of up to `rows` rows needs: A, dA, Z and W2ᵀ."""
+    fan_in, fan_out = params.W2.shape
+    dtype = params.W2.dtype
+    return (
+        np.empty((rows, fan_in), dtype),
+        np.empty((rows, fan_in), dtype),
+        np.empty((rows, fan_out), dtype),
+        np.empty((fan_out, fan_in), dtype),
+    )
+
+
+@kernel
+def loss_and_gradient(params, X, y, weight, scale, accumulate, grads, work):
+    """Return the batch's loss; scale is 1 / Σ w. OUT: grads, work."""
+    W1, b1, W2, b2 = params
+    grad_W1, grad_b1, grad_W2, grad_b2 = grads
+    rows = X.shape[0]
+    hidden, d_hidden, logits, W2_transposed = (
+        work[0][:rows],
+        work[1][:rows],
+        work[2][:rows],
+        work[3],
+    )
+
+    affine(X, W1, b1, hidden)
+    sigmoid(hidden)  # A
+    affine(hidden, W2, b2, logits)  # Z
+    loss = softmax_head(logits, y, weight, scale)  # Z becomes dZ
+    affine_grad(hidden, logits, accumulate, grad_W2, grad_b2)
+    input_grad(logits, W2, W2_transposed, d_hidden)  # dA
+    sigmoid_grad(hidden, d_hidden)  # dA becomes dS
+    affine_grad(X, d_hidden, accumulate, grad_W1, grad_b1)
+    return loss
+
+
+@kernel
+def predict_proba(params, X, proba, work):
+    """Fill proba (B, K). OUT: proba, work."""
+    W1, b1, W2, b2 = params
+    hidden, logits = work[0][: X.shape[0]], work[2][: X.shape[0]]
+    affine(X, W1, b1, hidden)
+    sigmoid(hidden)
+    affine(hidden, W2, b2, logits)
+    softmax_proba(logits, proba)

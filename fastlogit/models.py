@@ -1,0 +1,168 @@
+"""The four models as data: names, shapes, initial values, and which code computes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastlogit.kernels import epoch as jitted_epoch
+from fastlogit.kernels import logistic, mlp_logistic, mlp_softmax, softmax
+from fastlogit.reference import epoch as plain_epoch
+from fastlogit.reference import logistic as reference_logistic
+from fastlogit.reference import mlp_logistic as reference_mlp_logistic
+from fastlogit.reference import mlp_softmax as reference_mlp_softmax
+from fastlogit.reference import softmax as reference_softmax
+
+Floats = NDArray[np.floating[Any]]
+Indices = NDArray[np.intp]
+Shapes = tuple[tuple[int, ...], ...]
+
+# Where a backend's entry points are: run_batches, loss_and_gradient, predict_proba.
+BACKENDS: dict[str, ModuleType] = {"numba": jitted_epoch, "numpy": plain_epoch}
+
+
+@dataclass(frozen=True)
+class Model:
+    """One of the four models.
+
+    Attributes
+    ----------
+    name : str
+        What the public functions and the command line call it.
+    binary : bool
+        Whether it has one output for two classes.
+    has_hidden : bool
+        Whether it has a hidden layer.
+    params_types : dict
+        Named tuple of the parameters for each backend; its fields are the parameters' names.
+    """
+
+    name: str
+    binary: bool
+    has_hidden: bool
+    params_types: dict[str, Any]
+
+    def n_outputs(self, n_classes: int) -> int:
+        """Return the number of outputs K: 1 for a binary model, else one a class."""
+        return 1 if self.binary else n_classes
+
+    def shapes(self, n_features: int, n_hidden: int | None, n_outputs: int) -> Shapes:
+        """Return the parameters' shapes: a weight matrix and a bias vector a layer."""
+        if n_hidden is None:
+            return (n_features, n_outputs), (n_outputs,)
+        return (n_features, n_hidden), (n_hidden,), (n_hidden, n_outputs), (n_outputs,)
+
+    def initial_params(
+        self,
+        n_features: int,
+        n_hidden: int | None,
+        n_outputs: int,
+        dtype: Any,
+        random_state: Any,
+    ) -> tuple[Floats, ...]:
+        """Draw parameters uniformly from ±√(2 / (fan_in + fan_out)), a layer's bias included.
+
+        Glorot and Bengio (2010), with the factor that suits a sigmoid. They are drawn in float64 in
+        the order of the parameters, then cast, as scikit-learn's MLPClassifier does.
+        """
+        params: list[Floats] = []
+        for shape in self.shapes(n_features, n_hidden, n_outputs):
+            if len(shape) == 2:
+                bound = np.sqrt(2 / sum(shape))
+            params.append(random_state.uniform(-bound, bound, shape).astype(dtype))
+        return tuple(params)
+
+    def flops_per_sample(self, n_features: int, n_hidden: int | None, n_outputs: int) -> int:
+        """Count the matrix products' flops of one training row, a multiply-add as two.
+
+        Forward and weight gradient cost 2 · fan_in · fan_out each; a network adds the gradient of
+        the hidden layer.
+        """
+        if n_hidden is None:
+            return 4 * n_features * n_outputs
+        return 4 * n_features * n_hidden + 6 * n_hidden * n_outputs
+
+
+def _model(name: str, jitted: Any, plain: Any, params_name: str) -> Model:
+    return Model(
+        name,
+        binary=name.endswith("logistic"),
+        has_hidden=name.startswith("mlp"),
+        params_types={"numba": getattr(jitted, params_name), "numpy": getattr(plain, params_name)},
+    )
+
+
+MODELS: dict[str, Model] = {
+    model.name: model
+    for model in (
+        _model("logistic", logistic, reference_logistic, "LogisticParams"),
+        _model("softmax", softmax, reference_softmax, "SoftmaxParams"),
+        _model("mlp-logistic", mlp_logistic, reference_mlp_logistic, "MLPLogisticParams"),
+        _model("mlp-softmax", mlp_softmax, reference_mlp_softmax, "MLPSoftmaxParams"),
+    )
+}
+
+
+class FlatParams:
+    """A model's parameters in one block: all weights, then all biases.
+
+    The optimizer then is one loop over ``flat`` that knows no model, and the penalty one over
+    ``flat[:n_weights]``. ``named`` are the model's own arrays, as views of the block.
+    """
+
+    def __init__(self, model: Model, backend: str, shapes: Shapes, dtype: Any) -> None:
+        sizes = [int(np.prod(shape)) for shape in shapes]
+        self.n_weights = sum(sizes[::2])
+        self.flat: Floats = np.zeros(sum(sizes), dtype)
+        views: list[Floats] = []
+        starts = {0: 0, 1: self.n_weights}  # of the next weight matrix, of the next bias
+        for i, (shape, size) in enumerate(zip(shapes, sizes, strict=True)):
+            start = starts[i % 2]
+            views.append(self.flat[start : start + size].reshape(shape))
+            starts[i % 2] += size
+        self.named = model.params_types[backend](*views)
+
+    def assign(self, params: Sequence[Floats]) -> None:
+        """Copy the values of arrays of the same shapes."""
+        for view, values in zip(self.named, params, strict=True):
+            view[...] = values
+
+    def copies(self, params_type: Any) -> Any:
+        """Return the parameters as arrays of their own."""
+        return params_type(*(view.copy() for view in self.named))
+
+
+@dataclass
+class Rows:
+    """Rows as the kernels want them: contiguous, of one dtype, an empty weight for none."""
+
+    X: Floats
+    y: Indices
+    weight: Floats
+
+    def __post_init__(self) -> None:
+        """Make one compiled signature serve writable and read-only arrays alike."""
+        self.X, self.y, self.weight = unlocked(self.X), unlocked(self.y), unlocked(self.weight)
+
+
+class _Unlocked:
+    """Memory of a read-only array, described as writable, kept alive by the arrays that view it."""
+
+    def __init__(self, array: NDArray[Any]) -> None:
+        self.array = array
+        self.__array_interface__ = dict(array.__array_interface__)
+        self.__array_interface__["data"] = (array.ctypes.data, False)
+
+
+def unlocked(array: NDArray[Any]) -> NDArray[Any]:
+    """Return the array, or if it is read-only a view of its memory that NumPy calls writable.
+
+    Numba types read-only arrays apart and would compile every kernel twice. Kernels write to
+    nothing but their OUT arguments, which these are not.
+    """
+    return array if array.flags.writeable else np.asarray(_Unlocked(array))

@@ -1,0 +1,64 @@
+"""The entry points: batches of an epoch, the gradient over all rows, probabilities.
+
+Arguments and results are those of :mod:`fastlogit.kernels.epoch`.
+"""
+
+import sys
+
+import numpy as np
+
+from fastlogit.reference.optimizers import l2_penalty, update
+
+
+def model_of(params):
+    """Return the module of the model that these parameters belong to."""
+    return sys.modules[type(params).__module__]
+
+
+def run_batches(
+    params, grads, theta, grad, n_weights, moments, steps, optimizer, settings,
+    X, y, weight, orders, batch_size, first_batch, last_batch, alpha, alpha_by_row, losses,
+):  # fmt: skip
+    """Train on batches first_batch to last_batch, numbered through the epochs.
+
+    OUT: theta, moments, steps, losses (and params, which are theta); grad and grads as workspace.
+    """
+    model = model_of(params)
+    n_rows = y.size
+    batches = (n_rows + batch_size - 1) // batch_size
+    work = model.workspace(params, min(batch_size, n_rows))
+    for batch in range(first_batch, last_batch):
+        epoch = batch // batches
+        first = (batch - epoch * batches) * batch_size
+        last = min(first + batch_size, n_rows)
+        rows = orders[epoch, first:last] if orders.shape[1] else slice(first, last)
+        row_weight = weight[rows] if weight.size else weight
+        scale = mean_scale(row_weight, last - first)
+        if scale == 0:
+            continue
+        loss = model.loss_and_gradient(params, X[rows], y[rows], row_weight, scale, grads, work)
+        if alpha > 0:
+            batch_alpha = alpha * scale if alpha_by_row else alpha
+            loss += l2_penalty(theta[:n_weights], batch_alpha, grad[:n_weights])
+        update(optimizer, theta, grad, moments, steps, settings)
+        losses[epoch] += loss * (last - first) / n_rows
+
+
+def loss_and_gradient(params, grads, X, y, weight):
+    """Return the mean loss over all rows, without a penalty. OUT: grads."""
+    model = model_of(params)
+    work = model.workspace(params, X.shape[0])
+    scale = mean_scale(weight, X.shape[0])
+    return model.loss_and_gradient(params, X, y, weight, scale, grads, work)
+
+
+def predict_proba(params, X, proba):
+    """Fill the rows' class probabilities. OUT: proba (n, max(K, 2))."""
+    model = model_of(params)
+    model.predict_proba(params, X, proba, model.workspace(params, X.shape[0]))
+
+
+def mean_scale(weight, rows):
+    """Return one over the sum of the rows' weights, or 0 where that sum is 0."""
+    total = float(np.add.reduce(weight, dtype=np.float64)) if weight.size else float(rows)
+    return 1.0 / total if total > 0 else 0.0

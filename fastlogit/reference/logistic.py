@@ -1,0 +1,40 @@
+"""Logistic regression in NumPy; its derivation stands in :mod:`fastlogit.kernels.logistic`."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastlogit.reference.heads import logistic_head, logistic_proba
+from fastlogit.reference.linear_maps import affine, affine_grad
+
+
+class LogisticParams(NamedTuple):
+    """W (D, 1), b (1,)."""
+
+    W: Any
+    b: Any
+
+
+def workspace(params, rows):
+    """Allocate what one batch of up to `rows` rows needs."""
+    return (np.empty((rows, params.b.size), params.W.dtype),)
+
+
+def loss_and_gradient(params, X, y, weight, scale, grads, work):
+    """Return the batch's loss; scale is 1 / Σ w. OUT: grads, work."""
+    W, b = params
+    grad_W, grad_b = grads
+    logits = work[0][: X.shape[0]]
+
+    affine(X, W, b, logits)  # z
+    loss = logistic_head(logits, y, weight, scale)  # z becomes dz
+    affine_grad(X, logits, grad_W, grad_b)
+    return loss
+
+
+def predict_proba(params, X, proba, work):
+    """Fill the class probabilities. OUT: proba, work."""
+    W, b = params
+    logits = work[0][: X.shape[0]]
+    affine(X, W, b, logits)
+    logistic_proba(logits, proba)

@@ -1,0 +1,59 @@
+"""One hidden sigmoid layer and a logistic output in NumPy.
+
+The derivation stands in :mod:`fastlogit.kernels.mlp_logistic`.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastlogit.reference.activations import sigmoid, sigmoid_grad
+from fastlogit.reference.heads import logistic_head, logistic_proba
+from fastlogit.reference.linear_maps import affine, affine_grad, input_grad
+
+
+class MLPLogisticParams(NamedTuple):
+    """W1 (D, H), b1 (H,), W2 (H, 1), b2 (1,)."""
+
+    W1: Any
+    b1: Any
+    W2: Any
+    b2: Any
+
+
+def workspace(params, rows):
+    """Allocate what one batch of up to `rows` rows needs: A, dA and z."""
+    fan_in, fan_out = params.W2.shape
+    dtype = params.W2.dtype
+    return (
+        np.empty((rows, fan_in), dtype),
+        np.empty((rows, fan_in), dtype),
+        np.empty((rows, fan_out), dtype),
+    )
+
+
+def loss_and_gradient(params, X, y, weight, scale, grads, work):
+    """Return the batch's loss; scale is 1 / Σ w. OUT: grads, work."""
+    W1, b1, W2, b2 = params
+    grad_W1, grad_b1, grad_W2, grad_b2 = grads
+    hidden, d_hidden, logits = (array[: X.shape[0]] for array in work)
+
+    affine(X, W1, b1, hidden)
+    sigmoid(hidden)  # A
+    affine(hidden, W2, b2, logits)  # z
+    loss = logistic_head(logits, y, weight, scale)  # z becomes dz
+    affine_grad(hidden, logits, grad_W2, grad_b2)
+    input_grad(logits, W2, d_hidden)  # dA
+    sigmoid_grad(hidden, d_hidden)  # dA becomes dS
+    affine_grad(X, d_hidden, grad_W1, grad_b1)
+    return loss
+
+
+def predict_proba(params, X, proba, work):
+    """Fill the class probabilities. OUT: proba, work."""
+    W1, b1, W2, b2 = params
+    hidden, _, logits = work
+    affine(X, W1, b1, hidden)
+    sigmoid(hidden)
+    affine(hidden, W2, b2, logits)
+    logistic_proba(logits, proba)

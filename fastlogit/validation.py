@@ -1,0 +1,170 @@
+"""Checks of arguments: an error names the argument, its value and what is allowed."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+from fastlogit.models import MODELS, Floats, Indices, Model, Shapes
+
+
+def one_of(name: str, value: Any, allowed: Iterable[str]) -> str:
+    """Return value if it is one of the allowed names."""
+    choices = list(allowed)
+    if value in choices:
+        return str(value)
+    near = difflib.get_close_matches(str(value), choices, n=1)
+    hint = f"; the nearest is {near[0]!r}" if near else ""
+    raise ValueError(f"{name}={value!r} is not one of {', '.join(map(repr, choices))}{hint}")
+
+
+def model_named(name: Any) -> Model:
+    """Return the model of that name."""
+    return MODELS[one_of("model", name, MODELS)]
+
+
+def integer(name: str, value: Any, low: int) -> int:
+    """Return value as an int of at least low."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise TypeError(f"{name}={value!r} must be an integer of at least {low}")
+    if value < low:
+        raise ValueError(f"{name}={value!r} must be at least {low}")
+    return int(value)
+
+
+def real(
+    name: str, value: Any, low: float, high: float = np.inf, *, open_low: bool = False,
+    open_high: bool = False,
+) -> float:  # fmt: skip
+    """Return value as a finite float of the interval from low to high."""
+    interval = f"{'(' if open_low else '['}{low:g}, {high:g}{')' if open_high else ']'}"
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name}={value!r} must be a number in {interval}")
+    number = float(value)
+    below = number <= low if open_low else number < low
+    above = number >= high if open_high else number > high
+    if not np.isfinite(number) or below or above:
+        raise ValueError(f"{name}={value!r} must be a finite number in {interval}")
+    return number
+
+
+def boolean(name: str, value: Any) -> bool:
+    """Return value as a bool."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name}={value!r} must be True or False")
+    return bool(value)
+
+
+def matrix(name: str, value: Any) -> Floats:
+    """Return value as a C-contiguous (n, D) array of float32 or float64, which may be the input."""
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name} of dtype {array.dtype} must be an array of real numbers")
+    if array.ndim != 2:
+        raise ValueError(
+            f"{name} of shape {array.shape} must have two dimensions, (rows, features)"
+        )
+    if 0 in array.shape:
+        raise ValueError(f"{name} of shape {array.shape} must have a row and a feature at least")
+    dtype = np.float32 if array.dtype == np.float32 else np.float64
+    array = np.ascontiguousarray(array, dtype)
+    if not finite(array):
+        raise ValueError(f"{name} must be finite, got NaN or infinity")
+    return array
+
+
+def finite(array: Floats) -> bool:
+    """Return whether all elements are finite, by their sum unless that overflows."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(array.sum()) or np.isfinite(array).all())
+
+
+def labels(value: Any, rows: int, n_classes: int | None) -> Indices:
+    """Return y as (rows,) class indices below n_classes (any number, if that is None)."""
+    given = np.asarray(value)
+    if given.shape != (rows,):
+        raise ValueError(f"y of shape {given.shape} must have shape ({rows},), an index a row of X")
+    if given.dtype.kind not in "fiub":
+        raise TypeError(f"y of dtype {given.dtype} must hold class indices")
+    with np.errstate(invalid="ignore"):
+        indices = np.ascontiguousarray(given, np.intp)
+    wrong = indices != given
+    if wrong.any():
+        raise ValueError(f"y must hold class indices, got {given[wrong][0]!r}")
+    last = int(indices.max())
+    if indices.min() < 0 or (n_classes is not None and last >= n_classes):
+        value = min(int(indices.min()), 0) or last
+        top = "" if n_classes is None else f" to {n_classes - 1}"
+        raise ValueError(f"y holds {value}, must hold class indices from 0{top}")
+    return indices
+
+
+def row_weights(value: Any, rows: int, dtype: Any) -> Floats:
+    """Return sample_weight as (rows,) of that dtype, empty for None."""
+    if value is None:
+        return np.empty(0, dtype)
+    weight = np.ascontiguousarray(value, dtype)
+    if weight.shape != (rows,):
+        raise ValueError(f"sample_weight of shape {weight.shape} must have shape ({rows},)")
+    if not finite(weight) or weight.min() < 0:
+        raise ValueError(
+            f"sample_weight must hold finite numbers of at least 0, got {weight.min()!r}"
+            f" to {weight.max()!r}"
+        )
+    if weight.sum() == 0:
+        raise ValueError("sample_weight sums to 0; one row at least must have a positive weight")
+    return weight
+
+
+def row_order(value: Any, epochs: int, rows: int) -> Indices:
+    """Return order as (epochs, n) indices of rows."""
+    order = np.asarray(value)
+    if order.dtype.kind not in "iu":
+        raise TypeError(f"order of dtype {order.dtype} must hold integers")
+    if order.shape != (epochs, rows):
+        raise ValueError(f"order of shape {order.shape} must have shape ({epochs}, {rows})")
+    if order.min() < 0 or order.max() >= rows:
+        raise ValueError(
+            f"order holds {order.min()} to {order.max()}, must hold indices from 0 to {rows - 1}"
+        )
+    return np.ascontiguousarray(order, np.intp)
+
+
+def params_like(model: Model, params: Any, n_features: int, dtype: Any) -> tuple[Floats, ...]:
+    """Return a model's parameters as arrays of that dtype after a check of their shapes."""
+    names = model.params_types["numba"]._fields
+    if not isinstance(params, Sequence) or len(params) != len(names):
+        found = len(params) if isinstance(params, Sequence) else type(params).__name__
+        raise ValueError(
+            f"params must be ({', '.join(names)}) for model {model.name!r}, got {found}"
+        )
+    arrays = tuple(np.asarray(array) for array in params)
+    for name, array in zip(names, arrays, strict=True):
+        if array.dtype.kind not in "fiu":
+            raise TypeError(f"params: {name} of dtype {array.dtype} must hold real numbers")
+    expected = _expected_shapes(model, arrays, n_features)
+    for name, array, shape in zip(names, arrays, expected, strict=True):
+        if array.shape != shape:
+            raise ValueError(f"params: {name} of shape {array.shape} must have shape {shape}")
+        if not finite(array):
+            raise ValueError(f"params: {name} must be finite, got NaN or infinity")
+    return tuple(np.ascontiguousarray(array, dtype) for array in arrays)
+
+
+def _expected_shapes(model: Model, arrays: tuple[Floats, ...], n_features: int) -> Shapes:
+    n_hidden = max(arrays[1].size, 1) if model.has_hidden else None
+    n_outputs = 1 if model.binary else max(arrays[-1].size, 2)
+    return model.shapes(n_features, n_hidden, n_outputs)
+
+
+def random_generator(random_state: Any) -> np.random.Generator | np.random.RandomState:
+    """Return a source of random numbers: a given one as it is, or one seeded with an integer."""
+    if isinstance(random_state, np.random.Generator | np.random.RandomState):
+        return random_state
+    if random_state is not None:
+        random_state = integer("random_state", random_state, 0)
+    return np.random.default_rng(random_state)
