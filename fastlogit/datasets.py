@@ -18,7 +18,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
-__all__ = ["GENERATED", "TOY_SETS", "Dataset", "check_name", "load"]
+__all__ = ["GENERATED", "TOY_SETS", "Dataset", "check_name", "load", "sizes"]
 
 Arrays = tuple["NDArray[Any]", "NDArray[Any]"]
 
@@ -104,6 +104,16 @@ def load(
         y = (y >= -(-n_classes // 2)).astype(np.intp)
         n_classes = 2
     return Dataset(name, _standardise(raw).astype(dtype, order="C"), y, n_classes)
+
+
+def sizes(name: str, *, binary: bool = False) -> tuple[int, int, int]:
+    """Give the rows, features and classes of a data set; a generated one is not made for it."""
+    check_name(name)
+    if name in TOY_SETS:
+        data = load(name, binary=binary)
+        return *data.X.shape, data.n_classes
+    n, d, k = _generated_sizes(name)
+    return n, d, 2 if binary else k
 
 
 def check_name(name: str) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn import datasets as sklearn_datasets
 
-from fastlogit.datasets import TOY_SETS, check_name, load
+from fastlogit.datasets import TOY_SETS, check_name, load, sizes
 
 GENERATED = [
     "classification-1000x2x2",
@@ -72,6 +72,17 @@ def test_two_class_form_splits_the_classes_in_the_middle(name):
 
 def test_two_class_form_of_digits_is_five_to_nine():
     assert np.array_equal(load("digits", binary=True).y, sklearn_datasets.load_digits().target >= 5)
+
+
+@pytest.mark.parametrize("binary", [False, True])
+@pytest.mark.parametrize("name", NAMES)
+def test_sizes_are_those_of_the_arrays(name, binary):
+    data = load(name, binary=binary)
+    assert sizes(name, binary=binary) == (*data.X.shape, data.n_classes)
+
+
+def test_sizes_of_a_set_that_fits_into_no_memory():
+    assert sizes("classification-1000000000000x64x10") == (10**12, 64, 10)
 
 
 @pytest.mark.parametrize("name", ["moons", "circles", "blobs", "classification-100x5x3"])
