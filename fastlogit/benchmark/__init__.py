@@ -1,0 +1,1 @@
+"""Comparing implementations: which cases, which contenders, measured how, stored where."""

@@ -1,0 +1,20 @@
+"""The implementations that are compared, by name.
+
+A contender is one module here, with a subclass of `Contender`, and one row in `CONTENDERS`. A
+module imports its library inside `Contender.prepare`, never at the top, so that a missing one
+only costs its own row.
+"""
+
+from __future__ import annotations
+
+from fastlogit.benchmark.contenders.base import Contender, Missing
+from fastlogit.benchmark.contenders.own import NumbaContender, NumpyContender
+
+__all__ = ["BASELINE", "CONTENDERS", "Contender", "Missing"]
+
+# The contender that every speed-up is quoted against.
+BASELINE = NumpyContender.name
+
+CONTENDERS: dict[str, type[Contender]] = {
+    contender.name: contender for contender in (NumpyContender, NumbaContender)
+}

@@ -1,0 +1,105 @@
+"""A whole run: its directory, the machine's facts, the measuring, the summary."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from fastlogit.benchmark import machine
+from fastlogit.benchmark.cases import Case, Grid
+from fastlogit.benchmark.contenders import Contender
+from fastlogit.benchmark.results import RunFiles, read_timings
+from fastlogit.benchmark.runner import OnCase, measure
+from fastlogit.benchmark.summary import summarise
+
+__all__ = ["Run", "open_run", "perform"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run left behind.
+
+    Attributes
+    ----------
+    directory : Path
+        Its files.
+    timings, summary : DataFrame
+        The rows measured and what follows from them.
+    interrupted : bool
+        Whether Ctrl-C ended it early.
+    """
+
+    directory: Path
+    timings: pd.DataFrame
+    summary: pd.DataFrame
+    interrupted: bool
+
+
+def open_run(
+    out: Path, grid: Grid, contenders: Sequence[type[Contender]], repeats: int
+) -> RunFiles:
+    """Make the run's directory and write down what is known before any work.
+
+    Raises
+    ------
+    OSError
+        If the directory cannot be made or written.
+    """
+    config = dataclasses.asdict(grid)
+    config |= {"impls": [contender.name for contender in contenders], "repeats": repeats}
+    return RunFiles(
+        out,
+        {
+            "command": ["fastlogit", *sys.argv[1:]],
+            "started": _now(),
+            "config": config,
+            "git": machine.git_state(),
+            "packages": machine.package_versions(),
+            "cpu": machine.cpu(),
+            "memory_bytes": machine.memory_bytes(),
+            "environment": machine.environment(),
+            "load_start": machine.load_average(),
+        },
+    )
+
+
+def perform(
+    files: RunFiles,
+    cases: Sequence[Case],
+    contenders: Sequence[type[Contender]],
+    repeats: int,
+    on_case: OnCase | None = None,
+) -> Run:
+    """Calibrate, measure all cases and write the summary; Ctrl-C keeps what was measured."""
+    calibration: list[dict[str, Any]] = []
+    interrupted = False
+    try:
+        with files:
+            try:
+                calibration += map(machine.calibrate, sorted({case.threads for case in cases}))
+                measure(cases, contenders, files, repeats=repeats, on_case=on_case)
+            finally:
+                files.note(
+                    calibration=calibration,
+                    finished=_now(),
+                    load_end=machine.load_average(),
+                    thread_pools=machine.blas_pools(),
+                )
+    except KeyboardInterrupt:
+        interrupted = True
+    timings = read_timings(files.rows_path)
+    summary = summarise(timings, calibration)
+    if not interrupted:
+        files.write_table("summary.csv", summary)
+    return Run(files.directory, timings, summary, interrupted)
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

@@ -1,0 +1,135 @@
+"""summary.csv: one row a case and contender, derived from timings.csv and run.json alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from fastlogit.benchmark.contenders import BASELINE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = ["SUMMARY_COLUMNS", "bootstrap_ratio", "summarise"]
+
+SUMMARY_COLUMNS = (
+    "model",
+    "dataset",
+    "impl",
+    "division",
+    "solver",
+    "batch_size",
+    "dtype",
+    "threads",
+    "n",
+    "median_s",
+    "q1_s",
+    "q3_s",
+    "samples_per_s",
+    "gflop_s",
+    "limit_fraction",
+    "speedup_vs_numpy",
+    "speedup_low",
+    "speedup_high",
+    "time_to_target_s",
+    "verified",
+    "status",
+)
+
+# The product rate of the machine that a dtype's arithmetic is held against.
+_LIMITS = {"float32": "sgemm_gflop_s", "float64": "dgemm_gflop_s"}
+
+_RESAMPLES = 2000
+
+
+def summarise(timings: pd.DataFrame, calibration: Sequence[dict[str, Any]] = ()) -> pd.DataFrame:
+    """Derive the summary from a run's rows.
+
+    Parameters
+    ----------
+    timings : DataFrame
+        The rows of timings.csv, as `fastlogit.benchmark.results.read_timings` gives them.
+    calibration : sequence of dict
+        ``calibration`` of run.json: the machine's own limits at each number of threads.
+
+    Returns
+    -------
+    DataFrame
+        The columns of `SUMMARY_COLUMNS`, in the order the contenders were measured. A contender
+        that failed in a case has its status there and no figures.
+    """
+    limits = {
+        (rates["threads"], dtype): rates[key]
+        for rates in calibration
+        for dtype, key in _LIMITS.items()
+    }
+    rows = []
+    for _, cell in timings.groupby("cell_id", sort=False):
+        baseline = _times(cell[cell["impl"] == BASELINE])
+        for _, group in cell.groupby("impl", sort=False):
+            rows.append(_row(group, baseline, limits))
+    return pd.DataFrame(rows, columns=list(SUMMARY_COLUMNS))
+
+
+def _times(group: pd.DataFrame) -> pd.Series[float]:
+    """Give the times of a contender by repeat; none if it failed anywhere in the case."""
+    timed = group if (group["status"] == "ok").all() else group.iloc[:0]
+    return timed.set_index("repeat")["time_s"]
+
+
+def _row(
+    group: pd.DataFrame, baseline: pd.Series[float], limits: dict[tuple[int, str], float]
+) -> dict[str, Any]:
+    first, last = group.iloc[0], group.iloc[-1]
+    names = SUMMARY_COLUMNS[: SUMMARY_COLUMNS.index("n")]
+    row: dict[str, Any] = {name: first[name] for name in names}
+    times = _times(group)
+    row |= {"n": len(times), "verified": last["verified"], "status": last["status"]}
+    if times.empty:
+        return row
+    row["q1_s"], row["median_s"], row["q3_s"] = np.quantile(times, [0.25, 0.5, 0.75])
+    row["samples_per_s"] = first["samples"] / row["median_s"]
+    row["gflop_s"] = first["flops"] / row["median_s"] / 1e9
+    limit = limits.get((first["threads"], first["dtype"]))
+    row["limit_fraction"] = row["gflop_s"] / limit if limit else None
+    paired = baseline.index.intersection(times.index)
+    if len(paired) and first["impl"] != BASELINE:
+        theirs, ours = (np.asarray(side[paired], np.float64) for side in (baseline, times))
+        ratio = bootstrap_ratio(theirs, ours)
+        row["speedup_vs_numpy"], row["speedup_low"], row["speedup_high"] = ratio
+    return row
+
+
+def bootstrap_ratio(
+    baseline: NDArray[np.float64], times: NDArray[np.float64], seed: int = 0
+) -> tuple[float, float | None, float | None]:
+    """Give the ratio of medians and its 95 % interval over resampled pairs.
+
+    Parameters
+    ----------
+    baseline, times : ndarray of shape (n,)
+        Times of the baseline and of a contender; equal positions were measured side by side.
+    seed : int, default=0
+        Seed of the resampling, so that a summary can be regenerated to the digit.
+
+    Returns
+    -------
+    ratio, low, high : float
+        The interval is None for fewer than two pairs: one pair says nothing about the spread.
+
+    References
+    ----------
+    B. Efron and R. Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13: the
+    percentile interval.
+    """
+    ratio = float(np.median(baseline) / np.median(times))
+    if len(times) < 2:
+        return ratio, None, None
+    pairs = np.random.default_rng(seed).integers(len(times), size=(_RESAMPLES, len(times)))
+    ratios = np.median(baseline[pairs], axis=1) / np.median(times[pairs], axis=1)
+    low, high = np.quantile(ratios, [0.025, 0.975])
+    return ratio, float(low), float(high)

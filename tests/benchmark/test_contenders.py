@@ -1,0 +1,71 @@
+import importlib.metadata
+
+import numpy as np
+import pytest
+
+from fastlogit.benchmark.contenders import BASELINE, CONTENDERS, Contender
+from fastlogit.benchmark.problem import Outcome, build
+from fastlogit.benchmark.verify import compare, reference_outcome
+
+
+def test_the_table_goes_by_name():
+    assert BASELINE in CONTENDERS
+    for name, kind in CONTENDERS.items():
+        assert kind.name == name
+        assert kind.division in ("closed", "open")
+
+
+@pytest.mark.parametrize("name", ["numpy", "numba"])
+def test_own_contenders_are_always_present(name):
+    kind = CONTENDERS[name]
+    assert kind.missing() is None
+    assert kind.version() == importlib.metadata.version(name)
+
+
+@pytest.mark.parametrize("name", CONTENDERS)
+def test_a_contender_reaches_the_reference_every_time(name, small_case):
+    if CONTENDERS[name].missing():
+        pytest.skip(str(CONTENDERS[name].missing()))
+    problem = build(small_case)
+    contender = CONTENDERS[name]()
+    contender.prepare(problem)
+    contender.first_run()
+    for _ in range(2):
+        contender.run()
+        assert compare(contender.result(), reference_outcome(problem), "float32").holds
+
+
+def test_numba_compiles_nothing_after_its_first_run(small_case):
+    contender = CONTENDERS["numba"]()
+    contender.prepare(build(small_case))
+    contender.first_run()
+    compilations = contender.compilations()
+    assert compilations > 0
+    contender.run()
+    assert contender.compilations() == compilations
+
+
+def test_the_default_first_run_is_a_run():
+    class Smallest(Contender):
+        name = "smallest"
+        runs = 0
+
+        def prepare(self, problem):
+            self.problem = problem
+
+        def run(self):
+            self.runs += 1
+
+        def result(self):
+            return Outcome((np.zeros(1),), (0.0,))
+
+    contender = Smallest()
+    contender.first_run()
+    assert contender.runs == 1
+    assert contender.compilations() == 0
+
+
+def test_an_absent_contender_says_why_and_what_to_do(fakes):
+    assert str(fakes["absent"].missing()) == (
+        "the module a_module_that_nobody_has is not installed; install it with: pip install luck"
+    )

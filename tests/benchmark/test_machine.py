@@ -1,0 +1,170 @@
+import builtins
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+import threadpoolctl
+
+from fastlogit.benchmark import machine, memory
+
+
+def test_versions_of_python_and_packages():
+    versions = machine.package_versions()
+    assert list(versions) == ["python", *machine.PACKAGES]
+    assert all(version[0].isdigit() for version in versions.values())
+
+
+@pytest.mark.parametrize(
+    ("features", "bits"),
+    [
+        ({"avx512f": True, "avx": True, "sse2": True}, 512),
+        ({"avx512f": False, "avx": True, "sse2": True}, 256),
+        ({"sse2": True}, 128),
+        ({"neon": True}, 128),
+        ({}, 64),
+    ],
+)
+def test_simd_width_follows_the_features(features, bits):
+    assert machine.simd_bits(features) == bits
+
+
+def test_this_processor():
+    cpu = machine.cpu()
+    assert cpu["name"]
+    assert cpu["simd_bits"] in (64, 128, 256, 512)
+    assert 1 <= cpu["cores"] <= os.cpu_count()
+
+
+def test_a_processor_without_cpuinfo(monkeypatch):
+    monkeypatch.setattr(Path, "is_file", lambda *_: False)
+    monkeypatch.setattr(machine.platform, "processor", lambda: "abacus")
+    assert machine.cpu()["name"] == "abacus"
+
+
+def test_a_cpuinfo_without_a_name(monkeypatch):
+    monkeypatch.setattr(Path, "is_file", lambda *_: True)
+    monkeypatch.setattr(Path, "read_text", lambda *_: "BogoMIPS : 1\n")
+    monkeypatch.setattr(machine.platform, "processor", lambda: "")
+    monkeypatch.setattr(machine.platform, "machine", lambda: "aarch64")
+    assert machine.cpu()["name"] == "aarch64"
+
+
+def test_systems_that_say_less(monkeypatch):
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.delattr(os, "sysconf", raising=False)
+    monkeypatch.delattr(os, "getloadavg", raising=False)
+    assert machine.usable_cores() == os.cpu_count()
+    assert machine.memory_bytes() is None
+    assert machine.load_average() is None
+
+
+def test_this_system():
+    assert machine.memory_bytes() > 1e8
+    assert len(machine.load_average()) == 3
+
+
+def test_only_variables_that_matter_are_kept(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    monkeypatch.setenv("SECRET_TOKEN", "x")
+    kept = machine.environment()
+    assert kept["OMP_NUM_THREADS"] == "3"
+    assert "SECRET_TOKEN" not in kept
+
+
+def test_pools_hold_no_paths():
+    pools = machine.blas_pools()
+    assert any(pool["user_api"] == "blas" for pool in pools)
+    assert not any(os.sep in str(value) for pool in pools for value in pool.values())
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """A git checkout that the package seems to come from."""
+    package = tmp_path / "fastlogit" / "benchmark"
+    package.mkdir(parents=True)
+    monkeypatch.setattr(machine, "__file__", str(package / "machine.py"))
+
+    def git(*words):
+        identity = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
+        command = ["git", "-C", str(tmp_path), *identity, *words]
+        subprocess.run(command, check=True, capture_output=True)  # noqa: S603
+
+    return git
+
+
+def test_git_state_names_the_commit(checkout, tmp_path):
+    checkout("init")
+    checkout("commit", "--allow-empty", "-m", "Begin")
+    state = machine.git_state()
+    assert len(state["commit"]) == 40
+    assert state["dirty"] is False
+    (tmp_path / "new").write_text("")
+    assert machine.git_state() == state | {"dirty": True}
+
+
+def test_git_state_without_a_commit_or_a_checkout(checkout):
+    assert machine.git_state() is None
+    checkout("init")
+    assert machine.git_state() is None
+
+
+def test_git_state_without_git(monkeypatch):
+    monkeypatch.setattr(machine.shutil, "which", lambda *_: None)
+    assert machine.git_state() is None
+
+
+def test_calibration_gives_rates_at_the_threads_asked_for(monkeypatch):
+    threads = []
+    best = machine._best
+
+    def spy(work, repeats):
+        threads.append({pool["num_threads"] for pool in threadpoolctl.threadpool_info()})
+        return best(work, repeats)
+
+    monkeypatch.setattr(machine, "_best", spy)
+    rates = machine.calibrate(1, size=64, repeats=2)
+    assert list(rates) == ["threads", "sgemm_gflop_s", "dgemm_gflop_s", "read_gb_s"]
+    assert rates["threads"] == 1
+    assert min(rates.values()) > 0
+    assert threads == [{1}] * 3
+
+
+def test_cache_state(monkeypatch, tmp_path):
+    from fastlogit.kernels import jit
+
+    (tmp_path / "kernel-1.bin").write_bytes(b"x" * 200_000)
+    monkeypatch.setattr(jit, "cache_directory", lambda: tmp_path)
+    assert machine.cache_state() == f"{tmp_path}: 1 kernels, 0.2 MB"
+    monkeypatch.setattr(jit, "cache_directory", lambda: None)
+    assert machine.cache_state().startswith("none: no directory is writable")
+
+
+def test_peak_memory_grows_with_an_allocation():
+    memory.reset_peak()
+    before = memory.peak_bytes()
+    block = bytearray(64_000_000)
+    assert memory.peak_bytes() - before > 30_000_000
+    del block
+
+
+def test_peak_memory_elsewhere(monkeypatch, tmp_path):
+    monkeypatch.setattr(memory, "_CLEAR_REFS", tmp_path / "none" / "clear_refs")
+    monkeypatch.setattr(memory, "_STATUS", tmp_path / "status")
+    memory.reset_peak()
+    for content in (None, "Name: python\n"):
+        if content:
+            (tmp_path / "status").write_text(content)
+        assert memory.peak_bytes() > 1e6
+    monkeypatch.setattr(memory.sys, "platform", "darwin")
+    assert memory.peak_bytes() > 1e3
+
+    real = builtins.__import__
+
+    def no_resource(name, *args, **kwargs):
+        if name == "resource":
+            raise ImportError(name)
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", no_resource)
+    assert memory.peak_bytes() is None

@@ -1,0 +1,19 @@
+import pytest
+
+from fastlogit.benchmark.names import check_name
+
+
+def test_a_known_name_passes():
+    check_name("model", "softmax", ["logistic", "softmax"])
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("softmx", r"no model 'softmx' \(did you mean 'softmax'\?\); there are logistic, softmax"),
+        ("tree", r"no model 'tree'; there are logistic, softmax"),
+    ],
+)
+def test_an_unknown_name_says_what_exists(name, message):
+    with pytest.raises(ValueError, match=message):
+        check_name("model", name, iter(["logistic", "softmax"]))

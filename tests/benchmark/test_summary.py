@@ -1,0 +1,124 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from fastlogit.benchmark.results import TIMING_COLUMNS
+from fastlogit.benchmark.summary import SUMMARY_COLUMNS, bootstrap_ratio, summarise
+
+CALIBRATION = [{"threads": 1, "sgemm_gflop_s": 80.0, "dgemm_gflop_s": 40.0, "read_gb_s": 20.0}]
+
+
+def rows(impl, times, *, cell="c", status="ok", dtype="float32", **other):
+    return [
+        {
+            **dict.fromkeys(TIMING_COLUMNS),
+            "cell_id": cell,
+            "model": "softmax",
+            "dataset": "iris",
+            "impl": impl,
+            "division": "closed",
+            "solver": "sgd",
+            "batch_size": 32,
+            "dtype": dtype,
+            "threads": 1,
+            "repeat": repeat,
+            "time_s": time,
+            "samples": 1000,
+            "flops": 4_000_000_000,
+            "verified": "true",
+            "status": status,
+            **other,
+        }
+        for repeat, time in enumerate(times)
+    ]
+
+
+def summary(*groups, calibration=CALIBRATION):
+    frame = pd.DataFrame([row for group in groups for row in group], columns=list(TIMING_COLUMNS))
+    return summarise(frame, calibration)
+
+
+def test_figures_of_one_contender():
+    (row,) = summary(rows("numba", [1.0, 2.0, 3.0, 4.0, 5.0])).to_dict("records")
+    assert tuple(row) == SUMMARY_COLUMNS
+    assert (row["n"], row["q1_s"], row["median_s"], row["q3_s"]) == (5, 2.0, 3.0, 4.0)
+    assert row["samples_per_s"] == pytest.approx(1000 / 3)
+    assert row["gflop_s"] == pytest.approx(4 / 3)
+    assert row["limit_fraction"] == pytest.approx(4 / 3 / 80)
+    assert (row["verified"], row["status"]) == ("true", "ok")
+    assert pd.isna(row["speedup_vs_numpy"])
+    assert pd.isna(row["time_to_target_s"])
+
+
+def test_the_limit_is_the_dtype_s():
+    (row,) = summary(rows("numba", [2.0], dtype="float64")).to_dict("records")
+    assert row["limit_fraction"] == pytest.approx(2 / 40)
+
+
+def test_without_calibration_there_is_no_limit():
+    (row,) = summary(rows("numba", [2.0]), calibration=()).to_dict("records")
+    assert pd.isna(row["limit_fraction"])
+
+
+def test_speedup_is_the_ratio_of_medians_per_cell():
+    table = summary(
+        rows("numpy", [10.0, 12.0, 11.0]),
+        rows("numba", [1.0, 2.0, 4.0]),
+        rows("numba", [5.0, 5.0, 5.0], cell="d"),
+        rows("numpy", [1.0, 1.0, 1.0], cell="d"),
+    )
+    assert list(table["impl"]) == ["numpy", "numba", "numba", "numpy"]
+    assert table["speedup_vs_numpy"].to_numpy()[1:3] == pytest.approx([5.5, 0.2])
+    assert table["speedup_vs_numpy"].isna().to_list() == [True, False, False, True]
+    assert table["speedup_low"][1] < 5.5 < table["speedup_high"][1]
+    assert table["speedup_low"][2] == pytest.approx(0.2)
+
+
+def test_pairs_are_matched_by_repeat():
+    # The baseline's first repeat has no partner and must not be paired with another's.
+    baseline, ours = rows("numpy", [90.0, 10.0, 20.0]), rows("numba", [9.0, 1.0, 2.0])[1:]
+    row = summary(baseline, ours).iloc[1]
+    assert row["speedup_vs_numpy"] == row["speedup_low"] == row["speedup_high"] == 10.0
+
+
+@pytest.mark.parametrize("status", ["failed", "failed-verification"])
+def test_a_failure_has_a_status_and_no_figures(status):
+    failure = rows("numba", [None], status=status, verified="false", repeat=None)
+    table = summary(rows("numpy", [1.0, 2.0]), rows("numba", [0.1]), failure)
+    row = table.iloc[1]
+    assert (row["status"], row["verified"], row["n"]) == (status, "false", 0)
+    first, last = SUMMARY_COLUMNS.index("median_s"), SUMMARY_COLUMNS.index("verified")
+    assert row.iloc[first:last].isna().all()
+
+
+def test_a_failed_baseline_leaves_speedups_empty():
+    failure = rows("numpy", [None], status="failed", repeat=None)
+    table = summary(failure, rows("numba", [1.0, 1.0]))
+    assert table["speedup_vs_numpy"].isna().all()
+    assert table["median_s"][1] == 1.0
+
+
+def test_nothing_measured_is_an_empty_table():
+    table = summary()
+    assert table.empty
+    assert tuple(table.columns) == SUMMARY_COLUMNS
+
+
+def test_the_interval_covers_the_true_ratio_about_95_times_in_100():
+    rng = np.random.default_rng(0)
+    covered = 0
+    for _ in range(200):
+        noise = rng.lognormal(sigma=0.1, size=(2, 20))
+        _, low, high = bootstrap_ratio(3.0 * noise[0], noise[1])
+        covered += low <= 3.0 <= high
+    assert 176 <= covered <= 199  # 95 % of 200 is 190, the standard deviation 3
+
+
+def test_shared_noise_does_not_widen_the_interval():
+    drift = np.linspace(1.0, 3.0, 11)
+    ratio, low, high = bootstrap_ratio(4.0 * drift, drift)
+    assert (ratio, low, high) == pytest.approx((4.0, 4.0, 4.0))
+
+
+def test_one_pair_has_no_interval():
+    assert bootstrap_ratio(np.array([4.0]), np.array([2.0])) == (2.0, None, None)
