@@ -1,0 +1,245 @@
+"""The command line: ``fastlogit bench run``, ``fastlogit bench list`` and ``fastlogit info``.
+
+Exit codes: 0 all is well, 2 the command was wrong, 3 a contender failed verification, 4 some cells
+failed, 130 Ctrl-C (what was measured is kept).
+
+Whatever takes time to import is imported inside the commands, after their first line of output.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+if any(importlib.util.find_spec(module) is None for module in ("typer", "rich", "pandas")):
+    sys.stderr.write('The command line needs more packages: pip install "fastlogit[bench]"\n')
+    raise SystemExit(2)
+
+import typer
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from fastlogit.benchmark.contenders import Contender
+    from fastlogit.benchmark.session import Run
+
+__all__ = ["app", "main"]
+
+USAGE, VERIFICATION_FAILED, CELLS_FAILED, INTERRUPTED = 2, 3, 4, 130
+
+# rich_markup_mode=None: error messages in one line each, readable in a log.
+_PLAIN: dict[str, Any] = {
+    "no_args_is_help": True,
+    "rich_markup_mode": None,
+    "add_completion": False,
+    "pretty_exceptions_enable": False,
+}
+app = typer.Typer(help="Train logistic and softmax models fast, and measure how fast.", **_PLAIN)
+bench = typer.Typer(help="Compare implementations of the four models.", **_PLAIN)
+app.add_typer(bench, name="bench")
+
+
+def main() -> None:
+    """Run the command line."""
+    app(prog_name="fastlogit")
+
+
+@bench.command("run")
+def bench_run(
+    model: Annotated[
+        list[str] | None, typer.Option("-m", "--model", help="Model; repeatable. [all four]")
+    ] = None,
+    dataset: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-d",
+            "--dataset",
+            help="Data set, also classification-<n>x<d>x<k>; repeatable. [the seven toy sets]",
+        ),
+    ] = None,
+    impl: Annotated[
+        list[str] | None,
+        typer.Option("-i", "--impl", help="Implementation; repeatable. [all present]"),
+    ] = None,
+    batch_size: Annotated[
+        list[int] | None, typer.Option(help="Rows of one step; repeatable. [32]")
+    ] = None,
+    dtype: Annotated[
+        list[str] | None, typer.Option(help="float32 or float64; repeatable. [float32]")
+    ] = None,
+    solver: Annotated[list[str] | None, typer.Option(help="sgd or adam; repeatable. [sgd]")] = None,
+    threads: Annotated[
+        list[int] | None, typer.Option(help="Threads of every contender; repeatable. [1]")
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Epochs of one timed repeat. [about 0.1 s of NumPy]")
+    ] = None,
+    hidden: Annotated[
+        int | None, typer.Option(help="Hidden units of the two networks. [64]")
+    ] = None,
+    repeats: Annotated[
+        int | None, typer.Option(help="Timed repeats. [10, with --quick 5]", min=1)
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="Seed of parameters, order and generated data. [0]", min=0),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Only iris and digits, 5 repeats, unless asked for.")
+    ] = False,
+    out: Annotated[Path, typer.Option(help="Where the run's directory is made.")] = Path("results"),
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the summary as JSON instead of a table.")
+    ] = False,
+    no_progress: Annotated[
+        bool, typer.Option("--no-progress", help="Show nothing while measuring.")
+    ] = False,
+) -> None:
+    """Verify that the implementations agree, then time their training side by side."""
+    say = Console(stderr=True, highlight=False)
+    say.print("fastlogit bench: loading", soft_wrap=True)
+    from fastlogit.benchmark import session
+    from fastlogit.benchmark.cases import Grid
+    from fastlogit.benchmark.progress import Progress
+
+    axes = {
+        "models": model,
+        "datasets": dataset,
+        "batch_sizes": batch_size,
+        "dtypes": dtype,
+        "solvers": solver,
+        "threads": threads,
+    }
+    single = {"epochs": epochs, "n_hidden": hidden, "seed": seed}
+    chosen: dict[str, Any] = {name: tuple(values) for name, values in axes.items() if values}
+    chosen |= {name: value for name, value in single.items() if value is not None}
+    try:
+        grid = Grid(**chosen).quick() if quick else Grid(**chosen)
+        contenders = _contenders(impl)
+    except ValueError as error:
+        _refuse(say, str(error))
+    repeats = repeats or (5 if quick else 10)
+    try:
+        files = session.open_run(out, grid, contenders, repeats)
+    except OSError as error:
+        _refuse(say, f"cannot write a run into {out}: {error.strerror or error}")
+    cases = grid.cases()
+    with Progress(say, len(cases), enabled=not no_progress) as shown:
+        run = session.perform(files, cases, contenders, repeats, shown.case_done)
+    _show(run, as_json=as_json)
+    if run.interrupted:
+        say.print(f"interrupted; what was measured is in {run.directory}", soft_wrap=True)
+    else:
+        say.print(f"wrote {run.directory}", soft_wrap=True)
+    raise typer.Exit(_exit_code(run))
+
+
+def _contenders(names: list[str] | None) -> list[type[Contender]]:
+    """Look contenders up; one that is asked for by name must be present."""
+    from fastlogit.benchmark.contenders import CONTENDERS
+    from fastlogit.benchmark.names import check_name
+
+    if not names:
+        return [kind for kind in CONTENDERS.values() if kind.missing() is None]
+    for name in names:
+        check_name("implementation", name, CONTENDERS)
+        missing = CONTENDERS[name].missing()
+        if missing is not None:
+            raise ValueError(f"implementation {name!r} cannot run here: {missing}")
+    return [CONTENDERS[name] for name in dict.fromkeys(names)]
+
+
+def _refuse(say: Console, message: str) -> NoReturn:
+    say.print(f"Error: {message}", markup=False, soft_wrap=True)
+    raise typer.Exit(USAGE)
+
+
+def _show(run: Run, *, as_json: bool) -> None:
+    from fastlogit.benchmark import table
+
+    if as_json:
+        print(run.summary.to_json(orient="records", indent=2))
+        return
+    if run.summary.empty:
+        return
+    comparison = table.comparison(run.summary, table.tiny_sets(run.timings))
+    out = Console(highlight=False)
+    wide = out.options.update(width=1000)
+    # A line that the terminal breaks is better than figures cut short.
+    out.width = max(out.width, out.measure(comparison, options=wide).maximum)
+    out.print(comparison)
+    for verdict in table.verdicts(run.summary):
+        out.print(verdict, soft_wrap=True)
+    for failure in run.timings[run.timings["status"] != "ok"].itertuples():
+        out.print(
+            f"{failure.impl} in {failure.cell_id}: {failure.status}: {failure.error}",
+            markup=False,
+            soft_wrap=True,
+        )
+
+
+def _exit_code(run: Run) -> int:
+    statuses = set(run.timings["status"])
+    if run.interrupted:
+        return INTERRUPTED
+    if "failed-verification" in statuses:
+        return VERIFICATION_FAILED
+    return CELLS_FAILED if "failed" in statuses else 0
+
+
+@bench.command("list")
+def bench_list() -> None:
+    """List models, data sets and implementations, and what is missing here and why."""
+    out = Console(highlight=False, soft_wrap=True)
+    out.print("models")
+    from fastlogit import datasets
+    from fastlogit.benchmark.contenders import CONTENDERS
+    from fastlogit.models import MODELS
+
+    for name, model in MODELS.items():
+        classes = "two classes" if model.binary else "any number of classes"
+        hidden = "one hidden layer" if model.has_hidden else "no hidden layer"
+        out.print(f"  {name:<27} {classes}, {hidden}")
+    out.print("data sets")
+    for name in datasets.TOY_SETS:
+        data = datasets.load(name)
+        n, d = data.X.shape
+        note = ", tiny" if data.tiny else ""
+        out.print(f"  {name:<27} {n} rows, {d} features, {data.n_classes} classes{note}")
+    out.print(f"  {datasets.GENERATED:<27} n rows, d features, k classes", markup=False)
+    out.print("implementations")
+    for name, kind in CONTENDERS.items():
+        missing = kind.missing()
+        state = f"present, {kind.version()}" if missing is None else f"missing: {missing}"
+        out.print(f"  {name:<27} {kind.division}, {state}", markup=False)
+
+
+@app.command()
+def info() -> None:
+    """Show versions, processor, SIMD width, threads, BLAS and the state of the kernel cache."""
+    out = Console(highlight=False, soft_wrap=True)
+    out.print("fastlogit info")
+    import numba
+
+    from fastlogit.benchmark import machine
+
+    for package, version in machine.package_versions().items():
+        out.print(f"  {package:<14} {version}")
+    cpu = machine.cpu()
+    out.print(f"processor      {cpu['name']} ({cpu['llvm_name']})")
+    fma = "with" if cpu["fma"] else "without"
+    out.print(f"SIMD           {cpu['simd_bits']} bits, {fma} fused multiply-add")
+    config: Any = numba.config  # its attributes are made at run time
+    threads = config.NUMBA_NUM_THREADS
+    out.print(f"cores          {cpu['cores']} usable, numba starts at most {threads} threads")
+    for pool in machine.blas_pools():
+        out.print(
+            f"thread pool    {pool['user_api']}: {pool['internal_api']} {pool['version']}, "
+            f"{pool['num_threads']} threads"
+        )
+    out.print(f"kernel cache   {machine.cache_state()}")
+
+
+if __name__ == "__main__":
+    main()
