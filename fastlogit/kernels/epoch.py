@@ -12,7 +12,7 @@ other.
 import numpy as np
 
 from fastlogit.kernels import per_model
-from fastlogit.kernels.jit import entry, kernel
+from fastlogit.kernels.jit import allocator, entry, kernel
 from fastlogit.kernels.optimizers import l2_penalty, update
 
 BLOCK_ROWS = 256
@@ -31,9 +31,22 @@ def run_batches(
     over. losses[e] gains the batch's share of the epoch's mean loss, rows / n of its own.
     OUT: theta, moments, steps, losses (and params, which are theta); grad and grads as workspace.
     """
+    buffers = allocate(params, X, weight, orders.shape[1] > 0, min(batch_size, y.size))
+    _run_batches(
+        params, grads, theta, grad, n_weights, moments, steps, optimizer, settings,
+        X, y, weight, orders, batch_size, first_batch, last_batch, alpha, alpha_by_row, losses,
+        buffers,
+    )  # fmt: skip
+
+
+@kernel
+def _run_batches(
+    params, grads, theta, grad, n_weights, moments, steps, optimizer, settings,
+    X, y, weight, orders, batch_size, first_batch, last_batch, alpha, alpha_by_row, losses,
+    buffers,
+):  # fmt: skip
     n_rows = y.size
     batches = (n_rows + batch_size - 1) // batch_size
-    buffers = allocate(params, X, weight, orders.shape[1] > 0, min(batch_size, n_rows))
     for batch in range(first_batch, last_batch):
         epoch = batch // batches
         order = orders[epoch if orders.shape[1] > 0 else 0]
@@ -62,13 +75,17 @@ def loss_and_gradient(params, grads, X, y, weight):
 @entry
 def predict_proba(params, X, proba):
     """Fill the rows' class probabilities. OUT: proba (n, max(K, 2))."""
-    work = per_model.workspace(params, min(BLOCK_ROWS, X.shape[0]))
+    _predict_proba(params, X, proba, per_model.workspace(params, min(BLOCK_ROWS, X.shape[0])))
+
+
+@kernel
+def _predict_proba(params, X, proba, work):
     for first in range(0, X.shape[0], BLOCK_ROWS):
         last = min(first + BLOCK_ROWS, X.shape[0])
         per_model.predict_proba(params, X[first:last], proba[first:last], work)
 
 
-@kernel
+@allocator
 def allocate(params, X, weight, by_order, rows):
     """Allocate a block's workspace: the model's own, and the gathered rows' X, y and weight."""
     rows = min(rows, BLOCK_ROWS)

@@ -32,6 +32,7 @@ _OPTIONS: dict[str, Any] = {
     "fastmath": {"nsz", "contract", "reassoc"},
     "no_cfunc_wrapper": True,
 }
+KERNEL_OPTIONS: dict[str, Any] = {**_OPTIONS, "no_cpython_wrapper": True, "_nrt": False}
 # For arithmetic whose order of operations matters, such as a constant in two parts.
 EXACT: dict[str, Any] = {"error_model": "numpy", "fastmath": {"nsz", "contract"}}
 
@@ -40,10 +41,16 @@ _preparations: list[Callable[[], None]] = []
 
 
 def kernel(function: Callable[..., Any]) -> Any:
-    """Jit a function that only other jitted functions call.
+    """Jit a function that only other jitted functions call, and that allocates nothing.
 
-    It gets no wrapper for calls from Python, which would be a fifth of the time to compile.
+    It gets no wrapper for calls from Python, which would be a fifth of the time to compile, and
+    counts no references: the arrays are its caller's, and counting was half of a small step.
     """
+    return numba.njit(**KERNEL_OPTIONS)(function)
+
+
+def allocator(function: Callable[..., Any]) -> Any:
+    """Jit a function that only other jitted functions call, and that returns new arrays."""
     return numba.njit(**_OPTIONS, no_cpython_wrapper=True)(function)
 
 

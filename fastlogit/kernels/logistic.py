@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastlogit.kernels.heads import logistic_head, logistic_proba
-from fastlogit.kernels.jit import kernel
+from fastlogit.kernels.jit import allocator, kernel
 from fastlogit.kernels.linear_maps import affine, affine_grad
 
 
@@ -32,7 +32,7 @@ class LogisticParams(NamedTuple):
     b: Any
 
 
-@kernel
+@allocator
 def workspace(params, rows):
     """Allocate what one batch of up to `rows` rows needs."""
     return (np.empty((rows, 1), params.W.dtype),)

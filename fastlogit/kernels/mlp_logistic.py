@@ -29,7 +29,7 @@ import numpy as np
 
 from fastlogit.kernels.activations import sigmoid, sigmoid_grad
 from fastlogit.kernels.heads import logistic_head, logistic_proba
-from fastlogit.kernels.jit import kernel
+from fastlogit.kernels.jit import allocator, kernel
 from fastlogit.kernels.linear_maps import affine, affine_grad, input_grad
 
 
@@ -42,7 +42,7 @@ class MLPLogisticParams(NamedTuple):
     b2: Any
 
 
-@kernel
+@allocator
 def workspace(params, rows):
     """Allocate what one batch of up to `rows` rows needs: A, dA, z and W2ᵀ."""
     fan_in, fan_out = params.W2.shape

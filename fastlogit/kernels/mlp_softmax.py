@@ -31,7 +31,7 @@ import numpy as np
 
 from fastlogit.kernels.activations import sigmoid, sigmoid_grad
 from fastlogit.kernels.heads import softmax_head, softmax_proba
-from fastlogit.kernels.jit import kernel
+from fastlogit.kernels.jit import allocator, kernel
 from fastlogit.kernels.linear_maps import affine, affine_grad, input_grad
 
 
@@ -44,7 +44,7 @@ class MLPSoftmaxParams(NamedTuple):
     b2: Any
 
 
-@kernel
+@allocator
 def workspace(params, rows):
     """Allocate what one batch of up to `rows` rows needs: A, dA, Z and W2ᵀ."""
     fan_in, fan_out = params.W2.shape

@@ -9,6 +9,8 @@ import sys
 
 from numba.extending import overload
 
+from fastlogit.kernels.jit import KERNEL_OPTIONS
+
 
 def _function_of(params_type, name):
     return getattr(sys.modules[params_type.__module__], name)
@@ -29,13 +31,13 @@ def workspace(params, *args):
     return _function_of(type(params), "workspace")(params, *args)
 
 
-@overload(loss_and_gradient)
+@overload(loss_and_gradient, jit_options=KERNEL_OPTIONS)
 def _loss_and_gradient(params, *args):
     function = _function_of(params.instance_class, "loss_and_gradient")
     return lambda params, *args: function(params, *args)
 
 
-@overload(predict_proba)
+@overload(predict_proba, jit_options=KERNEL_OPTIONS)
 def _predict_proba(params, *args):
     function = _function_of(params.instance_class, "predict_proba")
     return lambda params, *args: function(params, *args)
