@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -139,8 +140,9 @@ class Trainer:
         self._gradient = FlatParams(model, backend, shapes, dtype)
         self._settings = np.array([float(settings[name]) for name in self.solver.settings])
         self._alpha, self._alpha_by_row = float(alpha), alpha_by_row
-        self._batch_size, self._n_threads = batch_size, n_threads
+        self._batch_size = batch_size
         self._run_batches = BACKENDS[backend].run_batches
+        self._blas_limit = n_threads if backend == "numpy" else None
         self._slice_batches = 1
 
     @property
@@ -184,7 +186,8 @@ class Trainer:
             before = self.state
             end = min(done + max(self._slice_batches // batches, 1), len(orders))
             try:
-                self._run_slices(rows, orders, done * batches, end * batches, losses)
+                with self._threads():
+                    self._run_slices(rows, orders, done * batches, end * batches, losses)
             except KeyboardInterrupt:
                 self.restore(before)
                 raise
@@ -199,6 +202,15 @@ class Trainer:
                 return
             done = end
             yield done
+
+    def _threads(self) -> AbstractContextManager[Any]:
+        """Hold BLAS to the threads asked for; the kernels' products are not BLAS's."""
+        if self._blas_limit is None:
+            return nullcontext()
+        limits: AbstractContextManager[Any] = _blas().limit(
+            limits=self._blas_limit, user_api="blas"
+        )
+        return limits
 
     def _run_slices(
         self, rows: Rows, orders: Indices, start: int, end: int, losses: NDArray[np.float64]
