@@ -99,7 +99,7 @@ def bench_run(
     """Verify that the implementations agree, then time their training side by side."""
     say = Console(stderr=True, highlight=False)
     say.print("fastlogit bench: loading", soft_wrap=True)
-    from fastlogit.benchmark import session
+    from fastlogit.benchmark import machine, session
     from fastlogit.benchmark.cases import Grid
     from fastlogit.benchmark.progress import Progress
 
@@ -124,6 +124,9 @@ def bench_run(
         files = session.open_run(out, grid, contenders, repeats)
     except OSError as error:
         _refuse(say, f"cannot write a run into {out}: {error.strerror or error}")
+    steered = [f"{name}={value}" for name, value in machine.environment().items()]
+    if steered:
+        say.print("the environment sets", ", ".join(steered), markup=False, soft_wrap=True)
     cases = grid.cases()
     with Progress(say, len(cases), enabled=not no_progress) as shown:
         run = session.perform(files, cases, contenders, repeats, shown.case_done)
@@ -233,10 +236,12 @@ def info() -> None:
     config: Any = numba.config  # its attributes are made at run time
     threads = config.NUMBA_NUM_THREADS
     out.print(f"cores          {cpu['cores']} usable, numba starts at most {threads} threads")
+    for name, value in machine.environment().items():
+        out.print(f"environment    {name}={value}", markup=False)
     for pool in machine.blas_pools():
         out.print(
-            f"thread pool    {pool['user_api']}: {pool['internal_api']} {pool['version']}, "
-            f"{pool['num_threads']} threads"
+            f"thread pool    {pool['user_api']}: {pool['internal_api']} {pool['version']} "
+            f"({pool['architecture']}), {pool['num_threads']} threads"
         )
     out.print(f"kernel cache   {machine.cache_state()}")
 

@@ -94,6 +94,19 @@ def test_a_run_ends_with_a_table_files_and_exit_code_0(call, tmp_path):
     assert facts["command"] == ["fastlogit", "bench", "run", *SMALL]
 
 
+def test_variables_that_steer_blas_are_pointed_out(call, monkeypatch):
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Prescott")
+    _, _, err = call("bench", "run", *SMALL, "-i", "numpy")
+    assert "the environment sets" in err
+    assert "OPENBLAS_CORETYPE=Prescott" in err
+    assert "OPENBLAS_CORETYPE=Prescott" in call("info")[1]
+
+
+def test_without_such_variables_nothing_is_said(call, monkeypatch):
+    monkeypatch.setattr(machine, "environment", dict)
+    assert "environment" not in call("bench", "run", *SMALL, "-i", "numpy")[2]
+
+
 def test_off_a_terminal_nothing_is_coloured_or_animated(call):
     _, out, err = call("bench", "run", *SMALL)
     assert "\x1b" not in out + err

@@ -117,8 +117,8 @@ def _pinned(threads: int) -> Iterator[None]:
 
 @contextmanager
 def _no_collections() -> Iterator[None]:
-    # Once a case, not once a repeat: a collection takes as long as some repeats, and it would
-    # sweep the caches just before the clock starts.
+    # Once a case, not once a repeat: it takes longer than many a repeat, and it sweeps the caches
+    # just before the clock starts (iris: numba 1.16x slower, numpy unchanged).
     gc.collect()
     enabled = gc.isenabled()
     gc.disable()
