@@ -79,7 +79,7 @@ def loss_and_gradient(
     objective = Objective(spec, shapes, Rows(matrix, indices, weight), alpha, backend)
     objective.params.assign(arrays)
     loss = objective.evaluate()
-    return loss, spec.params_types["numba"](*objective.gradient.named)
+    return loss, objective.gradient.copies()
 
 
 def predict_proba(model: str, params: Any, X: Any, *, backend: str = "numba") -> Floats:
@@ -113,8 +113,7 @@ def predict_proba(model: str, params: Any, X: Any, *, backend: str = "numba") ->
     [[0.5, 0.5], [3.720075976020836e-44, 1.0]]
     """
     spec, arrays, matrix = _prepared(model, params, X, backend)
-    named = spec.params_types[backend](*map(unlocked, arrays))
-    return predict(spec, named, unlocked(matrix), backend)
+    return predict(spec, arrays, unlocked(matrix), backend)
 
 
 def train(
@@ -252,7 +251,7 @@ def train(
         backend=backend, n_threads=n_threads,
     )  # fmt: skip
     rows = Rows(matrix, indices, weight)
-    return train_epochs(trainer, rows, orders, epochs, spec.params_types["numba"], callback)
+    return train_epochs(trainer, rows, orders, epochs, callback)
 
 
 def warmup() -> None:

@@ -77,6 +77,13 @@ class Model:
             params.append(random_state.uniform(-bound, bound, shape).astype(dtype))
         return tuple(params)
 
+    def named(self, params: Sequence[Floats], backend: str) -> Any:
+        """Return parameters as the backend wants them: see :class:`FlatParams`."""
+        arrays = [unlocked(array) for array in params]
+        if backend == "numba":
+            arrays[-2] = np.ascontiguousarray(arrays[-2].T)
+        return self.params_types[backend](*arrays)
+
     def flops_per_sample(self, n_features: int, n_hidden: int | None, n_outputs: int) -> int:
         """Count the matrix products' flops of one training row, a multiply-add as two.
 
@@ -112,7 +119,9 @@ class FlatParams:
     """A model's parameters in one block: all weights, then all biases.
 
     The optimizer then is one loop over ``flat`` that knows no model, and the penalty one over
-    ``flat[:n_weights]``. ``named`` are the model's own arrays, as views of the block.
+    ``flat[:n_weights]``. All are views of the block: ``named`` the backend's own arrays, ``public``
+    weights (fan_in, fan_out) and biases (fan_out,) alike for all backends. The kernels keep an
+    output layer's weights transposed.
     """
 
     def __init__(self, model: Model, backend: str, shapes: Shapes, dtype: Any) -> None:
@@ -120,21 +129,26 @@ class FlatParams:
         self.n_weights = sum(sizes[::2])
         self.flat: Floats = np.zeros(sum(sizes), dtype)
         views: list[Floats] = []
+        public: list[Floats] = []
         starts = {0: 0, 1: self.n_weights}  # of the next weight matrix, of the next bias
         for i, (shape, size) in enumerate(zip(shapes, sizes, strict=True)):
             start = starts[i % 2]
-            views.append(self.flat[start : start + size].reshape(shape))
+            transposed = backend == "numba" and i == len(shapes) - 2
+            layout = shape[::-1] if transposed else shape
+            views.append(self.flat[start : start + size].reshape(layout))
+            public.append(views[-1].T if transposed else views[-1])
             starts[i % 2] += size
         self.named = model.params_types[backend](*views)
+        self.public = model.params_types["numpy"](*public)
 
     def assign(self, params: Sequence[Floats]) -> None:
         """Copy the values of arrays of the same shapes."""
-        for view, values in zip(self.named, params, strict=True):
+        for view, values in zip(self.public, params, strict=True):
             view[...] = values
 
-    def copies(self, params_type: Any) -> Any:
-        """Return the parameters as arrays of their own."""
-        return params_type(*(view.copy() for view in self.named))
+    def copies(self) -> Any:
+        """Return the parameters as arrays of their own, in the public shapes."""
+        return type(self.public)(*(view.copy(order="C") for view in self.public))
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -57,9 +57,9 @@ class Objective:
         return float(loss)
 
 
-def predict(model: Model, params: Any, X: Floats, backend: str = "numba") -> Floats:
-    """Return the class probabilities of the rows of X for named parameters of that backend."""
+def predict(model: Model, params: Sequence[Floats], X: Floats, backend: str = "numba") -> Floats:
+    """Return the class probabilities of the rows of X for parameters of X's dtype."""
     n_classes = 2 if model.binary else params[-1].size
     proba = np.empty((len(X), n_classes), X.dtype)
-    BACKENDS[backend].predict_proba(params, X, proba)
+    BACKENDS[backend].predict_proba(model.named(params, backend), X, proba)
     return proba

@@ -237,7 +237,6 @@ def train_epochs(
     rows: Rows,
     orders: Iterable[Indices],
     epochs: int,
-    result_type: Any,
     callback: Callable[[int, float, Any], Any] | None,
 ) -> TrainResult:
     """Train through chunks of orders, (epochs of the chunk, n) each, and return what came of it.
@@ -255,8 +254,7 @@ def train_epochs(
     done = 0
 
     def result() -> TrainResult:
-        params = trainer.flat.copies(result_type)
-        return TrainResult(params, losses[:done].copy(), int(trainer.steps[0]))
+        return TrainResult(trainer.flat.copies(), losses[:done].copy(), int(trainer.steps[0]))
 
     try:
         for chunk in orders:
@@ -270,7 +268,7 @@ def train_epochs(
                     "variance, may help"
                 )
             if callback is not None and callback(
-                done - 1, float(losses[done - 1]), trainer.flat.copies(result_type)
+                done - 1, float(losses[done - 1]), trainer.flat.copies()
             ):
                 break
     except (DivergenceError, KeyboardInterrupt) as error:

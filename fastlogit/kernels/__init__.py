@@ -3,7 +3,8 @@
 The models, one file each, with the derivation of every gradient beside the code that computes it:
 :mod:`logistic`, :mod:`softmax`, :mod:`mlp_logistic`, :mod:`mlp_softmax`.
 
-The primitives: :mod:`linear_maps` (matrix products on SIMD register tiles of :mod:`simd`),
+The primitives: :mod:`linear_maps` (matrix products on the register tiles of
+:mod:`tiles`, which :mod:`simd` emits),
 :mod:`activations`, :mod:`heads` (both on :mod:`elementary`'s exp and log), :mod:`optimizers`.
 :mod:`epoch` strings them into the entry points that Python calls; :mod:`jit` compiles and caches.
 

@@ -1,6 +1,7 @@
 """Logistic regression: one linear map, one output, σ.
 
-Shapes: B rows, D features. X (B, D), y (B,) of 0 and 1, W (D, 1), b (1,), logits z (B, 1).
+Shapes: B rows, D features. X (B, D), y (B,) of 0 and 1, W (D, 1) kept transposed as Wt (1, D),
+b (1,), logits z (B, 1).
 
     z = X W + b        p = σ(z) = 1 / (1 + e^−z)
     loss of a row = −y log p − (1 − y) log(1 − p) = softplus(z) − y z
@@ -22,39 +23,39 @@ import numpy as np
 
 from fastlogit.kernels.heads import logistic_head, logistic_proba
 from fastlogit.kernels.jit import allocator, kernel
-from fastlogit.kernels.linear_maps import affine, affine_grad
+from fastlogit.kernels.linear_maps import output_affine, output_affine_grad
 
 
 class LogisticParams(NamedTuple):
-    """W (D, 1), b (1,)."""
+    """Wt (1, D), b (1,)."""
 
-    W: Any
+    Wt: Any
     b: Any
 
 
 @allocator
 def workspace(params, rows):
     """Allocate what one batch of up to `rows` rows needs."""
-    return (np.empty((rows, 1), params.W.dtype),)
+    return (np.empty((rows, 1), params.Wt.dtype),)
 
 
 @kernel
 def loss_and_gradient(params, X, y, weight, scale, accumulate, grads, work):
     """Return the batch's loss; scale is 1 / Σ w. OUT: grads, work."""
-    W, b = params
-    grad_W, grad_b = grads
+    Wt, b = params
+    grad_Wt, grad_b = grads
     logits = work[0][: X.shape[0]]
 
-    affine(X, W, b, logits)  # z
+    output_affine(X, Wt, b, logits)  # z
     loss = logistic_head(logits, y, weight, scale)  # z becomes dz
-    affine_grad(X, logits, accumulate, grad_W, grad_b)
+    output_affine_grad(X, logits, accumulate, grad_Wt, grad_b)
     return loss
 
 
 @kernel
 def predict_proba(params, X, proba, work):
     """Fill proba (B, 2) with 1 − p and p. OUT: proba, work."""
-    W, b = params
+    Wt, b = params
     logits = work[0][: X.shape[0]]
-    affine(X, W, b, logits)
+    output_affine(X, Wt, b, logits)
     logistic_proba(logits, proba)

@@ -1,7 +1,7 @@
 """One hidden sigmoid layer, K outputs, softmax.
 
 Shapes: B rows, D features, H hidden units, K classes. X (B, D), y (B,) of 0..K−1, W1 (D, H),
-b1 (H,), hidden A (B, H), W2 (H, K), b2 (K,), logits Z (B, K).
+b1 (H,), hidden A (B, H), W2 (H, K) kept transposed as W2t (K, H), b2 (K,), logits Z (B, K).
 
     A = σ(X W1 + b1)      Z = A W2 + b2      P = softmax(Z)
     loss of a row = logsumexp(z) − z_y
@@ -32,50 +32,50 @@ import numpy as np
 from fastlogit.kernels.activations import sigmoid, sigmoid_grad
 from fastlogit.kernels.heads import softmax_head, softmax_proba
 from fastlogit.kernels.jit import allocator, kernel
-from fastlogit.kernels.linear_maps import affine, affine_grad, input_grad
+from fastlogit.kernels.linear_maps import (
+    affine,
+    affine_grad,
+    output_affine,
+    output_affine_grad,
+    output_input_grad,
+)
 
 
 class MLPSoftmaxParams(NamedTuple):
-    """W1 (D, H), b1 (H,), W2 (H, K), b2 (K,)."""
+    """W1 (D, H), b1 (H,), W2t (K, H), b2 (K,)."""
 
     W1: Any
     b1: Any
-    W2: Any
+    W2t: Any
     b2: Any
 
 
 @allocator
 def workspace(params, rows):
-    """Allocate what one batch of up to `rows` rows needs: A, dA, Z and W2ᵀ."""
-    fan_in, fan_out = params.W2.shape
-    dtype = params.W2.dtype
+    """Allocate what one batch of up to `rows` rows needs: A, dA and Z."""
+    fan_out, fan_in = params.W2t.shape
+    dtype = params.W2t.dtype
     return (
         np.empty((rows, fan_in), dtype),
         np.empty((rows, fan_in), dtype),
         np.empty((rows, fan_out), dtype),
-        np.empty((fan_out, fan_in), dtype),
     )
 
 
 @kernel
 def loss_and_gradient(params, X, y, weight, scale, accumulate, grads, work):
     """Return the batch's loss; scale is 1 / Σ w. OUT: grads, work."""
-    W1, b1, W2, b2 = params
-    grad_W1, grad_b1, grad_W2, grad_b2 = grads
+    W1, b1, W2t, b2 = params
+    grad_W1, grad_b1, grad_W2t, grad_b2 = grads
     rows = X.shape[0]
-    hidden, d_hidden, logits, W2_transposed = (
-        work[0][:rows],
-        work[1][:rows],
-        work[2][:rows],
-        work[3],
-    )
+    hidden, d_hidden, logits = work[0][:rows], work[1][:rows], work[2][:rows]
 
     affine(X, W1, b1, hidden)
     sigmoid(hidden)  # A
-    affine(hidden, W2, b2, logits)  # Z
+    output_affine(hidden, W2t, b2, logits)  # Z
     loss = softmax_head(logits, y, weight, scale)  # Z becomes dZ
-    affine_grad(hidden, logits, accumulate, grad_W2, grad_b2)
-    input_grad(logits, W2, W2_transposed, d_hidden)  # dA
+    output_affine_grad(hidden, logits, accumulate, grad_W2t, grad_b2)
+    output_input_grad(logits, W2t, d_hidden)  # dA
     sigmoid_grad(hidden, d_hidden)  # dA becomes dS
     affine_grad(X, d_hidden, accumulate, grad_W1, grad_b1)
     return loss
@@ -84,9 +84,9 @@ def loss_and_gradient(params, X, y, weight, scale, accumulate, grads, work):
 @kernel
 def predict_proba(params, X, proba, work):
     """Fill proba (B, K). OUT: proba, work."""
-    W1, b1, W2, b2 = params
+    W1, b1, W2t, b2 = params
     hidden, logits = work[0][: X.shape[0]], work[2][: X.shape[0]]
     affine(X, W1, b1, hidden)
     sigmoid(hidden)
-    affine(hidden, W2, b2, logits)
+    output_affine(hidden, W2t, b2, logits)
     softmax_proba(logits, proba)

@@ -1,7 +1,7 @@
 """Softmax regression: one linear map, K outputs, softmax.
 
-Shapes: B rows, D features, K classes. X (B, D), y (B,) of 0..K−1, W (D, K), b (K,), logits
-Z (B, K).
+Shapes: B rows, D features, K classes. X (B, D), y (B,) of 0..K−1, W (D, K) kept transposed as
+Wt (K, D), b (K,), logits Z (B, K).
 
     Z = X W + b        pⱼ = e^zⱼ / Σₖ e^zₖ
     loss of a row = −log p_y = logsumexp(z) − z_y
@@ -22,39 +22,39 @@ import numpy as np
 
 from fastlogit.kernels.heads import softmax_head, softmax_proba
 from fastlogit.kernels.jit import allocator, kernel
-from fastlogit.kernels.linear_maps import affine, affine_grad
+from fastlogit.kernels.linear_maps import output_affine, output_affine_grad
 
 
 class SoftmaxParams(NamedTuple):
-    """W (D, K), b (K,)."""
+    """Wt (K, D), b (K,)."""
 
-    W: Any
+    Wt: Any
     b: Any
 
 
 @allocator
 def workspace(params, rows):
     """Allocate what one batch of up to `rows` rows needs."""
-    return (np.empty((rows, params.b.size), params.W.dtype),)
+    return (np.empty((rows, params.b.size), params.Wt.dtype),)
 
 
 @kernel
 def loss_and_gradient(params, X, y, weight, scale, accumulate, grads, work):
     """Return the batch's loss; scale is 1 / Σ w. OUT: grads, work."""
-    W, b = params
-    grad_W, grad_b = grads
+    Wt, b = params
+    grad_Wt, grad_b = grads
     logits = work[0][: X.shape[0]]
 
-    affine(X, W, b, logits)  # Z
+    output_affine(X, Wt, b, logits)  # Z
     loss = softmax_head(logits, y, weight, scale)  # Z becomes dZ
-    affine_grad(X, logits, accumulate, grad_W, grad_b)
+    output_affine_grad(X, logits, accumulate, grad_Wt, grad_b)
     return loss
 
 
 @kernel
 def predict_proba(params, X, proba, work):
     """Fill proba (B, K). OUT: proba, work."""
-    W, b = params
+    Wt, b = params
     logits = work[0][: X.shape[0]]
-    affine(X, W, b, logits)
+    output_affine(X, Wt, b, logits)
     softmax_proba(logits, proba)
