@@ -1,0 +1,93 @@
+"""What the core's tests share: random problems of any size, and scikit-learn's toy sets."""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn import datasets
+from sklearn.preprocessing import StandardScaler
+
+from fastlogit.models import MODELS
+
+TOY_SETS = {
+    "iris": lambda: datasets.load_iris(return_X_y=True),
+    "wine": lambda: datasets.load_wine(return_X_y=True),
+    "breast_cancer": lambda: datasets.load_breast_cancer(return_X_y=True),
+    "digits": lambda: datasets.load_digits(return_X_y=True),
+    "moons": lambda: datasets.make_moons(300, noise=0.2, random_state=0),
+    "circles": lambda: datasets.make_circles(300, noise=0.1, factor=0.5, random_state=0),
+    "blobs": lambda: datasets.make_blobs(300, n_features=8, centers=5, random_state=0)[:2],
+}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A model's parameters and rows to evaluate or train it on; weight is None for unit weights."""
+
+    params: tuple[Any, ...]
+    X: Any
+    y: Any
+    weight: Any
+    n_classes: int
+
+
+def random_problem(model, n, d, h=4, k=3, *, dtype=np.float64, weighted=False, seed=0):
+    """Draw n rows of d features, k classes (2 for a binary model) and h hidden units if any.
+
+    Weights hold zeros and leave one row at least a positive one.
+    """
+    spec = MODELS[model]
+    rng = np.random.default_rng([seed, n, d, h, k])
+    n_classes = 2 if spec.binary else k
+    shapes = spec.shapes(d, h if spec.has_hidden else None, spec.n_outputs(n_classes))
+    params = tuple((rng.normal(size=shape) / np.sqrt(shape[0])).astype(dtype) for shape in shapes)
+    X = rng.normal(size=(n, d)).astype(dtype)
+    y = rng.integers(n_classes, size=n)
+    weight = None
+    if weighted:
+        weight = (rng.uniform(0.1, 2, n) * (rng.random(n) > 0.2)).astype(dtype)
+        weight[rng.integers(n)] = 1
+    return Problem(params, X, y, weight, n_classes)
+
+
+@pytest.fixture(scope="session")
+def problem():
+    return random_problem
+
+
+@cache
+def _toy_set(name, binary, dtype):
+    X, y = TOY_SETS[name]()
+    X = StandardScaler().fit_transform(X).astype(dtype)
+    n_classes = int(y.max()) + 1
+    if binary and n_classes > 2:
+        y = (y >= -(-n_classes // 2)).astype(int)
+    for array in (X, y):
+        array.setflags(write=False)
+    return X, y
+
+
+@pytest.fixture(scope="session")
+def toy_set():
+    """Give (X, y) of a toy set, standardised; a binary model's labels are the upper classes'."""
+    return lambda name, model, dtype=np.float64: _toy_set(name, MODELS[model].binary, dtype)
+
+
+@pytest.fixture(params=list(TOY_SETS))
+def toy_name(request):
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def relative_error():
+    """Give the norm of the difference over the norm of what is expected."""
+
+    def error(actual, expected):
+        actual, expected = np.asarray(actual, float), np.asarray(expected, float)
+        assert actual.shape == expected.shape
+        difference = float(np.linalg.norm(actual - expected))
+        return difference / float(np.linalg.norm(expected)) if difference else 0.0
+
+    return error

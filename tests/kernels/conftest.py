@@ -1,0 +1,26 @@
+"""A way to call kernels, which have no Python wrapper, from tests."""
+
+import numba
+import numpy as np
+import pytest
+
+import fastlogit
+
+
+@pytest.fixture(scope="session")
+def jit():
+    """Give a decorator for a test's function that calls kernels."""
+    # The first call of an entry point provides what the kernels link to.
+    fastlogit.predict_proba("logistic", ([[1.0]], [0.0]), [[1.0]])
+    return numba.njit(error_model="numpy")
+
+
+@pytest.fixture(params=[np.float32, np.float64], ids=["float32", "float64"])
+def dtype(request):
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def sample_size():
+    """Give how many values a function is tried on: few where the compiler is off."""
+    return 2_000 if numba.config.DISABLE_JIT else 400_000

@@ -1,0 +1,66 @@
+"""The register-tile product with the strides and offsets that its callers use, and others."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from fastlogit.kernels import simd
+
+SIZES = [(1, 1, 1), (2, 3, 5), (6, 16, 4), (7, 17, 9), (13, 33, 3), (5, 8, 65), (8, 31, 1)]
+ACCURACY = {np.float32: 2e-6, np.float64: 4e-15}
+
+
+@pytest.fixture(scope="module")
+def run(jit):
+    product = simd.product
+
+    @jit
+    def call(a, a_row, a_inner, b, init, init_start, init_row, rows, columns, inner, c):
+        product(a, a_row, a_inner, b, init, init_start, init_row, rows, columns, inner, c)
+
+    return call
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize(("rows", "columns", "inner"), SIZES)
+def test_both_layouts_and_every_start(run, rows, columns, inner, transposed, dtype):
+    rng = np.random.default_rng([rows, columns, inner])
+    a = rng.normal(size=(inner, rows) if transposed else (rows, inner)).astype(dtype)
+    b = rng.normal(size=(inner, columns)).astype(dtype)
+    a_row, a_inner = (1, rows) if transposed else (inner, 1)
+    left = (a.T if transposed else a).astype(float)
+    init = rng.normal(size=3 + rows * (columns + 2)).astype(dtype)
+    # From zero; one row for all; rows apart by more than their length, from an offset.
+    for start, stride in ((-1, 0), (-rows * columns, columns), (0, 0), (3, columns + 2)):
+        c = np.full((rows, columns), np.nan, dtype)
+        run(a, a_row, a_inner, b, init, start, stride, rows, columns, inner, c)
+        expected = left @ b
+        if start >= 0:
+            places = start + stride * np.arange(rows)[:, None] + np.arange(columns)
+            expected = expected + init[places]
+        terms = np.abs(left) @ np.abs(b) + 3
+        assert (np.abs(c - expected) <= ACCURACY[dtype] * terms).all(), (start, stride)
+
+
+def test_sums_in_place(run, dtype):
+    """With c as its own start the product is added to what c holds, as gradients are."""
+    for rows, columns, inner in itertools.product((1, 6, 7, 19), (1, 8, 9, 33), (1, 4)):
+        rng = np.random.default_rng([rows, columns, inner])
+        a = rng.integers(-9, 9, (rows, inner)).astype(dtype)
+        b = rng.integers(-9, 9, (inner, columns)).astype(dtype)
+        before = rng.integers(-9, 9, (rows, columns)).astype(dtype)
+        c = before.copy()
+        run(a, inner, 1, b, c, 0, columns, rows, columns, inner, c)
+        # Small integers are exact in any order.
+        assert np.array_equal(c, before + a @ b)
+
+
+def test_the_python_body_is_the_meaning(run, dtype):
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(7, 5)).astype(dtype), rng.normal(size=(5, 9)).astype(dtype)
+    init = rng.normal(size=9).astype(dtype)
+    jitted, plain = np.empty((7, 9), dtype), np.empty((7, 9), dtype)
+    for call, c in ((run, jitted), (simd.product, plain)):
+        call(a, 5, 1, b, init, 0, 0, 7, 9, 5, c)
+    np.testing.assert_allclose(jitted, plain, atol=10 * ACCURACY[dtype])
