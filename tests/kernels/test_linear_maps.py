@@ -13,22 +13,21 @@ ACCURACY = {np.float32: 2e-6, np.float64: 4e-15}
 
 
 @pytest.fixture(scope="module")
-def run_affine(jit):
-    return jit(lambda X, W, b, out: linear_maps.affine(X, W, b, out))
+def maps(jit):
+    """Give the products as functions that Python can call."""
+    affine, affine_grad = linear_maps.affine, linear_maps.affine_grad
+    output_affine = linear_maps.output_affine
+    output_affine_grad = linear_maps.output_affine_grad
+    output_input_grad = linear_maps.output_input_grad
 
+    class Called:
+        affine = jit(lambda X, W, b, out: affine(X, W, b, out))
+        affine_grad = jit(lambda X, d, add, W, b: affine_grad(X, d, add, W, b))
+        output_affine = jit(lambda X, Wt, b, out: output_affine(X, Wt, b, out))
+        output_affine_grad = jit(lambda X, d, add, Wt, b: output_affine_grad(X, d, add, Wt, b))
+        output_input_grad = jit(lambda d, Wt, d_X: output_input_grad(d, Wt, d_X))
 
-@pytest.fixture(scope="module")
-def run_affine_grad(jit):
-    return jit(
-        lambda X, d_out, accumulate, grad_W, grad_b: linear_maps.affine_grad(
-            X, d_out, accumulate, grad_W, grad_b
-        )
-    )
-
-
-@pytest.fixture(scope="module")
-def run_input_grad(jit):
-    return jit(lambda d_out, W, W_t, d_X: linear_maps.input_grad(d_out, W, W_t, d_X))
+    return Called
 
 
 @pytest.fixture(params=WIDTHS, ids="fan_in={}".format)
@@ -41,74 +40,95 @@ def draw(dtype, *shapes):
     return [rng.normal(size=shape).astype(dtype) for shape in shapes]
 
 
-def close(actual, expected, terms, dtype):
-    """Whether an entry is off by rounding, given the sum of its terms' absolute values."""
-    return (np.abs(actual - expected) <= ACCURACY[dtype] * terms).all()
+def assert_product(actual, a, b, start, message):
+    """Compare with a b + start, up to the rounding of sums of terms of those sizes."""
+    expected = a.astype(float) @ b.astype(float) + start
+    terms = np.abs(a) @ np.abs(b) + np.abs(start)
+    error = np.abs(actual - expected)
+    assert (error <= ACCURACY[actual.dtype.type] * terms).all(), message
 
 
-def test_affine(run_affine, fan_in, dtype):
+def test_affine(maps, fan_in, dtype):
     for rows, fan_out in itertools.product(ROWS, WIDTHS):
         X, W, b = draw(dtype, (rows, fan_in), (fan_in, fan_out), (fan_out,))
         out = np.full((rows, fan_out), np.nan, dtype)
-        run_affine(X, W, b, out)
-        expected = X.astype(float) @ W.astype(float) + b
-        assert close(out, expected, np.abs(X) @ np.abs(W) + np.abs(b), dtype), (rows, fan_out)
+        maps.affine(X, W, b, out)
+        assert_product(out, X, W, b, (rows, fan_out))
+
+
+def test_output_affine(maps, fan_in, dtype):
+    for rows, fan_out in itertools.product(ROWS, WIDTHS):
+        X, Wt, b = draw(dtype, (rows, fan_in), (fan_out, fan_in), (fan_out,))
+        out = np.full((rows, fan_out), np.nan, dtype)
+        maps.output_affine(X, Wt, b, out)
+        assert_product(out, X, Wt.T, b, (rows, fan_out))
 
 
 @pytest.mark.parametrize("accumulate", [False, True])
-def test_affine_grad(run_affine_grad, fan_in, dtype, accumulate):
+def test_affine_grad(maps, fan_in, dtype, accumulate):
     for rows, fan_out in itertools.product(ROWS, WIDTHS):
-        X, d_out, W_before, b_before = draw(
+        X, d_out, start_W, start_b = draw(
             dtype, (rows, fan_in), (rows, fan_out), (fan_in, fan_out), (fan_out,)
         )
-        if not accumulate:  # what the arrays held must not show, not even a NaN
-            W_before[...], b_before[...] = np.nan, np.nan
-        grad_W, grad_b = W_before.copy(), b_before.copy()
-        run_affine_grad(X, d_out, accumulate, grad_W, grad_b)
-        start_W, start_b = (W_before, b_before) if accumulate else (0, 0)
-        wide = d_out.astype(float)
-        terms = np.abs(X).T @ np.abs(d_out) + np.abs(start_W)
-        assert close(grad_W, X.T.astype(float) @ wide + start_W, terms, dtype), (rows, fan_out)
-        terms = np.abs(d_out).sum(axis=0) + np.abs(start_b)
-        assert close(grad_b, wide.sum(axis=0) + start_b, terms, dtype), (rows, fan_out)
+        ones = np.ones((1, rows), dtype)
+        for function, transposed in ((maps.affine_grad, False), (maps.output_affine_grad, True)):
+            grad_W = start_W.T.copy() if transposed else start_W.copy()
+            grad_b = start_b.copy()
+            if not accumulate:  # what the arrays held must not show, not even a NaN
+                grad_W[...], grad_b[...] = np.nan, np.nan
+            function(X, d_out, accumulate, grad_W, grad_b)
+            grad_W = grad_W.T if transposed else grad_W
+            message = (rows, fan_out, transposed)
+            assert_product(grad_W, X.T, d_out, start_W if accumulate else 0, message)
+            assert_product(grad_b, ones, d_out, start_b if accumulate else 0, message)
 
 
-def test_input_grad(run_input_grad, fan_in, dtype):
+def test_output_input_grad(maps, fan_in, dtype):
     for rows, fan_out in itertools.product(ROWS, WIDTHS):
-        d_out, W = draw(dtype, (rows, fan_out), (fan_in, fan_out))
-        W_transposed = np.full((fan_out, fan_in), np.nan, dtype)
+        d_out, Wt = draw(dtype, (rows, fan_out), (fan_out, fan_in))
         d_X = np.full((rows, fan_in), np.nan, dtype)
-        run_input_grad(d_out, W, W_transposed, d_X)
-        expected = d_out.astype(float) @ W.T.astype(float)
-        assert close(d_X, expected, np.abs(d_out) @ np.abs(W).T, dtype), (rows, fan_out)
+        maps.output_input_grad(d_out, Wt, d_X)
+        assert_product(d_X, d_out, Wt, 0, (rows, fan_out))
 
 
-def test_nothing_is_written_past_the_end(run_affine, run_affine_grad, run_input_grad, dtype):
-    """The last vectors of a row are masked: what lies behind an output must stay."""
+def test_nothing_is_written_past_the_end(maps, dtype):
+    """The last vectors of a row are masked: what lies around an output must stay."""
     for rows, fan_in, fan_out in itertools.product((1, 5, 7), (1, 3, 9, 17), (1, 3, 9, 17)):
-        X, W, b, d_out = draw(dtype, (rows, fan_in), (fan_in, fan_out), (fan_out,), (rows, fan_out))
-        block = np.full(rows * max(fan_in, fan_out) + fan_in * fan_out + 64, 7, dtype)
-        for size, run in (
-            (rows * fan_out, lambda out: run_affine(X, W, b, out.reshape(-1, W.shape[1]))),  # noqa: B023
-            (
-                fan_in * fan_out,
-                lambda out: run_affine_grad(X, d_out, False, out.reshape(W.shape), b),  # noqa: B023
-            ),
-            (
-                rows * fan_in,
-                lambda out: run_input_grad(d_out, W, np.empty_like(W.T), out.reshape(X.shape)),  # noqa: B023
-            ),
+        shapes = {
+            "X": (rows, fan_in),
+            "out": (rows, fan_out),
+            "W": (fan_in, fan_out),
+            "Wt": (fan_out, fan_in),
+            "b": (fan_out,),
+        }
+        X, out, W, Wt, b = draw(dtype, *shapes.values())
+        for function, target, inputs in (
+            (maps.affine, "out", (X, W, b)),
+            (maps.output_affine, "out", (X, Wt, b)),
+            (maps.output_input_grad, "X", (out, Wt)),
         ):
-            block[:] = 7
-            run(block[32 : 32 + size])
-            assert (block[:32] == 7).all()
-            assert (block[32 + size :] == 7).all(), (rows, fan_in, fan_out)
+            check_margins(function, shapes[target], inputs, (), dtype)
+        for function, target in ((maps.affine_grad, "W"), (maps.output_affine_grad, "Wt")):
+            check_margins(function, shapes[target], (X, out, False), (b,), dtype)
 
 
-def test_nan_and_infinity_go_through(run_affine, dtype):
+def check_margins(function, shape, inputs, outputs, dtype):
+    size = int(np.prod(shape))
+    block = np.full(size + 64, 7, dtype)
+    function(*inputs, block[32 : 32 + size].reshape(shape), *outputs)
+    assert (block[:32] == 7).all()
+    assert (block[32 + size :] == 7).all(), (shape, inputs)
+
+
+def test_nan_and_infinity_go_through(maps, dtype):
     X = np.array([[1, 2], [np.nan, 0], [np.inf, 0]], dtype)
-    out = np.empty((3, 5), dtype)
-    run_affine(X, np.ones((2, 5), dtype), np.zeros(5, dtype), out)
-    assert (out[0] == 3).all()
-    assert np.isnan(out[1]).all()
-    assert (out[2] == np.inf).all()
+    ones, zeros = np.ones(10, dtype), np.zeros(5, dtype)
+    for function, W in (
+        (maps.affine, ones.reshape(2, 5)),
+        (maps.output_affine, ones.reshape(5, 2)),
+    ):
+        out = np.empty((3, 5), dtype)
+        function(X, W, zeros, out)
+        assert (out[0] == 3).all()
+        assert np.isnan(out[1]).all()
+        assert (out[2] == np.inf).all()

@@ -1,19 +1,19 @@
-"""The register-tile product with the strides and offsets that its callers use, and others."""
+"""The register-tile products with the strides and offsets that their callers use, and others."""
 
 import itertools
 
 import numpy as np
 import pytest
 
-from fastlogit.kernels import simd
+from fastlogit.kernels import tiles
 
 SIZES = [(1, 1, 1), (2, 3, 5), (6, 16, 4), (7, 17, 9), (13, 33, 3), (5, 8, 65), (8, 31, 1)]
 ACCURACY = {np.float32: 2e-6, np.float64: 4e-15}
 
 
 @pytest.fixture(scope="module")
-def run(jit):
-    product = simd.product
+def run_product(jit):
+    product = tiles.product
 
     @jit
     def call(a, a_row, a_inner, b, init, init_start, init_row, rows, columns, inner, c):
@@ -24,7 +24,7 @@ def run(jit):
 
 @pytest.mark.parametrize("transposed", [False, True])
 @pytest.mark.parametrize(("rows", "columns", "inner"), SIZES)
-def test_both_layouts_and_every_start(run, rows, columns, inner, transposed, dtype):
+def test_both_layouts_and_every_start(run_product, rows, columns, inner, transposed, dtype):
     rng = np.random.default_rng([rows, columns, inner])
     a = rng.normal(size=(inner, rows) if transposed else (rows, inner)).astype(dtype)
     b = rng.normal(size=(inner, columns)).astype(dtype)
@@ -34,7 +34,7 @@ def test_both_layouts_and_every_start(run, rows, columns, inner, transposed, dty
     # From zero; one row for all; rows apart by more than their length, from an offset.
     for start, stride in ((-1, 0), (-rows * columns, columns), (0, 0), (3, columns + 2)):
         c = np.full((rows, columns), np.nan, dtype)
-        run(a, a_row, a_inner, b, init, start, stride, rows, columns, inner, c)
+        run_product(a, a_row, a_inner, b, init, start, stride, rows, columns, inner, c)
         expected = left @ b
         if start >= 0:
             places = start + stride * np.arange(rows)[:, None] + np.arange(columns)
@@ -43,7 +43,7 @@ def test_both_layouts_and_every_start(run, rows, columns, inner, transposed, dty
         assert (np.abs(c - expected) <= ACCURACY[dtype] * terms).all(), (start, stride)
 
 
-def test_sums_in_place(run, dtype):
+def test_sums_in_place(run_product, dtype):
     """With c as its own start the product is added to what c holds, as gradients are."""
     for rows, columns, inner in itertools.product((1, 6, 7, 19), (1, 8, 9, 33), (1, 4)):
         rng = np.random.default_rng([rows, columns, inner])
@@ -51,16 +51,43 @@ def test_sums_in_place(run, dtype):
         b = rng.integers(-9, 9, (inner, columns)).astype(dtype)
         before = rng.integers(-9, 9, (rows, columns)).astype(dtype)
         c = before.copy()
-        run(a, inner, 1, b, c, 0, columns, rows, columns, inner, c)
+        run_product(a, inner, 1, b, c, 0, columns, rows, columns, inner, c)
         # Small integers are exact in any order.
         assert np.array_equal(c, before + a @ b)
 
 
-def test_the_python_body_is_the_meaning(run, dtype):
+def test_the_python_body_is_the_meaning(run_product, dtype):
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=(7, 5)).astype(dtype), rng.normal(size=(5, 9)).astype(dtype)
     init = rng.normal(size=9).astype(dtype)
     jitted, plain = np.empty((7, 9), dtype), np.empty((7, 9), dtype)
-    for call, c in ((run, jitted), (simd.product, plain)):
+    for call, c in ((run_product, jitted), (tiles.product, plain)):
         call(a, 5, 1, b, init, 0, 0, 7, 9, 5, c)
     np.testing.assert_allclose(jitted, plain, atol=10 * ACCURACY[dtype])
+
+
+@pytest.fixture(scope="module")
+def run_dots(jit):
+    dots = tiles.dots
+
+    @jit
+    def call(a, b, bias, rows, outputs, inner, c):
+        dots(a, b, bias, rows, outputs, inner, c)
+
+    return call
+
+
+@pytest.mark.parametrize("outputs", [1, 2, 3, 4, 5, 7, 10, 17])
+def test_dots(run_dots, outputs, dtype):
+    for rows, inner in itertools.product((1, 2, 3, 4, 5, 9), (1, 2, 7, 8, 9, 31, 33, 65, 200)):
+        rng = np.random.default_rng([rows, outputs, inner])
+        a = rng.normal(size=(rows, inner)).astype(dtype)
+        b = rng.normal(size=(outputs, inner)).astype(dtype)
+        bias = rng.normal(size=outputs).astype(dtype)
+        jitted, plain = np.full((2, rows, outputs), np.nan, dtype)
+        run_dots(a, b, bias, rows, outputs, inner, jitted)
+        tiles.dots(a, b, bias, rows, outputs, inner, plain)
+        expected = a.astype(float) @ b.T.astype(float) + bias
+        terms = np.abs(a) @ np.abs(b).T + np.abs(bias)
+        for c in (jitted, plain):
+            assert (np.abs(c - expected) <= ACCURACY[dtype] * terms).all(), (rows, inner)
