@@ -107,8 +107,9 @@ def verdicts(summary: pd.DataFrame) -> Iterator[str]:
     for impl, rows in rivals.groupby("impl", sort=False):
         outcomes = [outcome(rows.iloc[position]) for position in range(len(rows))]
         mean = float(np.exp(np.log(rows["speedup_vs_numpy"].astype(float)).mean()))
+        unjudged = f", unjudged in {outcomes.count('')}" if "" in outcomes else ""
         yield (
             f"{impl} against {BASELINE}: faster in {outcomes.count('win')}, "
-            f"slower in {outcomes.count('loss')}, even in {outcomes.count('even')} "
+            f"slower in {outcomes.count('loss')}, even in {outcomes.count('even')}{unjudged} "
             f"of {len(rows)} cells; geometric mean {mean:.2f}x"
         )

@@ -59,7 +59,7 @@ def test_more_work_a_row_means_fewer_epochs():
         grid = Grid(models=("mlp-softmax",), datasets=(dataset,), batch_sizes=(batch_size,))
         return grid.cases()[0].epochs
 
-    assert epochs("iris") > epochs("digits") > epochs("classification-20000x64x10") == 1
+    assert epochs("iris") > epochs("digits") > epochs("classification-900000x64x10") == 1
     assert epochs("digits", 256) > epochs("digits", 8)
 
 

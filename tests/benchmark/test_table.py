@@ -65,6 +65,11 @@ def test_verdicts_count_cells():
     assert "faster in 1, slower in 1, even in 1 of 3 cells; geometric mean 1.00x" in verdict
 
 
+def test_a_single_repeat_is_not_judged():
+    _, (verdict,) = render(row("numba", 4.0))
+    assert "faster in 0, slower in 0, even in 0, unjudged in 1 of 1 cells" in verdict
+
+
 def test_a_failure_shows_its_status_instead_of_figures():
     text, verdicts = render(row("numba", status="failed-verification", median_s=None))
     assert "failed-verification" in text
