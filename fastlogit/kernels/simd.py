@@ -13,13 +13,16 @@ from contextlib import contextmanager
 from typing import Any
 
 import llvmlite.binding
+import numba
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import lower_builtin, type_callable
 
 from fastlogit.kernels.jit import before_first_use, c_callable
 
-HAS_AVX512 = bool(llvmlite.binding.get_host_cpu_features().get("avx512f"))
+HAS_AVX512 = "+avx512f" in (
+    numba.config.CPU_FEATURES or llvmlite.binding.get_host_cpu_features().flatten()
+)
 VECTOR_BYTES = 64 if HAS_AVX512 else 32
 
 INDEX = ir.IntType(64)
@@ -62,6 +65,7 @@ class Vectors:
         return self.builder.call(function, args)
 
     def splat(self, scalar: ir.Value, count_type: ir.VectorType | None = None) -> ir.Value:
+        """Return a vector with the scalar in every lane."""
         vector_type = count_type or self.type
         undefined = ir.Constant(vector_type, ir.Undefined)
         first = self.builder.insert_element(undefined, scalar, ir.Constant(_LANE, 0))
@@ -78,6 +82,7 @@ class Vectors:
         return self.builder.bitcast(self.builder.gep(base, [offset]), self.type.as_pointer())
 
     def load(self, base: ir.Value, offset: ir.Value, mask: ir.Value | None) -> ir.Value:
+        """Load from element `offset` on; lanes outside the mask are 0."""
         pointer = self._pointer(base, offset)
         if mask is None:
             return self.builder.load(pointer, align=self.element_bytes)
@@ -87,6 +92,7 @@ class Vectors:
     def store(
         self, value: ir.Value, base: ir.Value, offset: ir.Value, mask: ir.Value | None
     ) -> None:
+        """Store from element `offset` on the lanes of the mask."""
         pointer = self._pointer(base, offset)
         if mask is None:
             self.builder.store(value, pointer, align=self.element_bytes)
@@ -95,6 +101,7 @@ class Vectors:
             self._call(".masked.store.", ir.VoidType(), value, pointer, align, mask)
 
     def multiply_add(self, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Value:
+        """Return a b + c, in one instruction where the CPU has it."""
         return self._call("fmuladd", self.type, a, b, c)
 
     def sums_of_lanes(self, vectors: list[ir.Value]) -> ir.Value:

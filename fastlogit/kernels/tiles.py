@@ -17,10 +17,11 @@ from numba.core import cgutils
 
 from fastlogit.kernels.simd import HAS_AVX512, Vectors, index, link, steps
 
-# Tiles of a product as (rows, vectors), the rows left over by one taken by the next. The first keeps
-# 16 of AVX-512's 32 registers busy, or 12 of AVX2's 16; few rows take more vectors instead, so that
-# enough sums are in flight to hide the latency of a multiply-add.
+# Tiles of a product as (rows, vectors), the rows left over by one taken by the next. The first
+# keeps 16 of AVX-512's 32 registers busy, or 12 of AVX2's 16; few rows take more vectors instead,
+# so that enough sums are in flight to hide the latency of a multiply-add.
 PRODUCT_TILES = ((8 if HAS_AVX512 else 6, 2), (4, 2), (2, 4), (1, 8))
+PANEL_BYTES = 1 << 18
 # Tiles of dot products as (rows, outputs); outputs left over are taken by narrower ones.
 DOT_ROWS = (4, 1)
 DOT_OUTPUTS = (4, 3, 2, 1)
@@ -61,7 +62,7 @@ def _generate_product(
 ) -> None:  # fmt: skip
     v = Vectors(builder, element)
 
-    def tile(n_rows: int, width: int, row: ir.Value, column: ir.Value, tail: bool) -> None:
+    def tile(n_rows: int, width: int, row: ir.Value, column: ir.Value, *, tail: bool) -> None:
         block = _Block(v, n_rows, width, builder.sub(columns, column) if tail else None)
         start = builder.add(init_start, builder.mul(row, init_row))
         block.start(init, start, init_row, column)
@@ -72,22 +73,34 @@ def _generate_product(
             block.add_outer_product(a, a_start, a_row, b, b_start)
         block.store(c, builder.add(builder.mul(row, columns), column), columns)
 
-    row_end = index(0)
-    for n_rows, width in PRODUCT_TILES:
-        with steps(builder, row_end, rows, n_rows) as (row, row_end):
-            column_end = index(0)
-            for n_vectors in dict.fromkeys((width, 2)):
-                whole = n_vectors * v.count
-                with steps(builder, column_end, columns, whole) as (column, column_end):
-                    tile(n_rows, n_vectors, row, column, tail=False)
-            left = builder.sub(columns, column_end)
-            with builder.if_then(builder.icmp_signed(">", left, index(0))):
-                wide = builder.icmp_signed(">", left, index(v.count))
-                with builder.if_else(wide) as (two, one):
-                    with two:
-                        tile(n_rows, 2, row, column_end, tail=True)
-                    with one:
-                        tile(n_rows, 1, row, column_end, tail=True)
+    def row_tiles(panel: ir.Value, panel_end: ir.Value) -> None:
+        row_end = index(0)
+        for n_rows, width in PRODUCT_TILES:
+            with steps(builder, row_end, rows, n_rows) as (row, row_end):
+                column_end = panel
+                for n_vectors in dict.fromkeys((width, 2)):
+                    step = n_vectors * v.count
+                    with steps(builder, column_end, panel_end, step) as (column, column_end):
+                        tile(n_rows, n_vectors, row, column, tail=False)
+                left = builder.sub(panel_end, column_end)
+                with builder.if_then(builder.icmp_signed(">", left, index(0))):
+                    wide = builder.icmp_signed(">", left, index(v.count))
+                    with builder.if_else(wide) as (two, one):
+                        with two:
+                            tile(n_rows, 2, row, column_end, tail=True)
+                        with one:
+                            tile(n_rows, 1, row, column_end, tail=True)
+
+    # b is worked through in panels of columns, whole tiles each, that fit into the cache.
+    unit = 2 * v.count
+    fitting = builder.sdiv(index(PANEL_BYTES // v.element_bytes), builder.mul(inner, index(unit)))
+    fitting = builder.select(builder.icmp_signed("<", fitting, index(1)), index(1), fitting)
+    width = builder.mul(fitting, index(unit))
+    n_panels = builder.sdiv(builder.sub(builder.add(columns, width), index(1)), width)
+    with cgutils.for_range(builder, n_panels) as loop:
+        panel = builder.mul(loop.index, width)
+        end = builder.add(panel, width)
+        row_tiles(panel, builder.select(builder.icmp_signed("<", end, columns), end, columns))
 
 
 class _Block:
