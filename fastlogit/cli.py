@@ -117,6 +117,7 @@ def bench_run(
     try:
         grid = Grid(**chosen).quick() if quick else Grid(**chosen)
         contenders = _contenders(impl)
+        machine.check_threads(grid.threads)
     except ValueError as error:
         _refuse(say, str(error))
     repeats = repeats or (5 if quick else 10)

@@ -113,7 +113,8 @@ def test_off_a_terminal_nothing_is_coloured_or_animated(call):
     assert "\r" not in out + err
 
 
-def test_every_option_reaches_the_run(call, tmp_path):
+def test_every_option_reaches_the_run(call, tmp_path, monkeypatch):
+    monkeypatch.setattr(machine, "usable_cores", lambda: 2)
     code, _, err = call(
         *("bench", "run", "-m", "softmax", "-m", "mlp-logistic", "-d", "iris", "-d", "wine"),
         *("-i", "numpy", "--batch-size", "8", "--batch-size", "64", "--solver", "adam"),
@@ -182,6 +183,7 @@ def test_quick_end_to_end(call, tmp_path):
         (("--solver", "lbfg"), "there are sgd, adam"),
         (("--batch-size", "0"), "batch size is 0"),
         (("--epochs", "0"), "epochs is 0"),
+        (("--threads", "100000"), "100000 threads are asked for, but this process may use"),
         (("--repeats", "0"), "repeats"),
         (("--repeats", "many"), "repeats"),
         (("--colour",), "--colour"),

@@ -8,7 +8,7 @@ import platform
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ __all__ = [
     "blas_pools",
     "cache_state",
     "calibrate",
+    "check_threads",
     "cpu",
     "environment",
     "git_state",
@@ -70,6 +71,13 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def check_threads(threads: Iterable[int]) -> None:
+    """Raise ValueError for more threads than cores: the files would claim what never ran."""
+    asked, cores = max(threads), usable_cores()
+    if asked > cores:
+        raise ValueError(f"{asked} threads are asked for, but this process may use {cores} cores")
 
 
 def _cpu_model() -> str:

@@ -1,5 +1,6 @@
 import builtins
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -82,6 +83,8 @@ def test_pools_hold_no_paths():
 @pytest.fixture
 def checkout(tmp_path, monkeypatch):
     """A git checkout that the package seems to come from."""
+    if shutil.which("git") is None:
+        pytest.skip("git is not installed")
     package = tmp_path / "fastlogit" / "benchmark"
     package.mkdir(parents=True)
     monkeypatch.setattr(machine, "__file__", str(package / "machine.py"))
