@@ -132,7 +132,7 @@ def test_both_backends_name_results_alike(model):
 
 def test_assigning_other_shapes_fails(model, backend):
     flat = FlatParams(MODELS[model], backend, shapes_of(model), np.float64)
-    with pytest.raises(ValueError, match="zip|broadcast"):
+    with pytest.raises(ValueError, match=r"zip|broadcast"):
         flat.assign(flat.copies()[1:])
 
 
