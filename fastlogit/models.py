@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import ModuleType
@@ -125,7 +126,7 @@ class FlatParams:
     """
 
     def __init__(self, model: Model, backend: str, shapes: Shapes, dtype: Any) -> None:
-        sizes = [int(np.prod(shape)) for shape in shapes]
+        sizes = [math.prod(shape) for shape in shapes]
         self.n_weights = sum(sizes[::2])
         self.flat: Floats = np.zeros(sum(sizes), dtype)
         views: list[Floats] = []

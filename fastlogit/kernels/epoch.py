@@ -14,8 +14,10 @@ import numpy as np
 from fastlogit.kernels import per_model
 from fastlogit.kernels.jit import allocator, entry, kernel
 from fastlogit.kernels.optimizers import l2_penalty, update
+from fastlogit.kernels.simd import prefetch_row
 
 BLOCK_ROWS = 256
+PREFETCH_ROWS = 12
 
 
 @entry
@@ -117,7 +119,7 @@ def sum_blocks(params, X, y, weight, order, first, last, scale, grads, buffers):
     for start in range(first, last, BLOCK_ROWS):
         stop = min(start + BLOCK_ROWS, last)
         if order.size > 0:
-            gather(X, y, weight, order[start:stop], X_rows, y_rows, weight_rows)
+            gather(X, y, weight, order, start, stop, X_rows, y_rows, weight_rows)
             X_block, y_block = X_rows[: stop - start], y_rows[: stop - start]
             weight_block = weight_rows[: stop - start]
         else:
@@ -129,13 +131,21 @@ def sum_blocks(params, X, y, weight, order, first, last, scale, grads, buffers):
 
 
 @kernel
-def gather(X, y, weight, rows, X_rows, y_rows, weight_rows):
-    """Copy the rows of those indices. OUT: X_rows, y_rows, weight_rows."""
-    for i in range(rows.size):
-        row = rows[i]
-        y_rows[i] = y[row]
+def gather(X, y, weight, order, start, stop, X_rows, y_rows, weight_rows):
+    """Copy rows order[start:stop]. OUT: X_rows, y_rows, weight_rows.
+
+    Rows further on in the order, those of the next batch too, are asked for while these are
+    copied: rows in random order come from memory, and the CPU cannot foresee them.
+    """
+    last = order.size - 1
+    for i in range(start, stop):
+        ahead = order[min(i + PREFETCH_ROWS, last)]
+        prefetch_row(X, ahead)
+        prefetch_row(y, ahead)
+        row = order[i]
+        y_rows[i - start] = y[row]
         for j in range(X.shape[1]):
-            X_rows[i, j] = X[row, j]
+            X_rows[i - start, j] = X[row, j]
     if weight.size > 0:
-        for i in range(rows.size):
-            weight_rows[i] = weight[rows[i]]
+        for i in range(start, stop):
+            weight_rows[i - start] = weight[order[i]]

@@ -24,6 +24,7 @@ HAS_AVX512 = "+avx512f" in (
     numba.config.CPU_FEATURES or llvmlite.binding.get_host_cpu_features().flatten()
 )
 VECTOR_BYTES = 64 if HAS_AVX512 else 32
+CACHE_LINE = 64
 
 INDEX = ir.IntType(64)
 _LANE = ir.IntType(32)
@@ -187,3 +188,35 @@ def link(
             arguments = [pointer if kind == "a" else types.intp for kind in kinds]
             compiled = c_callable(caller, types.void(*arguments))
             llvmlite.binding.add_symbol(symbol(dtype), compiled.address)
+
+
+def prefetch_row(array: Any, row: int) -> None:
+    """Ask for a row of a contiguous array to be brought into the cache, without waiting for it."""
+
+
+@type_callable(prefetch_row)
+def _typed_prefetch(_context: Any) -> Callable[..., Any]:
+    def nothing(array: Any, row: Any) -> Any:
+        return types.void
+
+    return nothing
+
+
+@lower_builtin(prefetch_row, types.Array, types.Integer)
+def _lower_prefetch(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+    kind = signature.args[0]
+    array = context.make_array(kind)(context, builder, values[0])
+    width = builder.extract_value(array.shape, 1) if kind.ndim == 2 else index(1)
+    size = index(context.get_abi_sizeof(context.get_data_type(kind.dtype)))
+    row_bytes = builder.mul(width, size)
+    byte = ir.IntType(8).as_pointer()
+    start = builder.gep(builder.bitcast(array.data, byte), [builder.mul(values[1], row_bytes)])
+    flag = ir.IntType(32)
+    kinds = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
+    function = cgutils.get_or_insert_function(builder.module, kinds, "llvm.prefetch.p0")
+    read, keep, data = ir.Constant(flag, 0), ir.Constant(flag, 3), ir.Constant(flag, 1)
+    lines = builder.sdiv(builder.add(row_bytes, index(CACHE_LINE - 1)), index(CACHE_LINE))
+    with cgutils.for_range(builder, lines) as loop:
+        line = builder.gep(start, [builder.mul(loop.index, index(CACHE_LINE))])
+        builder.call(function, [line, read, keep, data])
+    return context.get_dummy_value()

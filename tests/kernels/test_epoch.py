@@ -101,7 +101,9 @@ def test_rows_of_a_block_and_of_many_give_one_gradient(problem, model):
 @pytest.fixture(scope="module")
 def run_gather(jit):
     return jit(
-        lambda X, y, w, rows, X_out, y_out, w_out: jitted.gather(X, y, w, rows, X_out, y_out, w_out)
+        lambda X, y, w, order, X_out, y_out, w_out: jitted.gather(
+            X, y, w, order, 2, 7, X_out, y_out, w_out
+        )
     )
 
 
@@ -111,10 +113,11 @@ def test_gather(run_gather, width, weighted, dtype):
     rng = np.random.default_rng(width)
     X, y = rng.normal(size=(9, width)).astype(dtype), rng.integers(5, size=9)
     weight = rng.random(9 if weighted else 0).astype(dtype)
-    rows = np.array([8, 0, 0, 3, 5])
+    order = np.array([4, 4, 8, 0, 0, 3, 5, 7])
+    rows = order[2:7]
     X_rows, y_rows = np.zeros((7, width), dtype), np.zeros(7, np.intp)
     weight_rows = np.zeros(7 if weighted else 0, dtype)
-    run_gather(X, y, weight, rows, X_rows, y_rows, weight_rows)
+    run_gather(X, y, weight, order, X_rows, y_rows, weight_rows)
     assert np.array_equal(X_rows[:5], X[rows])
     assert np.array_equal(y_rows[:5], y[rows])
     assert not X_rows[5:].any()
