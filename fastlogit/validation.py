@@ -8,6 +8,7 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastlogit.models import MODELS, Floats, Indices, Model, Shapes
 
@@ -59,11 +60,31 @@ def boolean(name: str, value: Any) -> bool:
     return bool(value)
 
 
-def matrix(name: str, value: Any) -> Floats:
-    """Return value as a C-contiguous (n, D) array of float32 or float64, which may be the input."""
-    array = np.asarray(value)
+def as_array(name: str, value: Any) -> NDArray[Any]:
+    """Return value as an array of whatever it holds."""
+    try:
+        return np.asarray(value)
+    except ValueError as error:  # rows of different lengths
+        raise ValueError(f"{name} must be an array: {error}") from None
+
+
+def real_numbers(name: str, value: Any) -> NDArray[Any]:
+    """Return value as an array of numbers or booleans."""
+    array = as_array(name, value)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name} of dtype {array.dtype} must be an array of real numbers")
+    return array
+
+
+def cast(array: NDArray[Any], dtype: Any) -> Floats:
+    """Return the array C-contiguous and of that dtype; what overflows becomes infinite."""
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(array, dtype)
+
+
+def matrix(name: str, value: Any) -> Floats:
+    """Return value as a C-contiguous (n, D) array of float32 or float64, which may be the input."""
+    array = real_numbers(name, value)
     if array.ndim != 2:
         raise ValueError(
             f"{name} of shape {array.shape} must have two dimensions, (rows, features)"
@@ -71,7 +92,7 @@ def matrix(name: str, value: Any) -> Floats:
     if 0 in array.shape:
         raise ValueError(f"{name} of shape {array.shape} must have a row and a feature at least")
     dtype = np.float32 if array.dtype == np.float32 else np.float64
-    array = np.ascontiguousarray(array, dtype)
+    array = cast(array, dtype)
     if not finite(array):
         raise ValueError(f"{name} must be finite, got NaN or infinity")
     return array
@@ -85,7 +106,7 @@ def finite(array: Floats) -> bool:
 
 def labels(value: Any, rows: int, n_classes: int | None) -> Indices:
     """Return y as (rows,) class indices below n_classes (any number, if that is None)."""
-    given = np.asarray(value)
+    given = as_array("y", value)
     if given.shape != (rows,):
         raise ValueError(f"y of shape {given.shape} must have shape ({rows},), an index a row of X")
     if given.dtype.kind not in "fiub":
@@ -107,9 +128,10 @@ def row_weights(value: Any, rows: int, dtype: Any) -> Floats:
     """Return sample_weight as (rows,) of that dtype, empty for None."""
     if value is None:
         return np.empty(0, dtype)
-    weight = np.ascontiguousarray(value, dtype)
-    if weight.shape != (rows,):
-        raise ValueError(f"sample_weight of shape {weight.shape} must have shape ({rows},)")
+    given = real_numbers("sample_weight", value)
+    if given.shape != (rows,):
+        raise ValueError(f"sample_weight of shape {given.shape} must have shape ({rows},)")
+    weight = cast(given, dtype)
     if not finite(weight) or weight.min() < 0:
         raise ValueError(
             f"sample_weight must hold finite numbers of at least 0, got {weight.min()!r}"
@@ -122,7 +144,7 @@ def row_weights(value: Any, rows: int, dtype: Any) -> Floats:
 
 def row_order(value: Any, epochs: int, rows: int) -> Indices:
     """Return order as (epochs, n) indices of rows."""
-    order = np.asarray(value)
+    order = as_array("order", value)
     if order.dtype.kind not in "iu":
         raise TypeError(f"order of dtype {order.dtype} must hold integers")
     if order.shape != (epochs, rows):
@@ -142,17 +164,18 @@ def params_like(model: Model, params: Any, n_features: int, dtype: Any) -> tuple
         raise ValueError(
             f"params must be ({', '.join(names)}) for model {model.name!r}, got {found}"
         )
-    arrays = tuple(np.asarray(array) for array in params)
-    for name, array in zip(names, arrays, strict=True):
-        if array.dtype.kind not in "fiu":
-            raise TypeError(f"params: {name} of dtype {array.dtype} must hold real numbers")
+    arrays = tuple(
+        real_numbers(f"params: {name}", array) for name, array in zip(names, params, strict=True)
+    )
     expected = _expected_shapes(model, arrays, n_features)
     for name, array, shape in zip(names, arrays, expected, strict=True):
         if array.shape != shape:
             raise ValueError(f"params: {name} of shape {array.shape} must have shape {shape}")
+    arrays = tuple(cast(array, dtype) for array in arrays)
+    for name, array in zip(names, arrays, strict=True):
         if not finite(array):
             raise ValueError(f"params: {name} must be finite, got NaN or infinity")
-    return tuple(np.ascontiguousarray(array, dtype) for array in arrays)
+    return arrays
 
 
 def _expected_shapes(model: Model, arrays: tuple[Floats, ...], n_features: int) -> Shapes:
