@@ -1,0 +1,75 @@
+"""A model's loss over all rows, minimised by SciPy's L-BFGS-B."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from scipy.optimize import minimize
+
+from fastlogit.estimators.sklearn_internals import checked_lbfgs_iterations, lbfgs_print_option
+from fastlogit.models import Floats
+from fastlogit.objective import Objective
+
+
+def minimise(
+    objective: Callable[[Floats], tuple[float, Floats]],
+    start: Floats,
+    *,
+    max_iter: int,
+    tol: float,
+    print_level: int,
+    advice: str | None = None,
+    refine: int = 0,
+    **options: Any,
+) -> tuple[Floats, float, int]:
+    """Return where the objective is least, its value there, and the iterations taken.
+
+    Warns with a ConvergenceWarning when it stops before the gradient is within tol.
+
+    Parameters
+    ----------
+    objective : callable
+        Loss and gradient at flat parameters.
+    start : ndarray of shape (P,)
+        Where to begin.
+    max_iter : int
+        Iterations at most.
+    tol : float
+        Of the gradient's largest element.
+    print_level : int
+        L-BFGS-B's iprint, which SciPy reads below version 1.15.
+    advice : str, optional
+        Ends the warning.
+    refine : int
+        Further iterations at most where the loss no longer falls by ftol but the gradient is not
+        within tol yet. They never warn, since what they work on is little above rounding.
+    **options : Any
+        More of L-BFGS-B's options.
+    """
+    options |= {"gtol": tol, **lbfgs_print_option("iprint", print_level)}
+
+    def run(start: Floats, **more: Any) -> Any:
+        return minimize(objective, start, method="L-BFGS-B", jac=True, options=options | more)
+
+    result = run(start, maxiter=max_iter)
+    n_iter = int(checked_lbfgs_iterations("lbfgs", result, max_iter, extra_warning_msg=advice))
+    refine = min(refine, max_iter - n_iter)
+    if result.success and refine > 0 and np.max(np.abs(result.jac)) > tol:
+        further = run(result.x, maxiter=refine, ftol=0)
+        if np.max(np.abs(further.jac)) < np.max(np.abs(result.jac)):
+            result, n_iter = further, n_iter + int(further.nit)
+    return result.x, float(result.fun), n_iter
+
+
+def weights_only(objective: Objective) -> Callable[[Floats], tuple[float, Floats]]:
+    """Return the objective as a function of the weights alone, all biases 0."""
+    n_weights = objective.params.n_weights
+
+    def evaluate(weights: Floats) -> tuple[float, Floats]:
+        objective.params.flat[:n_weights] = weights
+        loss = objective.evaluate()
+        return loss, objective.gradient.flat[:n_weights].astype(np.float64)
+
+    return evaluate

@@ -1,0 +1,297 @@
+"""The epoch loop of both estimators: schedules, stopping, early stopping, prints.
+
+What it keeps from fit to fit has the names that scikit-learn's MLPClassifier gives it, and means
+the same: ``t_``, ``n_iter_``, ``loss_``, ``loss_curve_``, ``best_loss_``, ``validation_scores_``,
+``best_validation_score_``, ``_no_improvement_count``, and in ``_optimizer`` one of scikit-learn's
+optimizers, which so can go on from what the kernels did, and the kernels from it.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from fastlogit.estimators.sklearn_internals import AdamOptimizer, SGDOptimizer
+from fastlogit.estimators.validation_split import ValidationSplit
+from fastlogit.models import FlatParams, Floats, Indices, Model, Rows
+from fastlogit.trainer import Trainer
+
+# Row indices drawn ahead of the epochs that use them: a few MB.
+DRAWN_INDICES = 1 << 19
+NON_FINITE = (
+    "Solver produced non-finite parameter weights: the loss is not finite in epoch 1 at "
+    "learning_rate={:g}. Features of unit variance, or a smaller learning rate, may help."
+)
+BALANCED_IN_PARTS = (
+    "class_weight='balanced' needs all of y, which partial_fit does not see; give the weights as a "
+    "dict"
+)
+DIVERGED = (
+    "The loss is no longer finite in epoch {} at learning_rate={:g}; the parameters are those "
+    "before that epoch. A smaller learning rate, or features of unit variance, may help."
+)
+
+
+def start_curves(estimator: Any) -> None:
+    """Set what an estimator keeps of its epochs to that of none."""
+    estimator.t_ = 0
+    estimator.loss_curve_ = []
+    estimator._no_improvement_count = 0
+    stops_on_score = estimator.early_stopping
+    estimator.best_loss_ = None if stops_on_score else np.inf
+    estimator.validation_scores_ = [] if stops_on_score else None
+    estimator.best_validation_score_ = -np.inf if stops_on_score else None
+
+
+def new_optimizer(estimator: Any, params: Sequence[Floats]) -> Any:
+    """Return an optimizer at rest, with the estimator's settings."""
+    est = estimator
+    if est.solver == "sgd":
+        return SGDOptimizer(
+            params, est.learning_rate_init, est.learning_rate, est.momentum,
+            est.nesterovs_momentum, est.power_t,
+        )  # fmt: skip
+    return AdamOptimizer(params, est.learning_rate_init, est.beta_1, est.beta_2, est.epsilon)
+
+
+def batch_size_of(estimator: Any, n_rows: int) -> int:
+    """Return the rows of a batch; a batch larger than the data is clipped, with a warning."""
+    if estimator.batch_size == "auto":
+        return min(200, n_rows)
+    if estimator.batch_size > n_rows:
+        warnings.warn(
+            f"Got `batch_size`={estimator.batch_size} larger than the sample size {n_rows}. "
+            "It is going to be clipped",
+            stacklevel=2,
+        )
+    return min(int(estimator.batch_size), n_rows)
+
+
+class EpochLoop:
+    """Trains an estimator's parameters, epoch after epoch, and keeps its books.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Whose arguments and curves are used; its ``_optimizer`` goes on.
+    model : Model
+        What to train.
+    params : sequence of ndarray
+        Where to start: weights and biases by turns.
+    rows : Rows
+        Training data.
+    random_state : RandomState
+        Source of the row orders.
+    alpha : float
+        Factor of the penalty.
+    alpha_by_row : bool
+        Divide it by the sum of a batch's weights.
+    fit_bias : bool
+        Whether the biases are trained; if not they stay what they are.
+    validation : ValidationSplit or None
+        Rows held out, whose score then decides when to stop.
+    """
+
+    def __init__(
+        self, estimator: Any, model: Model, params: Sequence[Floats], rows: Rows,
+        random_state: Any, *, alpha: float, alpha_by_row: bool = False, fit_bias: bool = True,
+        validation: ValidationSplit | None = None,
+    ) -> None:  # fmt: skip
+        self.estimator, self.rows, self.random_state = estimator, rows, random_state
+        self.optimizer, self.validation = estimator._optimizer, validation
+        self.n_rows = rows.y.size
+        self.trainer = Trainer(
+            model, params, solver=self._solver, settings=self._settings, alpha=alpha,
+            alpha_by_row=alpha_by_row, batch_size=batch_size_of(estimator, self.n_rows),
+        )  # fmt: skip
+        # Where an optimizer's arrays and a row of the trainer's moments are turned into each other.
+        self._block = FlatParams(
+            model, "numba", tuple(array.shape for array in params), params[0].dtype
+        )
+        if not fit_bias:
+            self._leave_out_biases()
+        self._load_optimizer()
+        self._order = np.arange(self.n_rows, dtype=np.intp)
+        self._best: Floats | None = None
+
+    def _leave_out_biases(self) -> None:
+        # The optimizer then sees a block that ends where the biases begin.
+        trainer, n_weights = self.trainer, self.trainer.flat.n_weights
+        trainer.flat.flat = trainer.flat.flat[:n_weights]
+        trainer._gradient.flat = trainer._gradient.flat[:n_weights]
+        trainer.moments = np.zeros((len(trainer.moments), n_weights), trainer.moments.dtype)
+
+    @property
+    def _solver(self) -> str:
+        return "adam" if isinstance(self.optimizer, AdamOptimizer) else "sgd"
+
+    @property
+    def _settings(self) -> dict[str, float]:
+        optimizer = self.optimizer
+        if self._solver == "adam":
+            return {
+                "learning_rate": optimizer.learning_rate_init,
+                "beta_1": optimizer.beta_1,
+                "beta_2": optimizer.beta_2,
+                "epsilon": optimizer.epsilon,
+            }
+        return {
+            "learning_rate": optimizer.learning_rate,
+            "momentum": optimizer.momentum,
+            "nesterov": optimizer.nesterov,
+        }
+
+    def _moments(self) -> tuple[str, ...]:
+        return ("ms", "vs") if self._solver == "adam" else ("velocities",)
+
+    def _load_optimizer(self) -> None:
+        for row, name in zip(self.trainer.moments, self._moments(), strict=True):
+            arrays = getattr(self.optimizer, name)
+            half = len(arrays) // 2
+            self._block.assign(
+                [
+                    array
+                    for layer in zip(arrays[:half], arrays[half:], strict=True)
+                    for array in layer
+                ]
+            )
+            row[:] = self._block.flat[: row.size]
+        self.trainer.steps[0] = getattr(self.optimizer, "t", 0)
+
+    def _store_optimizer(self) -> None:
+        optimizer, steps = self.optimizer, int(self.trainer.steps[0])
+        for row, name in zip(self.trainer.moments, self._moments(), strict=True):
+            self._block.flat[: row.size] = row
+            arrays = self._block.copies()
+            setattr(optimizer, name, [*arrays[::2], *arrays[1::2]])
+        if self._solver == "adam" and steps:
+            optimizer.t = steps
+            optimizer.learning_rate = (
+                optimizer.learning_rate_init
+                * np.sqrt(1 - optimizer.beta_2**steps)
+                / (1 - optimizer.beta_1**steps)
+            )
+
+    def run(self, *, one_epoch: bool) -> tuple[Floats, ...]:
+        """Train until it stops by tol or max_iter, or for one epoch, and return the parameters."""
+        estimator = self.estimator
+        max_iter = 1 if one_epoch else estimator.max_iter
+        estimator.n_iter_ = 0
+        stopped = False
+        try:
+            while not stopped and estimator.n_iter_ < max_iter:
+                stopped = self._run_chunk(max_iter - estimator.n_iter_)
+            if not stopped and not one_epoch:
+                warnings.warn(
+                    f"Stochastic Optimizer: Maximum iterations ({max_iter}) reached and the "
+                    "optimization hasn't converged yet.",
+                    ConvergenceWarning,
+                    stacklevel=2,
+                )
+        except KeyboardInterrupt:
+            warnings.warn("Training interrupted by user.", stacklevel=2)
+        self._store_optimizer()
+        if self._best is not None:
+            self.trainer.flat.flat[...] = self._best
+        return tuple(self.trainer.flat.copies())
+
+    def _run_chunk(self, epochs_left: int) -> bool:
+        """Run the epochs up to the next decision; return whether training has come to its end."""
+        orders = self._draw_orders(min(self._epochs_to_decision(), epochs_left))
+        if self._solver == "sgd":
+            self.trainer.learning_rate = self.optimizer.learning_rate
+        losses = np.zeros(len(orders))
+        recorded = 0
+        stopped = False
+        for done in self.trainer.run_epochs(self.rows, orders, losses):
+            for loss in losses[recorded:done].tolist():
+                stopped = self._end_epoch(loss)
+            recorded = done
+        if recorded < len(orders):
+            self._diverged()
+            return True
+        return stopped
+
+    def _epochs_to_decision(self) -> int:
+        """Return how many epochs run before anything can depend on their loss or score.
+
+        Training stops when the epochs in a row without improvement exceed n_iter_no_change. A call
+        for so many epochs costs a tiny data set a tenth of as many calls.
+        """
+        estimator = self.estimator
+        scheduled = getattr(self.optimizer, "lr_schedule", "constant") == "invscaling"
+        if estimator.verbose or scheduled or self.validation is not None:
+            return 1
+        patience = estimator.n_iter_no_change - estimator._no_improvement_count + 1
+        return int(max(min(patience, DRAWN_INDICES // self.n_rows), 1))
+
+    def _draw_orders(self, epochs: int) -> Indices:
+        if not self.estimator.shuffle:
+            return np.empty((epochs, 0), np.intp)
+        orders = np.empty((epochs, self.n_rows), np.intp)
+        for order in orders:
+            # The bits of sklearn.utils.shuffle, which draws a permutation of range(n) and takes it.
+            self.random_state.shuffle(self._order)
+            order[:] = self._order
+        return orders
+
+    def _end_epoch(self, loss: float) -> bool:
+        """Enter an epoch into the books; return whether training stops."""
+        estimator = self.estimator
+        estimator.n_iter_ += 1
+        estimator.loss_ = loss
+        estimator.t_ += self.n_rows
+        estimator.loss_curve_.append(loss)
+        if estimator.verbose:
+            print(f"Iteration {estimator.n_iter_}, loss = {loss:.8f}")
+        if self.validation is None:
+            self._compare_loss(loss)
+        else:
+            self._compare_score(self.validation)
+        self.optimizer.iteration_ends(estimator.t_)
+        if estimator._no_improvement_count <= estimator.n_iter_no_change:
+            return False
+        what = "Training loss" if self.validation is None else "Validation score"
+        stops: bool = self.optimizer.trigger_stopping(
+            f"{what} did not improve more than tol={estimator.tol:f} for "
+            f"{estimator.n_iter_no_change:.0f} consecutive epochs.",
+            estimator.verbose,
+        )
+        if not stops:
+            estimator._no_improvement_count = 0
+        return stops
+
+    def _compare_loss(self, loss: float) -> None:
+        estimator = self.estimator
+        if loss > estimator.best_loss_ - estimator.tol:
+            estimator._no_improvement_count += 1
+        else:
+            estimator._no_improvement_count = 0
+        estimator.best_loss_ = min(estimator.best_loss_, loss)
+
+    def _compare_score(self, validation: ValidationSplit) -> None:
+        estimator = self.estimator
+        score = validation.score(self.trainer.flat.public)
+        estimator.validation_scores_.append(score)
+        if estimator.verbose:
+            print(f"Validation score: {score:f}")
+        if score < estimator.best_validation_score_ + estimator.tol:
+            estimator._no_improvement_count += 1
+        else:
+            estimator._no_improvement_count = 0
+        if score > estimator.best_validation_score_:
+            estimator.best_validation_score_ = score
+            self._best = self.trainer.flat.flat.copy()
+
+    def _diverged(self) -> None:
+        estimator = self.estimator
+        rate = float(self.optimizer.learning_rate)
+        if estimator.t_ == 0:
+            raise ValueError(NON_FINITE.format(rate))
+        warnings.warn(
+            DIVERGED.format(estimator.n_iter_ + 1, rate), ConvergenceWarning, stacklevel=2
+        )

@@ -1,0 +1,280 @@
+"""MLPClassifier with one sigmoid hidden layer on the kernels."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression as _SklearnLogisticRegression
+from sklearn.neural_network import MLPClassifier as _SklearnMLPClassifier
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from fastlogit.estimators import lbfgs, minibatch
+from fastlogit.estimators.predicting import log_proba_from, logits_of, predicted_proba
+from fastlogit.estimators.routing import is_sparse, on_kernels, on_scikit_learn
+from fastlogit.estimators.validation_split import split
+from fastlogit.estimators.weights import row_weight, with_class_weight
+from fastlogit.models import MODELS, Floats, Indices, Model, Rows
+from fastlogit.objective import Objective
+
+
+class MLPClassifier(_SklearnMLPClassifier):  # type: ignore[misc]
+    """scikit-learn's MLPClassifier, trained by jitted kernels where they cover it.
+
+    Arguments, fitted attributes, random draws and numbers are those of
+    :class:`sklearn.neural_network.MLPClassifier`, which documents them. What differs:
+
+    - ``activation`` is ``"logistic"`` unless given.
+    - The kernels train and predict one hidden layer with ``activation="logistic"``, every solver,
+      on dense X with one label a row. Anything else runs scikit-learn's code.
+    - ``predict_log_proba`` is computed from the logits, and finite where probabilities underflow.
+    - The loss is exact where scikit-learn clips probabilities to the machine's epsilon.
+    - A loss that is no longer finite ends training with a ConvergenceWarning and the parameters of
+      the last epoch that was finite; ValueError if the first is not.
+
+    Parameters
+    ----------
+    hidden_layer_sizes, activation, solver, alpha, batch_size, learning_rate, learning_rate_init, \
+power_t, max_iter, shuffle, random_state, tol, verbose, warm_start, momentum, nesterovs_momentum, \
+early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, max_fun
+        As in scikit-learn.
+    class_weight : dict, "balanced" or None
+        Weights by class label, which multiply the rows' weights. "balanced" weighs the classes
+        inversely to their (weighted) frequencies in y; ``partial_fit`` sees a part of y only and
+        does not take it.
+
+    Attributes
+    ----------
+    backend_ : {"numba", "scikit-learn"}
+        Which code ran the last fit. Why it was scikit-learn's says the logger ``fastlogit`` at
+        level INFO.
+    model_ : {"mlp-logistic", "mlp-softmax"}
+        What the kernels trained; missing where scikit-learn's code ran.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from fastlogit import MLPClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> network = MLPClassifier((16,), solver="lbfgs", max_iter=500, random_state=0).fit(X, y)
+    >>> network.backend_, network.model_
+    ('numba', 'mlp-softmax')
+    >>> bool(network.score(X, y) > 0.97)
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **_SklearnMLPClassifier._parameter_constraints,
+        "class_weight": _SklearnLogisticRegression._parameter_constraints["class_weight"],
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = (100,),
+        activation: str = "logistic",
+        *,
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: Any = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: Any = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        class_weight: Any = None,
+    ) -> None:
+        super().__init__(
+            hidden_layer_sizes=hidden_layer_sizes,
+            activation=activation,
+            solver=solver,
+            alpha=alpha,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            learning_rate_init=learning_rate_init,
+            power_t=power_t,
+            max_iter=max_iter,
+            shuffle=shuffle,
+            random_state=random_state,
+            tol=tol,
+            verbose=verbose,
+            warm_start=warm_start,
+            momentum=momentum,
+            nesterovs_momentum=nesterovs_momentum,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            beta_1=beta_1,
+            beta_2=beta_2,
+            epsilon=epsilon,
+            n_iter_no_change=n_iter_no_change,
+            max_fun=max_fun,
+        )
+        self.class_weight = class_weight
+
+    # scikit-learn's fit and partial_fit check their input, draw the first parameters and then call
+    # one of the next two methods, with y as booleans (n, K).
+
+    def _fit_stochastic(
+        self, X: Any, y: Any, sample_weight: Any, activations: Any, deltas: Any, coef_grads: Any,
+        intercept_grads: Any, layer_units: Any, incremental: bool,
+    ) -> None:  # fmt: skip
+        if self.class_weight == "balanced" and incremental:
+            raise ValueError(minibatch.BALANCED_IN_PARTS)
+        sample_weight = self._weighted(y, sample_weight)
+        if reason := self._uncovered(X):
+            on_scikit_learn(self, reason)
+            super()._fit_stochastic(
+                X, y, sample_weight, activations, deltas, coef_grads, intercept_grads, layer_units,
+                incremental,
+            )  # fmt: skip
+            return
+        on_kernels(self, self._model)
+        if not incremental or not hasattr(self, "_optimizer"):
+            self._optimizer = minibatch.new_optimizer(self, self.coefs_ + self.intercepts_)
+        if self.early_stopping and incremental:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        rows = self._rows(X, y, sample_weight)
+        rows, validation = split(self, self._model, rows, self._random_state)
+        loop = minibatch.EpochLoop(
+            self, self._model, self._params, rows, self._random_state,
+            alpha=self.alpha, alpha_by_row=True, validation=validation,
+        )  # fmt: skip
+        self._params = loop.run(one_epoch=incremental)
+
+    def _fit_lbfgs(
+        self, X: Any, y: Any, sample_weight: Any, activations: Any, deltas: Any, coef_grads: Any,
+        intercept_grads: Any, layer_units: Any,
+    ) -> None:  # fmt: skip
+        sample_weight = self._weighted(y, sample_weight)
+        if reason := self._uncovered(X):
+            on_scikit_learn(self, reason)
+            super()._fit_lbfgs(
+                X, y, sample_weight, activations, deltas, coef_grads, intercept_grads, layer_units
+            )
+            return
+        on_kernels(self, self._model)
+        total = len(y) if sample_weight is None else float(sample_weight.sum())
+        objective = Objective(
+            self._model,
+            tuple(array.shape for array in self._params),
+            self._rows(X, y, sample_weight),
+            self.alpha / total,
+        )
+        objective.params.assign(self._params)
+        theta, self.loss_, self.n_iter_ = lbfgs.minimise(
+            objective,
+            objective.params.flat.copy(),
+            max_iter=self.max_iter,
+            tol=self.tol,
+            print_level=1 if self.verbose else -1,
+            maxfun=self.max_fun,
+        )
+        objective.params.flat[...] = theta
+        self._params = tuple(objective.params.copies())
+
+    @property
+    def _model(self) -> Model:
+        return MODELS["mlp-softmax" if self.out_activation_ == "softmax" else "mlp-logistic"]
+
+    @property
+    def _params(self) -> tuple[Floats, ...]:
+        return self.coefs_[0], self.intercepts_[0], self.coefs_[1], self.intercepts_[1]
+
+    @_params.setter
+    def _params(self, params: tuple[Floats, ...]) -> None:
+        self.coefs_, self.intercepts_ = list(params[::2]), list(params[1::2])
+
+    def _uncovered(self, X: Any) -> str | None:
+        """Return why the kernels do not cover this fit, or None if they do."""
+        if self.activation != "logistic":
+            return f"activation={self.activation!r}, the kernels know 'logistic'"
+        if len(self.coefs_) != 2:
+            return f"{len(self.coefs_) - 1} hidden layers, the kernels know one"
+        if self.out_activation_ == "logistic" and self.n_outputs_ > 1:
+            return "y has several labels a row"
+        if is_sparse(X):
+            return "X is sparse"
+        return None
+
+    def _weighted(self, y: Any, sample_weight: Floats | None) -> Floats | None:
+        if self.class_weight is None:
+            return sample_weight
+        if self.n_outputs_ > 1 and self.out_activation_ == "logistic":
+            raise ValueError(
+                f"class_weight={self.class_weight!r} must be None where y has several labels a row"
+            )
+        return with_class_weight(
+            self.class_weight, self.classes_, self._class_indices(y), sample_weight
+        )
+
+    def _rows(self, X: Any, y: Any, sample_weight: Floats | None) -> Rows:
+        # partial_fit and warm_start go on in the dtype that they began with.
+        dtype = self.coefs_[0].dtype
+        return Rows(
+            np.ascontiguousarray(X, dtype),
+            self._class_indices(y),
+            row_weight(sample_weight, dtype),
+        )
+
+    def _class_indices(self, y: Any) -> Indices:
+        return np.asarray(y[:, 0] if self._model.binary else y.argmax(axis=1), np.intp)
+
+    def _forward_pass_fast(self, X: Any, check_input: bool = True) -> Any:
+        if getattr(self, "backend_", None) != "numba":
+            return super()._forward_pass_fast(X, check_input=check_input)
+        if check_input:
+            X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
+        if is_sparse(X):
+            return super()._forward_pass_fast(X, check_input=False)
+        proba = predicted_proba(self.model_, self._params, X)
+        return proba[:, 1:] if self._model.binary else proba
+
+    def predict_proba(self, X: Any) -> Any:
+        """Return the class probabilities.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n, D)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n, K)
+            Classes in the order of ``classes_``; (n, labels) where y had several labels a row.
+        """
+        check_is_fitted(self)
+        if getattr(self, "backend_", None) != "numba" or is_sparse(X):
+            return super().predict_proba(X)
+        X = validate_data(self, X, reset=False)
+        return predicted_proba(self.model_, self._params, X)
+
+    def predict_log_proba(self, X: Any) -> Any:
+        """Return the logarithms of the class probabilities, from the logits.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n, D)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n, K)
+            Finite for finite logits, classes in the order of ``classes_``.
+        """
+        check_is_fitted(self)
+        if getattr(self, "backend_", None) != "numba":
+            return super().predict_log_proba(X)
+        X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
+        return log_proba_from(logits_of(self._params, X))

@@ -1,0 +1,57 @@
+"""All that this package uses of scikit-learn beyond its public interface.
+
+A release of scikit-learn may change any of it without notice, so it is imported and named here and
+nowhere else, and a test looks each name up in the installed release.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from sklearn.base import _fit_context
+from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.fixes import _get_additional_lbfgs_options_dict as lbfgs_print_option
+from sklearn.utils.multiclass import _check_partial_fit_first_call as is_first_partial_fit
+from sklearn.utils.optimize import _check_optimize_result as checked_lbfgs_iterations
+from sklearn.utils.validation import _check_sample_weight as check_sample_weight
+
+__all__ = [
+    "MLP_METHODS",
+    "AdamOptimizer",
+    "SGDOptimizer",
+    "StrOptions",
+    "check_sample_weight",
+    "checked_lbfgs_iterations",
+    "fit_context",
+    "has_callbacks",
+    "is_first_partial_fit",
+    "lbfgs_print_option",
+]
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+# Methods of scikit-learn's MLPClassifier that ours overrides, and the arguments it hands to them.
+MLP_METHODS = {
+    "_fit_stochastic": (
+        "self", "X", "y", "sample_weight", "activations", "deltas", "coef_grads",
+        "intercept_grads", "layer_units", "incremental",
+    ),
+    "_fit_lbfgs": (
+        "self", "X", "y", "sample_weight", "activations", "deltas", "coef_grads",
+        "intercept_grads", "layer_units",
+    ),
+    "_forward_pass_fast": ("self", "X", "check_input"),
+}  # fmt: skip
+
+
+def fit_context(method: Method) -> Method:
+    """Have a fit check the estimator's arguments first, as scikit-learn's own fits do."""
+    decorated: Method = _fit_context(prefer_skip_nested_validation=True)(method)
+    return decorated
+
+
+def has_callbacks(estimator: object) -> bool:
+    """Return whether scikit-learn's callbacks (1.9) watch this fit."""
+    return hasattr(estimator, "_skl_callbacks") or hasattr(estimator, "_parent_callback_ctx")

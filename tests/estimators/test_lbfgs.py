@@ -1,0 +1,49 @@
+import numpy as np
+import pytest
+from scipy.optimize import rosen, rosen_der
+from sklearn.exceptions import ConvergenceWarning
+
+from fastlogit.estimators import lbfgs
+from fastlogit.models import MODELS, Rows
+from fastlogit.objective import Objective
+
+
+def rosenbrock(theta):
+    return rosen(theta), rosen_der(theta)
+
+
+def test_finds_a_known_minimum():
+    theta, value, n_iter = lbfgs.minimise(
+        rosenbrock, np.zeros(5), max_iter=1000, tol=1e-9, print_level=-1, ftol=1e-15
+    )
+    np.testing.assert_allclose(theta, 1, atol=1e-6)
+    assert value < 1e-12
+    assert 10 < n_iter < 1000
+
+
+def test_warns_when_it_stops_too_soon():
+    with pytest.warns(ConvergenceWarning, match=r"after 3 iteration\(s\)[\s\S]*look elsewhere"):
+        lbfgs.minimise(
+            rosenbrock, np.zeros(5), max_iter=3, tol=1e-9, print_level=-1, advice="look elsewhere"
+        )
+
+
+def test_refining_goes_below_what_the_loss_resolves():
+    settings = {"max_iter": 1000, "tol": 1e-12, "print_level": -1, "ftol": 1e-6}
+    coarse = lbfgs.minimise(rosenbrock, np.zeros(5), **settings)
+    fine = lbfgs.minimise(rosenbrock, np.zeros(5), refine=20, **settings)
+    assert np.abs(rosen_der(fine[0])).max() < 1e-3 * np.abs(rosen_der(coarse[0])).max()
+    assert coarse[2] < fine[2] <= coarse[2] + 20
+    settings["max_iter"] = coarse[2] + 3
+    assert lbfgs.minimise(rosenbrock, np.zeros(5), refine=20, **settings)[2] == coarse[2] + 3
+
+
+def test_weights_only_holds_the_biases_at_zero():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(9, 3)), rng.integers(3, size=9)
+    objective = Objective(MODELS["softmax"], ((3, 3), (3,)), Rows(X, y, np.empty(0)), 0.1)
+    theta = rng.normal(size=9)
+    loss, gradient = lbfgs.weights_only(objective)(theta)
+    whole_loss, whole_gradient = objective(np.append(theta, np.zeros(3)))
+    assert loss == whole_loss
+    np.testing.assert_array_equal(gradient, whole_gradient[:9])

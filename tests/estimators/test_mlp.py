@@ -1,0 +1,299 @@
+"""MLPClassifier against scikit-learn's: the same numbers from the same arguments."""
+
+import logging
+import warnings
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array
+from sklearn.datasets import make_multilabel_classification
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.neural_network import MLPClassifier as SklearnMLPClassifier
+
+from fastlogit import MLPClassifier
+
+SGD = {"solver": "sgd", "learning_rate_init": 0.1}
+ADAM = {"solver": "adam", "learning_rate_init": 0.01}
+SETTINGS = {
+    "sgd": SGD,
+    "no momentum": {**SGD, "momentum": 0, "batch_size": 32},
+    "no nesterov": {**SGD, "nesterovs_momentum": False, "batch_size": 32},
+    "invscaling": {**SGD, "learning_rate": "invscaling", "power_t": 0.3, "batch_size": 50},
+    "adaptive": {**SGD, "learning_rate": "adaptive", "tol": 0.05, "n_iter_no_change": 2},
+    "sgd stops early": {**SGD, "early_stopping": True, "validation_fraction": 0.2, "tol": 1e-3},
+    "adaptive stops early": {
+        **SGD, "early_stopping": True, "learning_rate": "adaptive", "n_iter_no_change": 2,
+    },
+    "unpenalised": {**SGD, "alpha": 0, "batch_size": 32},
+    "penalised": {**SGD, "alpha": 0.1, "batch_size": 32},
+    "adam": ADAM,
+    # Adam divides what rounds in a small gradient by a small number: float32 bears a small step.
+    "adam small batches": {
+        "solver": "adam", "learning_rate_init": 0.003, "batch_size": 17, "beta_1": 0.8,
+    },
+    "adam stops early": {**ADAM, "early_stopping": True, "batch_size": 64, "n_iter_no_change": 3},
+    "stops by tol": {**ADAM, "tol": 0.02, "n_iter_no_change": 4},
+    "never stops": {**ADAM, "n_iter_no_change": np.inf},
+    "unshuffled": {**ADAM, "shuffle": False, "batch_size": 40},
+}  # fmt: skip
+TOLERANCES = {np.float64: (1e-10, 1e-12), np.float32: (1e-4, 1e-6)}
+unconverged = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+def fitted_pair(X, y, *, sample_weight=None, **arguments):
+    arguments = {
+        "hidden_layer_sizes": (16,),
+        "activation": "logistic",
+        "random_state": 0,
+    } | arguments
+    ours, theirs = MLPClassifier(**arguments), SklearnMLPClassifier(**arguments)
+    return ours.fit(X, y, sample_weight), theirs.fit(X, y, sample_weight)
+
+
+@pytest.fixture
+def assert_equal(largest_difference):
+    def check(ours, theirs, X):
+        assert ours.backend_ == "numba"
+        dtype = ours.coefs_[0].dtype.type
+        parameter_tolerance, loss_tolerance = TOLERANCES[dtype]
+        params = ours.coefs_ + ours.intercepts_
+        assert {array.dtype.type for array in params} == {dtype}
+        assert largest_difference(params, theirs.coefs_ + theirs.intercepts_) <= parameter_tolerance
+        for name in ("n_iter_", "t_", "n_layers_", "n_outputs_", "out_activation_"):
+            assert getattr(ours, name) == getattr(theirs, name), name
+        np.testing.assert_allclose(
+            ours.loss_curve_, theirs.loss_curve_, rtol=0, atol=loss_tolerance
+        )
+        assert ours.loss_ == ours.loss_curve_[-1]
+        for name in ("best_loss_", "best_validation_score_", "validation_scores_"):
+            expected = getattr(theirs, name)
+            if expected is None:
+                assert getattr(ours, name) is None, name
+            else:
+                np.testing.assert_allclose(
+                    getattr(ours, name), expected, rtol=0, atol=loss_tolerance
+                )
+        np.testing.assert_array_equal(ours.predict(X), theirs.predict(X))
+        np.testing.assert_allclose(
+            ours.predict_proba(X), theirs.predict_proba(X), rtol=0, atol=parameter_tolerance
+        )
+
+    return check
+
+
+@unconverged
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("name", ["iris", "wine", "breast_cancer", "digits"])
+@pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
+def test_equals_scikit_learn(toy_set, assert_equal, settings, name, dtype):
+    X, y = toy_set(name, "softmax", dtype)
+    ours, theirs = fitted_pair(X, y, max_iter=30, **settings)
+    assert_equal(ours, theirs, X)
+
+
+@unconverged
+@pytest.mark.parametrize("batch_size", [1, 7, 150])
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
+def test_equals_scikit_learn_at_any_batch_size(toy_set, assert_equal, solver, batch_size):
+    X, y = toy_set("iris", "softmax")
+    ours, theirs = fitted_pair(X, y, solver=solver, batch_size=batch_size, max_iter=5)
+    assert_equal(ours, theirs, X)
+
+
+@unconverged
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("name", ["iris", "breast_cancer"])
+def test_sample_weights_equal_scikit_learn(toy_set, assert_equal, name, early_stopping):
+    X, y = toy_set(name, "softmax")
+    weight = np.random.default_rng(0).uniform(0.1, 3, len(y))
+    ours, theirs = fitted_pair(
+        X, y, sample_weight=weight, max_iter=20, batch_size=32, early_stopping=early_stopping
+    )
+    assert_equal(ours, theirs, X)
+
+
+@unconverged
+@pytest.mark.parametrize("settings", [SGD, ADAM, SETTINGS["adam stops early"]], ids=str)
+def test_leaves_a_given_generator_where_scikit_learn_leaves_it(toy_set, settings):
+    X, y = toy_set("wine", "softmax")
+    states = []
+    for estimator in (MLPClassifier, SklearnMLPClassifier):
+        generator = np.random.RandomState(3)
+        estimator((8,), "logistic", random_state=generator, max_iter=40, **settings).fit(X, y)
+        states.append(generator.get_state()[1:3])
+    np.testing.assert_array_equal(states[0][0], states[1][0])
+    assert states[0][1] == states[1][1]
+
+
+@unconverged
+@pytest.mark.parametrize("settings", [SGD, ADAM, SETTINGS["adam stops early"]], ids=str)
+def test_warm_start_equals_scikit_learn(toy_set, assert_equal, settings):
+    X, y = toy_set("iris", "softmax")
+    ours, theirs = fitted_pair(X, y, warm_start=True, max_iter=8, **settings)
+    for _ in range(2):
+        assert_equal(ours.fit(X, y), theirs.fit(X, y), X)
+    with pytest.raises(ValueError, match="same classes"):
+        ours.fit(X[:50], y[:50])
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("settings", [SGD, {**SGD, "learning_rate": "invscaling"}, ADAM], ids=str)
+def test_partial_fit_equals_scikit_learn(toy_set, assert_equal, settings, dtype):
+    X, y = toy_set("digits", "softmax", dtype)
+    pair = [
+        estimator((9,), "logistic", random_state=1, batch_size=30, **settings)
+        for estimator in (MLPClassifier, SklearnMLPClassifier)
+    ]
+    weight = np.random.default_rng(0).uniform(0.5, 2, 100)
+    for start in range(0, 500, 100):
+        rows = slice(start, start + 100)
+        for estimator in pair:
+            estimator.partial_fit(X[rows], y[rows], weight, classes=np.arange(10))
+    assert_equal(*pair, X)
+
+
+@unconverged
+def test_goes_on_from_what_scikit_learn_did_and_back(toy_set, assert_equal):
+    X, y = toy_set("iris", "softmax")
+    ours, theirs = fitted_pair(X, y, max_iter=3)
+    for rows in (csr_array(X), X, csr_array(X), X):
+        ours.partial_fit(rows, y)
+        assert ours.backend_ == ("numba" if rows is X else "scikit-learn")
+        assert hasattr(ours, "model_") is (rows is X)
+        theirs.partial_fit(rows, y)
+    assert_equal(ours, theirs, X)
+
+
+@unconverged
+@pytest.mark.parametrize("name", ["iris", "breast_cancer"])
+def test_lbfgs_equals_scikit_learn(toy_set, largest_difference, name):
+    X, y = toy_set(name, "softmax")
+    ours, theirs = fitted_pair(X, y, solver="lbfgs", max_iter=15)
+    params, expected = ours.coefs_ + ours.intercepts_, theirs.coefs_ + theirs.intercepts_
+    assert largest_difference(params, expected) <= 1e-8
+    assert ours.n_iter_ == theirs.n_iter_ == 15
+    assert abs(ours.loss_ - theirs.loss_) <= 1e-12
+
+
+def test_lbfgs_in_float32_ends_as_low_as_in_float64(toy_set):
+    X, y = toy_set("breast_cancer", "softmax")
+    network = MLPClassifier((8,), solver="lbfgs", alpha=1.0, random_state=0, max_iter=500)
+    wide = network.fit(X, y).loss_
+    narrow = network.fit(X.astype(np.float32), y)
+    assert narrow.coefs_[0].dtype == np.float32
+    assert narrow.loss_ == pytest.approx(wide, rel=1e-2)
+
+
+def test_prints_what_scikit_learn_prints(toy_set, capsys):
+    X, y = toy_set("iris", "softmax")
+    printed = []
+    for settings in (
+        {"tol": 0.05, "n_iter_no_change": 2},
+        {"early_stopping": True, "n_iter_no_change": 2},
+        {**SGD, "learning_rate": "adaptive", "tol": 0.1, "n_iter_no_change": 1},
+    ):
+        for estimator in (MLPClassifier, SklearnMLPClassifier):
+            estimator((5,), "logistic", random_state=0, verbose=True, max_iter=200, **settings).fit(
+                X, y
+            )
+            printed.append(capsys.readouterr().out)
+        assert printed[-1] == printed[-2]
+        assert "Stopping" in printed[-1]
+
+
+def test_warns_as_scikit_learn_at_max_iter_and_at_large_batches(toy_set):
+    X, y = toy_set("iris", "softmax")
+    with pytest.warns(ConvergenceWarning, match=r"Maximum iterations \(2\) reached"):
+        MLPClassifier((3,), max_iter=2).fit(X, y)
+    with pytest.warns(UserWarning, match="batch_size"):
+        MLPClassifier((3,), batch_size=151, tol=0.1).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "labels", "reason"),
+    [
+        ({"activation": "relu"}, None, "activation='relu'"),
+        ({"hidden_layer_sizes": (4, 4)}, None, "2 hidden layers"),
+        ({}, "several", "several labels"),
+    ],
+)
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@unconverged
+def test_what_the_kernels_do_not_cover_runs_on_scikit_learn(
+    caplog, largest_difference, solver, arguments, labels, reason
+):
+    X, several = make_multilabel_classification(80, 6, n_classes=3, random_state=0)
+    y = several if labels else several[:, 0]
+    arguments = {
+        "max_iter": 5,
+        "random_state": 0,
+        "solver": solver,
+        "hidden_layer_sizes": 4,
+    } | arguments
+    with caplog.at_level(logging.INFO, logger="fastlogit"):
+        ours = MLPClassifier(**arguments).fit(X, y)
+    assert reason in caplog.text
+    assert ours.backend_ == "scikit-learn"
+    assert not hasattr(ours, "model_")
+    theirs = SklearnMLPClassifier(**{"activation": "logistic"} | arguments).fit(X, y)
+    assert largest_difference(ours.coefs_, theirs.coefs_) == 0
+    np.testing.assert_array_equal(ours.predict_proba(X), theirs.predict_proba(X))
+    np.testing.assert_array_equal(ours.predict_log_proba(X), theirs.predict_log_proba(X))
+
+
+@unconverged
+def test_predicts_sparse_rows_as_dense_ones(toy_set):
+    X, y = toy_set("iris", "softmax")
+    network = MLPClassifier((4,), max_iter=5, random_state=0).fit(X, y)
+    for predict in (network.predict, network.predict_proba, network.predict_log_proba):
+        np.testing.assert_allclose(predict(csr_array(X)), predict(X), atol=1e-14)
+
+
+@unconverged
+@pytest.mark.parametrize("solver", ["lbfgs", "sgd", "adam"])
+@pytest.mark.parametrize("name", ["iris", "breast_cancer"])
+def test_class_weight_equals_sample_weight(toy_set, largest_difference, solver, name):
+    X, y = toy_set(name, "softmax")
+    by_class = {0: 0.5, 1: 2.0, 2: 3.0} if name == "iris" else {0: 0.5, 1: 2.0}
+    by_row = np.array([by_class[label] for label in y])
+    rows = np.random.default_rng(0).uniform(0.5, 2, len(y))
+    network = {"hidden_layer_sizes": (4,), "solver": solver, "max_iter": 5, "random_state": 0}
+    weighted = MLPClassifier(class_weight=by_class, **network).fit(X, y, rows)
+    expected = MLPClassifier(**network).fit(X, y, rows * by_row)
+    assert largest_difference(weighted.coefs_, expected.coefs_) == 0
+
+
+def test_class_weight_that_makes_no_sense_is_refused(toy_set):
+    X, y = toy_set("iris", "softmax")
+    with pytest.raises(ValueError, match="'balanced' needs all of y"):
+        MLPClassifier((3,), class_weight="balanced").partial_fit(X, y, classes=[0, 1, 2])
+    X, y = make_multilabel_classification(30, n_classes=3, random_state=0)
+    with pytest.raises(ValueError, match="several labels a row"):
+        MLPClassifier((3,), class_weight="balanced").fit(X, y)
+
+
+def test_partial_fit_refuses_early_stopping_and_lbfgs(toy_set):
+    X, y = toy_set("iris", "softmax")
+    with pytest.raises(ValueError, match="does not support early_stopping"):
+        MLPClassifier((3,), early_stopping=True).partial_fit(X, y, classes=[0, 1, 2])
+    assert not hasattr(MLPClassifier(solver="lbfgs"), "partial_fit")
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_log_proba_stays_finite_at_large_logits(dtype, n_classes):
+    X = np.array([[1.0], [-1.0], [2.0]], dtype)
+    y = np.arange(3) % n_classes
+    network = MLPClassifier((1,), random_state=0).partial_fit(X, y, classes=range(n_classes))
+    network.coefs_[0][:] = 100
+    network.intercepts_[1][:] = 0
+    network.coefs_[1][:] = 1e4 * np.arange(1, 1 + network.coefs_[1].shape[1])
+    log_proba = network.predict_log_proba(X)
+    assert log_proba.dtype == dtype
+    assert np.isfinite(log_proba).all()
+    assert log_proba[0, 0] == pytest.approx(-1e4 * (n_classes - 1))
+    proba = network.predict_proba(X)
+    np.testing.assert_allclose(proba.sum(axis=1), 1, rtol=1e-6)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        assert np.log(proba)[0, 0] == -np.inf
