@@ -1,0 +1,144 @@
+"""LogisticRegression's fits on the kernels: L-BFGS over all rows, and mini-batches.
+
+Shapes: n rows, D features, K outputs (1 for two classes); W (D, K) is coef_ transposed, b (K,).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import validate_data
+
+from fastlogit.estimators import lbfgs, minibatch
+from fastlogit.estimators.routing import is_sparse, on_kernels
+from fastlogit.estimators.sklearn_internals import check_sample_weight
+from fastlogit.estimators.validation_split import split
+from fastlogit.estimators.weights import row_weight, with_class_weight
+from fastlogit.models import MODELS, Floats, Indices, Model, Rows
+from fastlogit.objective import Objective
+
+# What a fit by mini-batches leaves and one by another solver does not.
+MINIBATCH_ATTRIBUTES = (
+    "t_", "loss_", "loss_curve_", "best_loss_", "validation_scores_", "best_validation_score_",
+    "_no_improvement_count", "_optimizer",
+)  # fmt: skip
+ADVICE = (
+    "See scikit-learn's user guide on logistic regression for other solvers: "
+    "https://scikit-learn.org/stable/modules/linear_model.html#logistic-regression"
+)
+
+
+def fit_lbfgs(estimator: Any, X: Any, y: Any, sample_weight: Any) -> None:
+    """Minimise the loss over all rows."""
+    est = estimator
+    X, y = _validated(est, X, y, reset=True)
+    est.classes_, indices = np.unique(y, return_inverse=True)
+    rows = _rows(est, X, indices, sample_weight)
+    params = _start(est, X, warm=est.warm_start)
+    shapes = tuple(array.shape for array in params)
+    objective = Objective(_model(est), shapes, rows, _alpha(est, rows))
+    objective.params.assign(params)
+    n_free = objective.params.flat.size if est.fit_intercept else objective.params.n_weights
+    theta, _, n_iter = lbfgs.minimise(
+        objective if est.fit_intercept else lbfgs.weights_only(objective),
+        objective.params.flat[:n_free].copy(),
+        max_iter=est.max_iter,
+        tol=est.tol,
+        print_level=(-1, 50, 1, 100, 101)[min(int(est.verbose), 4)],
+        advice=ADVICE,
+        refine=20,
+        maxls=50,
+        ftol=64 * np.finfo(float).eps,
+    )
+    objective.params.flat[:n_free] = theta
+    _keep(est, objective.params.copies(), n_iter)
+
+
+def fit_minibatch(estimator: Any, X: Any, y: Any, sample_weight: Any, *, incremental: bool) -> None:
+    """Train by mini-batches: until it stops, or incrementally for one epoch."""
+    est = estimator
+    goes_on = hasattr(est, "coef_") and (incremental or est.warm_start)
+    X, y = _validated(est, X, y, reset=not goes_on)
+    if goes_on and incremental:
+        X = X.astype(est.coef_.dtype, copy=False)
+    if not (goes_on or incremental):
+        est.classes_ = np.unique(y)
+    rows = _rows(est, X, _known_classes(est, y), sample_weight)
+    params = _start(est, X, warm=goes_on)
+    if not (goes_on and hasattr(est, "loss_curve_")):
+        minibatch.start_curves(est)
+    if not (goes_on and incremental and hasattr(est, "_optimizer")):
+        est._optimizer = minibatch.new_optimizer(est, params)
+    random_state = check_random_state(est.random_state)
+    rows, validation = split(est, _model(est), rows, random_state)
+    loop = minibatch.EpochLoop(
+        est, _model(est), params, rows, random_state,
+        alpha=_alpha(est, rows), fit_bias=est.fit_intercept, validation=validation,
+    )  # fmt: skip
+    _keep(est, loop.run(one_epoch=incremental), est.n_iter_)
+
+
+def _validated(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Floats, Any]:
+    X, y = validate_data(estimator, X, y, dtype=[np.float64, np.float32], order="C", reset=reset)
+    check_classification_targets(y)
+    return X, y
+
+
+def _known_classes(estimator: Any, y: Any) -> Indices:
+    """Return y as indices into ``classes_``."""
+    classes = estimator.classes_
+    indices = np.minimum(np.searchsorted(classes, y), len(classes) - 1)
+    strange = classes[indices] != y
+    if strange.any():
+        raise ValueError(
+            f"y holds the label {y[strange].tolist()[0]!r}, which is not one of classes_={classes}"
+        )
+    return np.asarray(indices, np.intp)
+
+
+def _rows(estimator: Any, X: Floats, y: Indices, sample_weight: Any) -> Rows:
+    est = estimator
+    if len(est.classes_) < 2:
+        raise ValueError(
+            f"{type(est).__name__} needs rows of at least 2 classes, got only one class: "
+            f"{est.classes_.tolist()[0]!r}"
+        )
+    on_kernels(est, _model(est))
+    if sample_weight is not None:
+        sample_weight = check_sample_weight(sample_weight, X, dtype=X.dtype)
+    weight = with_class_weight(est.class_weight, est.classes_, y, sample_weight)
+    return Rows(X, y, row_weight(weight, X.dtype))
+
+
+def _model(estimator: Any) -> Model:
+    return MODELS["logistic" if len(estimator.classes_) == 2 else "softmax"]
+
+
+def _alpha(estimator: Any, rows: Rows) -> float:
+    total = rows.weight.sum(dtype=np.float64) if rows.weight.size else rows.y.size
+    return float(1 / (estimator.C * total))
+
+
+def _start(estimator: Any, X: Floats, *, warm: bool) -> tuple[Floats, Floats]:
+    """Return W and b to begin with: zeros, or the fitted ones."""
+    est, n_outputs = estimator, _model(estimator).n_outputs(len(estimator.classes_))
+    shape = X.shape[1], n_outputs
+    if not (warm and hasattr(est, "coef_")):
+        return np.zeros(shape, X.dtype), np.zeros(n_outputs, X.dtype)
+    coef = est.coef_.toarray() if is_sparse(est.coef_) else est.coef_
+    if coef.T.shape != shape:
+        raise ValueError(
+            f"warm_start: coef_ of the previous fit is of shape {coef.shape}, expected shape "
+            f"{shape[::-1]}"
+        )
+    bias = np.broadcast_to(est.intercept_ if est.fit_intercept else 0, n_outputs)
+    return coef.T.astype(X.dtype), bias.astype(X.dtype)
+
+
+def _keep(estimator: Any, params: tuple[Floats, ...], n_iter: int) -> None:
+    weights, bias = params
+    estimator.coef_, estimator.intercept_ = np.ascontiguousarray(weights.T), bias
+    estimator.n_iter_ = np.array([n_iter], np.int32)

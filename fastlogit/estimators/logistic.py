@@ -1,0 +1,249 @@
+"""LogisticRegression on the kernels: L-BFGS, and mini-batch solvers."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from sklearn import get_config
+from sklearn.linear_model import LogisticRegression as _SklearnLogisticRegression
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from fastlogit.estimators.linear_fit import MINIBATCH_ATTRIBUTES, fit_lbfgs, fit_minibatch
+from fastlogit.estimators.logistic_arguments import (
+    CONSTRAINTS,
+    MINIBATCH_SOLVERS,
+    check_minibatch_arguments,
+    has_partial_fit,
+    uncovered,
+    warn_of_deprecations,
+)
+from fastlogit.estimators.minibatch import BALANCED_IN_PARTS
+from fastlogit.estimators.predicting import log_proba_from, predicted_proba
+from fastlogit.estimators.routing import is_sparse, on_scikit_learn
+from fastlogit.estimators.sklearn_internals import fit_context, is_first_partial_fit
+
+
+class LogisticRegression(_SklearnLogisticRegression):  # type: ignore[misc]
+    """scikit-learn's LogisticRegression, trained by jitted kernels where they cover it.
+
+    Arguments, fitted attributes and numbers are those of
+    :class:`sklearn.linear_model.LogisticRegression`, which documents them. What differs:
+
+    - The kernels run ``solver="lbfgs"`` on dense X, with an L2 penalty or none (``C=inf``).
+      Anything else runs scikit-learn's code.
+    - Two solvers are added, ``"sgd"`` and ``"adam"``, with the arguments of
+      :class:`sklearn.neural_network.MLPClassifier`, and ``partial_fit`` for them. They start at
+      zero and train on the mean loss of a batch plus ‖w‖² / (2 C Σ weights), the sum over all
+      training rows; ``tol`` and ``n_iter_no_change`` are those of the training loss, or with
+      ``early_stopping`` of the accuracy on the rows held out. They take dense X.
+    - ``predict_log_proba`` is computed from the logits, and finite where probabilities underflow.
+
+    Parameters
+    ----------
+    penalty, C, l1_ratio, dual, tol, fit_intercept, intercept_scaling, class_weight, random_state, \
+solver, max_iter, verbose, warm_start, n_jobs
+        As in scikit-learn; ``solver`` may be "sgd" or "adam" too.
+    batch_size, learning_rate, learning_rate_init, power_t, momentum, nesterovs_momentum, beta_1, \
+beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
+        Of the solvers "sgd" and "adam", as in scikit-learn's MLPClassifier. ``learning_rate_init``
+        is 0.01 unless given, ten times MLPClassifier's, since a linear model takes it.
+
+    Attributes
+    ----------
+    backend_ : {"numba", "scikit-learn"}
+        Which code ran the last fit. Why it was scikit-learn's says the logger ``fastlogit`` at
+        level INFO.
+    model_ : {"logistic", "softmax"}
+        What the kernels trained, for two classes or more; missing where scikit-learn's code ran.
+    loss_curve_ : list of float
+        Of "sgd" and "adam": mean over an epoch's rows of the loss that their batch had before its
+        step, the penalty included. Further ``loss_``, ``best_loss_``, ``validation_scores_``,
+        ``best_validation_score_`` and ``t_`` are as in MLPClassifier.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from fastlogit import LogisticRegression
+    >>> X, y = load_iris(return_X_y=True)
+    >>> LogisticRegression(max_iter=200).fit(X, y).predict(X[:2])
+    array([0, 0])
+    >>> clf = LogisticRegression(solver="adam", learning_rate_init=0.1, random_state=0)
+    >>> for epoch in range(30):
+    ...     clf = clf.partial_fit(X, y, classes=[0, 1, 2])
+    >>> clf.model_, bool(clf.score(X, y) > 0.95)
+    ('softmax', True)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = CONSTRAINTS
+
+    def __init__(
+        self,
+        penalty: Any = "deprecated",
+        *,
+        C: float = 1.0,
+        l1_ratio: float = 0.0,
+        dual: bool = False,
+        tol: float = 1e-4,
+        fit_intercept: bool = True,
+        intercept_scaling: float = 1,
+        class_weight: Any = None,
+        random_state: Any = None,
+        solver: str = "lbfgs",
+        max_iter: int = 100,
+        verbose: Any = 0,
+        warm_start: bool = False,
+        n_jobs: Any = None,
+        batch_size: Any = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.01,
+        power_t: float = 0.5,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        shuffle: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: float = 10,
+    ) -> None:
+        super().__init__(
+            penalty=penalty,
+            C=C,
+            l1_ratio=l1_ratio,
+            dual=dual,
+            tol=tol,
+            fit_intercept=fit_intercept,
+            intercept_scaling=intercept_scaling,
+            class_weight=class_weight,
+            random_state=random_state,
+            solver=solver,
+            max_iter=max_iter,
+            verbose=verbose,
+            warm_start=warm_start,
+            n_jobs=n_jobs,
+        )
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.shuffle = shuffle
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+
+    @fit_context
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> LogisticRegression:
+        """Fit the model to the rows of X with the labels y.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n, D)
+            Training rows; sparse ones not with the solvers "sgd" and "adam".
+        y : array-like of shape (n,)
+            Labels.
+        sample_weight : array-like of shape (n,), optional
+            Weights of the rows.
+
+        Returns
+        -------
+        self
+            The fitted estimator.
+        """
+        if self.solver in MINIBATCH_SOLVERS:
+            check_minibatch_arguments(self)
+            warn_of_deprecations(self)
+            fit_minibatch(self, X, y, sample_weight, incremental=False)
+            return self
+        for name in MINIBATCH_ATTRIBUTES:  # of an earlier fit
+            self.__dict__.pop(name, None)
+        if reason := uncovered(self, X):
+            on_scikit_learn(self, reason)
+            super().fit(X, y, sample_weight)
+            return self
+        warn_of_deprecations(self)
+        fit_lbfgs(self, X, y, sample_weight)
+        return self
+
+    @available_if(has_partial_fit)  # type: ignore[untyped-decorator]
+    @fit_context
+    def partial_fit(
+        self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None
+    ) -> LogisticRegression:
+        """Train one epoch on the given rows, going on from the last call or fit.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, D)
+            Training rows.
+        y : array-like of shape (n,)
+            Labels.
+        sample_weight : array-like of shape (n,), optional
+            Weights of the rows.
+        classes : array-like of shape (K,), optional
+            All labels there will be; the first call needs them.
+
+        Returns
+        -------
+        self
+            The fitted estimator.
+        """
+        check_minibatch_arguments(self)
+        warn_of_deprecations(self)
+        if self.early_stopping:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        if self.class_weight == "balanced":
+            raise ValueError(BALANCED_IN_PARTS)
+        is_first_partial_fit(self, classes)
+        fit_minibatch(self, X, y, sample_weight, incremental=True)
+        return self
+
+    def predict_proba(self, X: Any) -> Any:
+        """Return the class probabilities.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n, D)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n, K)
+            Classes in the order of ``classes_``.
+        """
+        check_is_fitted(self)
+        by_kernels = getattr(self, "backend_", None) == "numba" and not is_sparse(self.coef_)
+        if not by_kernels or is_sparse(X) or get_config()["array_api_dispatch"]:
+            return super().predict_proba(X)
+        X = validate_data(self, X, reset=False)
+        return predicted_proba(self.model_, (self.coef_.T, self.intercept_), X)
+
+    def predict_log_proba(self, X: Any) -> Any:
+        """Return the logarithms of the class probabilities, from the logits.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n, D)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n, K)
+            Finite for finite logits, classes in the order of ``classes_``.
+        """
+        if get_config()["array_api_dispatch"]:
+            return super().predict_log_proba(X)
+        return log_proba_from(self.decision_function(X))
+
+    def __sklearn_tags__(self) -> Any:
+        """Return scikit-learn's tags; the mini-batch solvers take no sparse X."""
+        tags = super().__sklearn_tags__()
+        if self.solver in MINIBATCH_SOLVERS:
+            tags.input_tags.sparse = False
+        return tags

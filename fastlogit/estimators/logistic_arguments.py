@@ -1,0 +1,91 @@
+"""Arguments of LogisticRegression: which are its mini-batch solvers', what the kernels cover."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from sklearn import get_config
+from sklearn.linear_model import LogisticRegression
+from sklearn.neural_network import MLPClassifier
+
+from fastlogit.estimators.routing import is_sparse
+from fastlogit.estimators.sklearn_internals import StrOptions, has_callbacks
+
+MINIBATCH_SOLVERS = ("sgd", "adam")
+# Arguments of the mini-batch solvers, which mean what they mean to MLPClassifier.
+MINIBATCH_ARGUMENTS = (
+    "batch_size", "learning_rate", "learning_rate_init", "power_t", "momentum",
+    "nesterovs_momentum", "beta_1", "beta_2", "epsilon", "shuffle", "early_stopping",
+    "validation_fraction", "n_iter_no_change",
+)  # fmt: skip
+CONSTRAINTS: dict[str, Any] = {
+    **LogisticRegression._parameter_constraints,
+    **{name: MLPClassifier._parameter_constraints[name] for name in MINIBATCH_ARGUMENTS},
+    "solver": [
+        *LogisticRegression._parameter_constraints["solver"],
+        StrOptions(set(MINIBATCH_SOLVERS)),
+    ],
+}
+
+
+def uncovered(estimator: Any, X: Any) -> str | None:
+    """Return why the kernels do not cover a fit by a solver of scikit-learn's, None if they do."""
+    est = estimator
+    if est.solver != "lbfgs":
+        return f"solver={est.solver!r}, the kernels know 'lbfgs', 'sgd' and 'adam'"
+    if not _has_l2_penalty(est):
+        return (
+            f"penalty={est.penalty!r}, l1_ratio={est.l1_ratio!r}, dual={est.dual!r}; the kernels "
+            "know the L2 penalty, or none by C=inf, in the primal"
+        )
+    if has_callbacks(est):
+        return "callbacks are set"
+    if get_config()["array_api_dispatch"]:
+        return "array_api_dispatch is on"
+    if is_sparse(X):
+        return "X is sparse"
+    return None
+
+
+def check_minibatch_arguments(estimator: Any) -> None:
+    """Raise ValueError for arguments that the mini-batch solvers do not go with."""
+    est = estimator
+    if not _has_l2_penalty(est):
+        raise ValueError(
+            f"Solver {est.solver} supports only the L2 penalty, or none by C=inf, and dual=False, "
+            f"got penalty={est.penalty!r}, l1_ratio={est.l1_ratio!r} and dual={est.dual!r}"
+        )
+
+
+def warn_of_deprecations(estimator: Any) -> None:
+    """Warn of what scikit-learn warns of, where its own code does not run."""
+    if estimator.penalty != "deprecated":
+        warnings.warn(
+            "'penalty' was deprecated in scikit-learn 1.8 and goes in 1.10; leave it out, the L2 "
+            "penalty is the default",
+            FutureWarning,
+            stacklevel=4,
+        )
+    if estimator.n_jobs is not None:
+        warnings.warn(
+            "'n_jobs' has no effect since scikit-learn 1.8 and goes in 1.10; leave it out, got "
+            f"n_jobs={estimator.n_jobs}",
+            FutureWarning,
+            stacklevel=4,
+        )
+
+
+def _has_l2_penalty(estimator: Any) -> bool:
+    penalised = estimator.penalty in ("deprecated", "l2") and estimator.l1_ratio == 0
+    return penalised and not estimator.dual
+
+
+def has_partial_fit(estimator: Any) -> bool:
+    """Return True, or raise AttributeError for a solver that has no partial_fit."""
+    if estimator.solver not in MINIBATCH_SOLVERS:
+        raise AttributeError(
+            "partial_fit is only available for the solvers 'sgd' and 'adam', not for "
+            f"solver={estimator.solver!r}"
+        )
+    return True

@@ -1,0 +1,51 @@
+"""The private names of scikit-learn that the package leans on are there, and what they were."""
+
+import inspect
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression as SklearnLogisticRegression
+from sklearn.neural_network import MLPClassifier as SklearnMLPClassifier
+
+from fastlogit import LogisticRegression, MLPClassifier
+from fastlogit.estimators import sklearn_internals
+from fastlogit.estimators.logistic_arguments import MINIBATCH_ARGUMENTS
+
+
+@pytest.mark.parametrize(("method", "arguments"), sklearn_internals.MLP_METHODS.items())
+def test_overridden_methods_take_the_arguments_that_scikit_learn_hands_over(method, arguments):
+    for estimator in (SklearnMLPClassifier, MLPClassifier):
+        assert tuple(inspect.signature(getattr(estimator, method)).parameters) == arguments
+
+
+@pytest.mark.parametrize("name", sklearn_internals.__all__)
+def test_every_name_is_there(name):
+    assert getattr(sklearn_internals, name) is not None
+
+
+def test_a_fit_of_scikit_learns_leaves_what_ours_goes_on_from():
+    X, y = np.eye(4), [0, 1, 0, 1]
+    for solver, moments in (("sgd", ["velocities"]), ("adam", ["ms", "vs"])):
+        fitted = SklearnMLPClassifier((2,), solver=solver, n_iter_no_change=1, tol=1).fit(X, y)
+        assert fitted._no_improvement_count == 2
+        assert isinstance(fitted._random_state, np.random.RandomState)
+        assert fitted._label_binarizer.y_type_ == "binary"
+        for name in moments:
+            shapes = [array.shape for array in getattr(fitted._optimizer, name)]
+            assert shapes == [(4, 2), (2, 1), (2,), (1,)]
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "added", "changed"),
+    [
+        (MLPClassifier, SklearnMLPClassifier, {"class_weight"}, {"activation"}),
+        (LogisticRegression, SklearnLogisticRegression, set(MINIBATCH_ARGUMENTS), set()),
+    ],
+)
+def test_arguments_are_scikit_learns_and_the_added_ones(ours, theirs, added, changed):
+    arguments, expected = ours().get_params(), theirs().get_params()
+    assert set(arguments) - set(expected) == added
+    assert {name for name in expected if arguments[name] != expected[name]} == changed
+    positional = list(inspect.signature(theirs).parameters)
+    assert list(inspect.signature(ours).parameters)[: len(positional)] == positional
+    assert set(ours._parameter_constraints) >= set(arguments)
