@@ -16,7 +16,7 @@ import pytest
 import fastlogit
 from fastlogit.kernels import epoch, jit
 
-needs_compiler = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled")
+pytestmark = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled")
 PACKAGE = Path(fastlogit.__file__).parent
 # σ(ln 3) = 3/4; the entry point that compiles fastest.
 PROGRAM = """
@@ -140,7 +140,6 @@ def test_an_unwritable_directory_only_costs_time(tmp_path):
     assert blocked.is_file()
 
 
-@needs_compiler
 def test_compilations_counts_new_signatures_once():
     proba = np.empty((1, 2))
     X = np.ones((1, 1))
@@ -161,7 +160,6 @@ def double(x):
     return 2 * x
 
 
-@needs_compiler
 class TestOneEntry:
     """The cache of a small function, compiled or loaded by as many dispatchers as it takes."""
 

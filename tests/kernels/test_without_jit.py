@@ -1,0 +1,56 @@
+"""The kernels as plain Python, with the compiler off: how debuggers and coverage see them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import fastlogit
+
+PROGRAM = """
+import numba, numpy as np, fastlogit
+from fastlogit.models import BACKENDS, MODELS
+from fastlogit.trainer import SOLVERS
+
+assert numba.config.DISABLE_JIT
+rng = np.random.default_rng(0)
+for dtype, tolerance in ((np.float32, 1e-5), (np.float64, 1e-12)):
+    X, y = rng.normal(size=(7, 3)).astype(dtype), np.array([0, 1, 1, 0, 1, 0, 0])
+    weight = rng.uniform(0, 2, 7).astype(dtype)
+    for name, model in MODELS.items():
+        hidden = 5 if model.has_hidden else None
+        labels = y if model.binary else y + np.arange(7) % 2
+        start = model.initial_params(3, hidden, model.n_outputs(3), dtype, rng)
+        results = []
+        for backend in BACKENDS:
+            loss, gradient = fastlogit.loss_and_gradient(
+                name, start, X, labels, alpha=0.1, sample_weight=weight, backend=backend
+            )
+            arrays = [np.array(loss), *gradient]
+            arrays.append(fastlogit.predict_proba(name, start, X, backend=backend))
+            for solver in SOLVERS:
+                result = fastlogit.train(
+                    name, X, labels, start, solver=solver, momentum=0.9, nesterov=True, epochs=2,
+                    learning_rate=0.01, batch_size=3, alpha=0.1, sample_weight=weight,
+                    random_state=0, backend=backend,
+                )
+                arrays += [*result.params, result.loss_curve]
+            results.append(arrays)
+        for array, expected in zip(*results, strict=True):
+            np.testing.assert_allclose(array, expected, rtol=tolerance, atol=tolerance)
+            assert array.dtype == expected.dtype
+        print(name, dtype.__name__)
+"""
+
+
+def test_all_models_run_as_plain_python():
+    package = Path(fastlogit.__file__).parents[1]
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-W", "error", "-c", PROGRAM],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"NUMBA_DISABLE_JIT": "1", "PYTHONPATH": str(package)},
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 2 * len(fastlogit.models.MODELS)
