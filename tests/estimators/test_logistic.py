@@ -70,6 +70,7 @@ def test_iterations_equal_scikit_learn(toy_set, name, fit_intercept):
 
 
 @unconverged
+@pytest.mark.filterwarnings("ignore:Setting penalty=None:UserWarning")  # scikit-learn 1.8 at C=inf
 def test_no_penalty_equals_scikit_learn(toy_set):
     X, y = toy_set("iris", "softmax")
     y = y == 1  # not separable: the optimum is finite
