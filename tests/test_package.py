@@ -30,6 +30,7 @@ def test_public_names_are_there():
 def test_dir_lists_names_that_are_not_yet_imported():
     program = "import fastlogit; print(*set(fastlogit.__all__) - set(dir(fastlogit)))"
     assert run_python(program) == "\n"
+    assert set(fastlogit.__all__) <= set(dir(fastlogit))
 
 
 def test_unknown_names():

@@ -249,3 +249,9 @@ def test_a_row_of_solvers_names_its_function(solver):
     number = SOLVERS[solver].optimizer
     assert plain_optimizers.OPTIMIZERS[number].__name__ == solver
     assert getattr(jitted_optimizers, solver.upper()) == number
+
+
+def test_the_number_of_threads_changes_rounding_at_most(problem, model, backend):
+    task = problem(model, 50, 30, 20)
+    arguments = {"epochs": 2, "random_state": 0, "backend": backend}
+    assert_close(*(run(model, task, n_threads=n, **arguments) for n in (1, 2)), 1e-12)
