@@ -137,8 +137,14 @@ def row_weights(value: Any, rows: int, dtype: Any) -> Floats:
             f"sample_weight must hold finite numbers of at least 0, got {weight.min()!r}"
             f" to {weight.max()!r}"
         )
-    if weight.sum() == 0:
+    if not weight.any():
         raise ValueError("sample_weight sums to 0; one row at least must have a positive weight")
+    with np.errstate(over="ignore"):
+        total = float(np.add.reduce(weight, dtype=np.float64))
+    if not np.finfo(dtype).tiny <= total < np.inf:  # the loss is divided by it
+        raise ValueError(
+            f"sample_weight sums to {total:g}, must sum to a normal finite {np.dtype(dtype)}"
+        )
     return weight
 
 

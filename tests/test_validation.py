@@ -123,6 +123,8 @@ BAD = [
     (WITH_Y, {"sample_weight": [1, NAN, 1]}, ValueError, ["sample_weight", "finite", "nan"]),
     (WITH_Y, {"sample_weight": [1, INF, 1]}, ValueError, ["sample_weight", "finite", "inf"]),
     (WITH_Y, {"sample_weight": [0, 0, 0]}, ValueError, ["sample_weight sums to 0", "positive"]),
+    (WITH_Y, {"sample_weight": [1e308] * 3}, ValueError, ["sample_weight sums to inf", "finite"]),
+    (WITH_Y, {"sample_weight": [0, 1e-310, 0]}, ValueError, ["sample_weight sums to 1e-310"]),
     (WITH_Y, {"sample_weight": ["a", "b", "c"]}, (TypeError, ValueError), ["sample_weight"]),
     (WITH_Y, {"sample_weight": [1j, 1, 1]}, (TypeError, ValueError), ["sample_weight"]),
     (WITH_Y, {"sample_weight": [[1], [1, 2], 3]}, ValueError, ["sample_weight"]),
