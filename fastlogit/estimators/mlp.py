@@ -152,6 +152,8 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
             alpha=self.alpha, alpha_by_row=True, validation=validation,
         )  # fmt: skip
         self._params = loop.run(one_epoch=incremental)
+        if self.early_stopping:  # where scikit-learn's code would go on from with warm_start
+            self._best_coefs, self._best_intercepts = self.coefs_, self.intercepts_
 
     def _fit_lbfgs(
         self, X: Any, y: Any, sample_weight: Any, activations: Any, deltas: Any, coef_grads: Any,

@@ -48,7 +48,7 @@ def split(
         np.arange(rows.y.size),
         random_state=random_state,
         test_size=estimator.validation_fraction,
-        stratify=rows.y if model.binary else None,
+        stratify=_strata(rows.y) if model.binary else None,
     )
     if held_out.size < 2:
         raise ValueError(
@@ -56,6 +56,11 @@ def split(
             f"validation_fraction={estimator.validation_fraction}."
         )
     return _taken(rows, train), ValidationSplit(model, _taken(rows, held_out))
+
+
+def _strata(y: Indices) -> Any:
+    # An error names the class that has one row as scikit-learn would, 'True' or 'False'.
+    return y if np.bincount(y, minlength=2).min() > 1 else y.astype(bool).astype(str)
 
 
 def _taken(rows: Rows, taken: Indices) -> Rows:

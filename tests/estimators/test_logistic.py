@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 from scipy.special import expit, log_softmax, softmax
+from sklearn import config_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression as SklearnLogisticRegression
 from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
+from sklearn.pipeline import make_pipeline
 
 from fastlogit import LogisticRegression
 
@@ -195,6 +197,17 @@ def test_refits_on_the_other_code(toy_set):
     )
     dense = model.predict_proba(X)
     np.testing.assert_allclose(model.sparsify().predict_proba(X), dense, rtol=1e-12)
+
+
+def test_metadata_routing_hands_over_sample_weight(toy_set):
+    X, y = toy_set("iris", "softmax")
+    weight = np.random.default_rng(0).uniform(0.1, 5, len(y))
+    with config_context(enable_metadata_routing=True):
+        pipeline = make_pipeline(LogisticRegression().set_fit_request(sample_weight=True))
+        routed = pipeline.fit(X, y, sample_weight=weight)[-1]
+    expected = LogisticRegression().fit(X, y, weight)
+    np.testing.assert_array_equal(routed.coef_, expected.coef_)
+    assert not np.array_equal(routed.coef_, LogisticRegression().fit(X, y).coef_)
 
 
 def test_array_api_dispatch_is_scikit_learns(toy_set, monkeypatch):

@@ -165,6 +165,16 @@ def test_goes_on_from_what_scikit_learn_did_and_back(toy_set, assert_equal):
 
 
 @unconverged
+def test_early_stopping_goes_on_in_scikit_learns_code(toy_set, largest_difference):
+    X, y = toy_set("iris", "softmax")
+    ours, theirs = fitted_pair(X, y, early_stopping=True, warm_start=True, max_iter=5, tol=10)
+    for estimator in (ours, theirs):
+        estimator.set_params(learning_rate_init=1e-9).fit(csr_array(X), y)
+    assert ours.backend_ == "scikit-learn"
+    assert largest_difference(ours.coefs_, theirs.coefs_) < 1e-10
+
+
+@unconverged
 @pytest.mark.parametrize("name", ["iris", "breast_cancer"])
 def test_lbfgs_equals_scikit_learn(toy_set, largest_difference, name):
     X, y = toy_set(name, "softmax")

@@ -5,6 +5,7 @@ import pytest
 from sklearn.metrics import accuracy_score
 from sklearn.model_selection import train_test_split
 
+from fastlogit.estimators.predicting import predicted_proba
 from fastlogit.estimators.validation_split import ValidationSplit, split
 from fastlogit.models import MODELS, Rows
 
@@ -27,8 +28,6 @@ def test_draws_scikit_learns_split(problem, model, weighted):
     np.testing.assert_array_equal(train.y, expected[2])
     assert train.weight.size == (30 if weighted else 0)
 
-    from fastlogit.estimators.predicting import predicted_proba
-
     held_out = validation._rows
     predicted = predicted_proba(model, given.params, expected[1]).argmax(axis=1)
     weight = held_out.weight if weighted else None
@@ -50,3 +49,9 @@ def test_a_single_row_is_too_small(problem):
     rows = Rows(given.X, given.y, np.empty(0))
     with pytest.raises(ValueError, match="The validation set is too small"):
         split(early_stopping(0.1), MODELS["softmax"], rows, np.random.RandomState(0))
+
+
+def test_a_class_of_one_row_is_named():
+    rows = Rows(np.eye(6), np.array([0, 0, 0, 0, 0, 1]), np.empty(0))
+    with pytest.raises(ValueError, match=r"too few members are: \['True'\]|least populated class"):
+        split(early_stopping(0.4), MODELS["logistic"], rows, np.random.RandomState(0))
