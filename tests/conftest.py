@@ -1,4 +1,4 @@
-"""What the core's tests share: random problems of any size, and scikit-learn's toy sets."""
+"""What the core's tests share: every model, random problems, scikit-learn's toy sets."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -9,7 +9,8 @@ import pytest
 from sklearn import datasets
 from sklearn.preprocessing import StandardScaler
 
-from fastlogit.models import MODELS
+from fastlogit.models import BACKENDS, MODELS
+from fastlogit.trainer import SOLVERS
 
 TOY_SETS = {
     "iris": lambda: datasets.load_iris(return_X_y=True),
@@ -50,6 +51,21 @@ def random_problem(model, n, d, h=4, k=3, *, dtype=np.float64, weighted=False, s
         weight = (rng.uniform(0.1, 2, n) * (rng.random(n) > 0.2)).astype(dtype)
         weight[rng.integers(n)] = 1
     return Problem(params, X, y, weight, n_classes)
+
+
+@pytest.fixture(params=list(MODELS))
+def model(request):
+    return request.param
+
+
+@pytest.fixture(params=list(BACKENDS))
+def backend(request):
+    return request.param
+
+
+@pytest.fixture(params=list(SOLVERS))
+def solver(request):
+    return request.param
 
 
 @pytest.fixture(scope="session")

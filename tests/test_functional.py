@@ -14,16 +14,6 @@ SIZES = [(1, 1, 1, 2), (2, 3, 2, 2), (1, 5, 3, 17), (7, 9, 5, 3), (17, 4, 9, 17)
 TWINS = {"logistic": "softmax", "mlp-logistic": "mlp-softmax"}
 
 
-@pytest.fixture(params=["numba", "numpy"])
-def backend(request):
-    return request.param
-
-
-@pytest.fixture(params=list(MODELS))
-def model(request):
-    return request.param
-
-
 def evaluate(model, task, backend="numba", **changes):
     arguments = {"params": task.params, "X": task.X, "y": task.y, "sample_weight": task.weight}
     arguments = {**arguments, **changes}

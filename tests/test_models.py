@@ -22,16 +22,6 @@ def shapes_of(model):
     return spec.shapes(D, H if spec.has_hidden else None, spec.n_outputs(K))
 
 
-@pytest.fixture(params=list(MODELS))
-def model(request):
-    return request.param
-
-
-@pytest.fixture(params=list(BACKENDS))
-def backend(request):
-    return request.param
-
-
 @pytest.mark.parametrize("model", SHAPES)
 def test_shapes(model):
     assert shapes_of(model) == SHAPES[model]

@@ -12,16 +12,6 @@ from fastlogit.objective import Objective, predict
 ALPHA = 0.3
 
 
-@pytest.fixture(params=list(BACKENDS))
-def backend(request):
-    return request.param
-
-
-@pytest.fixture(params=list(MODELS))
-def model(request):
-    return request.param
-
-
 def objective_of(model, task, backend, alpha=ALPHA):
     weight = np.empty(0, task.X.dtype) if task.weight is None else task.weight
     shapes = tuple(array.shape for array in task.params)

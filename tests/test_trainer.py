@@ -16,21 +16,6 @@ ACCURACY = {np.float32: 1e-4, np.float64: 1e-9}
 RATES = {"sgd": 0.1, "adam": 0.001}
 
 
-@pytest.fixture(params=list(BACKENDS))
-def backend(request):
-    return request.param
-
-
-@pytest.fixture(params=list(MODELS))
-def model(request):
-    return request.param
-
-
-@pytest.fixture(params=list(SOLVERS))
-def solver(request):
-    return request.param
-
-
 def run(model, task, **arguments):
     arguments = {"params": task.params, "sample_weight": task.weight, **arguments}
     return fastlogit.train(model, task.X, task.y, arguments.pop("params"), **arguments)

@@ -5,25 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fastlogit.models import BACKENDS, MODELS, Rows
-from fastlogit.trainer import SOLVERS, Trainer
+from fastlogit.models import MODELS, Rows
+from fastlogit.trainer import Trainer
 
 ORDERS = np.stack([np.random.default_rng(epoch).permutation(20) for epoch in range(5)])
-
-
-@pytest.fixture(params=list(BACKENDS))
-def backend(request):
-    return request.param
-
-
-@pytest.fixture(params=list(MODELS))
-def model(request):
-    return request.param
-
-
-@pytest.fixture(params=list(SOLVERS))
-def solver(request):
-    return request.param
 
 
 def trainer_of(model, task, solver, backend, *, alpha=0.1, **options):

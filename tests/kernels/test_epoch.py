@@ -16,11 +16,6 @@ ACCURACY = {np.float32: 1e-5, np.float64: 1e-12}
 NO_WEIGHT, NO_ORDER = np.empty(0), np.empty(0, np.intp)
 
 
-@pytest.fixture(params=list(MODELS))
-def model(request):
-    return request.param
-
-
 def assert_backends_agree(model, task, dtype):
     tolerance = ACCURACY[dtype]
     sizes = f"n={len(task.X)} shapes={[array.shape for array in task.params]}"

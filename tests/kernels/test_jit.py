@@ -37,7 +37,8 @@ RIGHT = pytest.approx([0.25, 0.75], rel=1e-15)
 
 
 def run(cache, package=PACKAGE):
-    environment = os.environ | {"PYTHONPATH": str(package.parent), "NUMBA_CACHE_DIR": str(cache)}
+    search = os.pathsep.join([str(package.parent), os.environ.get("PYTHONPATH", "")])
+    environment = os.environ | {"PYTHONPATH": search, "NUMBA_CACHE_DIR": str(cache)}
     done = subprocess.run(  # noqa: S603
         [sys.executable, "-W", "error", "-c", PROGRAM],
         capture_output=True,
