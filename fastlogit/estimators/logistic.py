@@ -21,7 +21,7 @@ from fastlogit.estimators.logistic_arguments import (
 from fastlogit.estimators.minibatch import BALANCED_IN_PARTS
 from fastlogit.estimators.predicting import log_proba_from, predicted_proba
 from fastlogit.estimators.routing import is_sparse, on_scikit_learn
-from fastlogit.estimators.sklearn_internals import fit_context, is_first_partial_fit
+from fastlogit.estimators.sklearn_internals import fit_context, fit_task, is_first_partial_fit
 
 
 class LogisticRegression(_SklearnLogisticRegression):  # type: ignore[misc]
@@ -159,7 +159,8 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
         if self.solver in MINIBATCH_SOLVERS:
             check_minibatch_arguments(self)
             warn_of_deprecations(self)
-            fit_minibatch(self, X, y, sample_weight, incremental=False)
+            with fit_task(self, X, y):
+                fit_minibatch(self, X, y, sample_weight, incremental=False)
             return self
         for name in MINIBATCH_ATTRIBUTES:  # of an earlier fit
             self.__dict__.pop(name, None)

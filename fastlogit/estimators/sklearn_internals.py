@@ -6,7 +6,8 @@ nowhere else, and a test looks each name up in the installed release.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from sklearn.base import _fit_context
@@ -25,6 +26,7 @@ __all__ = [
     "check_sample_weight",
     "checked_lbfgs_iterations",
     "fit_context",
+    "fit_task",
     "has_callbacks",
     "is_first_partial_fit",
     "lbfgs_print_option",
@@ -53,5 +55,17 @@ def fit_context(method: Method) -> Method:
 
 
 def has_callbacks(estimator: object) -> bool:
-    """Return whether scikit-learn's callbacks (1.9) watch this fit."""
-    return hasattr(estimator, "_skl_callbacks") or hasattr(estimator, "_parent_callback_ctx")
+    """Return whether callbacks watch this fit (scikit-learn 1.9), an outer estimator's included."""
+    return hasattr(estimator, "_skl_callbacks")
+
+
+@contextmanager
+def fit_task(estimator: Any, X: Any, y: Any) -> Iterator[None]:
+    """Tell callbacks where a fit of ours begins and ends, as one task without parts."""
+    if not has_callbacks(estimator):
+        yield
+        return
+    task = estimator._init_callback_context()
+    task.call_on_fit_task_begin(estimator=estimator, X=X, y=y)
+    yield
+    task.call_on_fit_task_end(estimator=estimator, X=X, y=y, reconstruction_attributes={})

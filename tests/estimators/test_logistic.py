@@ -9,8 +9,10 @@ from scipy.special import expit, log_softmax, softmax
 from sklearn import config_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression as SklearnLogisticRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from fastlogit import LogisticRegression
 
@@ -223,25 +225,56 @@ def test_array_api_dispatch_is_scikit_learns(toy_set, monkeypatch):
     np.testing.assert_array_equal(ours.predict_log_proba(X), expected.predict_log_proba(X))
 
 
-def test_callbacks_are_scikit_learns(toy_set):
-    callback = pytest.importorskip("sklearn.callback", reason="scikit-learn below 1.9")
-    X, y = toy_set("iris", "softmax")
+def recorder():
+    """Return a callback of scikit-learn 1.9, which outer estimators hand on, and its calls."""
+    pytest.importorskip("sklearn.callback", reason="scikit-learn below 1.9")
     calls = []
 
     def recorded(hook):
         return lambda *_, **__: calls.append(hook)
 
     class Recorder:
+        max_propagation_depth = None
         setup = recorded("setup")
         on_fit_task_begin = recorded("begin")
         on_fit_task_end = recorded("end")
         teardown = recorded("teardown")
 
-    assert issubclass(LogisticRegression, callback.CallbackSupportMixin)
-    model = LogisticRegression().set_callbacks(Recorder()).fit(X, y)
+    return Recorder(), calls
+
+
+def test_callbacks_run_on_scikit_learn(toy_set):
+    callback, calls = recorder()
+    X, y = toy_set("iris", "softmax")
+    model = LogisticRegression().set_callbacks(callback).fit(X, y)
     assert model.backend_ == "scikit-learn"
     assert (calls[0], calls[-1]) == ("setup", "teardown")
     assert calls.count("begin") == calls.count("end") > 2
+
+
+@unconverged
+@pytest.mark.filterwarnings("ignore:Callbacks are only supported:UserWarning")
+def test_callbacks_see_a_fit_by_minibatches_as_one_task(toy_set):
+    callback, calls = recorder()
+    X, y = toy_set("iris", "softmax")
+    model = LogisticRegression(solver="adam").set_callbacks(callback).fit(X, y)
+    assert model.backend_ == "numba"
+    assert calls == ["setup", "begin", "end", "teardown"]
+    calls.clear()
+    search = GridSearchCV(LogisticRegression(solver="adam"), {"C": [0.1, 1.0]}, cv=2)
+    search.set_callbacks(callback).fit(X, y)
+    assert (calls[0], calls[-1]) == ("setup", "teardown")
+    assert calls.count("begin") == calls.count("end") > 4
+
+
+@pytest.mark.parametrize("solver", ["lbfgs", "adam"])
+@unconverged
+def test_pipelines_and_searches_run_on_the_kernels(toy_set, solver):
+    X, y = toy_set("iris", "softmax")
+    pipeline = make_pipeline(StandardScaler(), LogisticRegression(solver=solver)).fit(X, y)
+    assert pipeline[-1].backend_ == "numba"
+    search = GridSearchCV(pipeline, {"logisticregression__C": [0.1, 1.0]}, cv=2).fit(X, y)
+    assert search.best_estimator_[-1].backend_ == "numba"
 
 
 @pytest.mark.parametrize("solver", ["lbfgs", "adam"])
