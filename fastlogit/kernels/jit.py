@@ -8,6 +8,7 @@ compiled signature is one file that carries its checksum. Whatever goes wrong wi
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import pickle
@@ -168,7 +169,8 @@ class KernelCache(_Cache):
             partial.write_bytes(hashlib.sha256(payload).digest() + payload)
             partial.replace(file)
         except OSError:
-            partial.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                partial.unlink()
 
     def enable(self) -> None:
         """Do nothing: the cache is always on."""
