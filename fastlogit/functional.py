@@ -109,8 +109,9 @@ def predict_proba(model: str, params: Any, X: Any, *, backend: str = "numba") ->
     Examples
     --------
     >>> import fastlogit
-    >>> fastlogit.predict_proba("logistic", ([[1.0]], [0.0]), [[0.0], [100.0]]).tolist()
-    [[0.5, 0.5], [3.720075976020836e-44, 1.0]]
+    >>> proba = fastlogit.predict_proba("logistic", ([[1.0]], [0.0]), [[0.0], [2.0]])
+    >>> proba.round(4).tolist()
+    [[0.5, 0.5], [0.1192, 0.8808]]
     """
     spec, arrays, matrix = _prepared(model, params, X, backend)
     return predict(spec, arrays, unlocked(matrix), backend)
@@ -180,7 +181,8 @@ def train(
     random_state : None, int, numpy Generator or RandomState
         Source of what is drawn: first the parameters, then an order an epoch.
     n_threads : int
-        Threads of the NumPy backend's matrix products; the kernels run on one.
+        Threads that share batches of more than 256 rows. In the kernels the result does not depend
+        on it; in the NumPy backend they are BLAS's.
     backend : {"numba", "numpy"}
         Jitted kernels or the NumPy reference: the same steps, equal to rounding.
     callback : callable, optional

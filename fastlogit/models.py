@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from fastlogit.kernels import epoch as jitted_epoch
 from fastlogit.kernels import logistic, mlp_logistic, mlp_softmax, softmax
+from fastlogit.kernels.epoch import Data
 from fastlogit.reference import epoch as plain_epoch
 from fastlogit.reference import logistic as reference_logistic
 from fastlogit.reference import mlp_logistic as reference_mlp_logistic
@@ -125,10 +126,12 @@ class FlatParams:
     output layer's weights transposed.
     """
 
-    def __init__(self, model: Model, backend: str, shapes: Shapes, dtype: Any) -> None:
+    def __init__(
+        self, model: Model, backend: str, shapes: Shapes, dtype: Any, flat: Floats | None = None
+    ) -> None:
         sizes = [math.prod(shape) for shape in shapes]
         self.n_weights = sum(sizes[::2])
-        self.flat: Floats = np.zeros(sum(sizes), dtype)
+        self.flat: Floats = np.zeros(sum(sizes), dtype) if flat is None else flat
         views: list[Floats] = []
         public: list[Floats] = []
         starts = {0: 0, 1: self.n_weights}  # of the next weight matrix, of the next bias
@@ -163,6 +166,7 @@ class Rows:
     def __post_init__(self) -> None:
         """Make one compiled signature serve writable and read-only arrays alike."""
         self.X, self.y, self.weight = unlocked(self.X), unlocked(self.y), unlocked(self.weight)
+        self.data = Data(self.X, self.y, self.weight)
 
 
 class _Unlocked:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fastlogit.models import BACKENDS, FlatParams, Floats, Model, Rows, Shapes
+from fastlogit.threads import Crew, by_rows, team_size, workspace
 
 
 class Objective:
@@ -24,6 +25,8 @@ class Objective:
         Factor of the penalty, on the weights only.
     backend : {"numba", "numpy"}
         Which code runs.
+    n_threads : int
+        Threads that share the rows in the kernels; the result does not depend on it.
 
     Attributes
     ----------
@@ -32,12 +35,15 @@ class Objective:
     """
 
     def __init__(
-        self, model: Model, shapes: Shapes, rows: Rows, alpha: float, backend: str = "numba"
-    ) -> None:
+        self, model: Model, shapes: Shapes, rows: Rows, alpha: float, backend: str = "numba",
+        n_threads: int = 1,
+    ) -> None:  # fmt: skip
         dtype = rows.X.dtype
         self.params = FlatParams(model, backend, shapes, dtype)
-        self.gradient = FlatParams(model, backend, shapes, dtype)
+        self._gradients = workspace(self.params.flat, rows.y.size)
+        self.gradient = FlatParams(model, backend, shapes, dtype, self._gradients.values[0])
         self._rows, self._alpha = rows, float(alpha)
+        self._crew = Crew(team_size(n_threads, rows.y.size) if backend == "numba" else 1)
         self._evaluate = BACKENDS[backend].loss_and_gradient
 
     def __call__(self, theta: Floats) -> tuple[float, Floats]:
@@ -48,8 +54,11 @@ class Objective:
 
     def evaluate(self) -> float:
         """Return the loss at ``params`` and leave its gradient in ``gradient``."""
-        rows, n_weights = self._rows, self.params.n_weights
-        loss = self._evaluate(self.params.named, self.gradient.named, rows.X, rows.y, rows.weight)
+        n_weights = self.params.n_weights
+        multiply_adds = n_weights * self._rows.y.size
+        loss = self._crew.call(
+            multiply_adds, self._evaluate, self.params.named, self._gradients, self._rows.data
+        )
         if self._alpha > 0:
             weights = self.params.flat[:n_weights]
             self.gradient.flat[:n_weights] += weights.dtype.type(self._alpha) * weights
@@ -57,9 +66,16 @@ class Objective:
         return float(loss)
 
 
-def predict(model: Model, params: Sequence[Floats], X: Floats, backend: str = "numba") -> Floats:
+def predict(
+    model: Model, params: Sequence[Floats], X: Floats, backend: str = "numba", n_threads: int = 1
+) -> Floats:
     """Return the class probabilities of the rows of X for parameters of X's dtype."""
     n_classes = 2 if model.binary else params[-1].size
     proba = np.empty((len(X), n_classes), X.dtype)
-    BACKENDS[backend].predict_proba(model.named(params, backend), X, proba)
+    named = model.named(params, backend)
+
+    def fill(rows: slice) -> None:
+        BACKENDS[backend].predict_proba(named, X[rows], proba[rows])
+
+    by_rows(n_threads, fill, len(X))
     return proba

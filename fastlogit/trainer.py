@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
+from fastlogit.kernels.epoch import Rule, State
 from fastlogit.models import BACKENDS, FlatParams, Floats, Indices, Model, Rows
+from fastlogit.threads import Crew, team_size, workspace
 
 # A jitted call of about this long, then Python looks for Ctrl-C.
 SLICE_SECONDS = 0.1
@@ -76,6 +78,16 @@ class TrainResult:
     n_steps: int
 
 
+@dataclass(frozen=True)
+class Checkpoint:
+    """A state of training that one assignment sets: all of it, or nothing."""
+
+    epochs: int
+    theta: Floats
+    moments: Floats
+    steps: NDArray[np.int64]
+
+
 @cache
 def _blas() -> ThreadpoolController:
     return ThreadpoolController()
@@ -100,10 +112,12 @@ class Trainer:
         Divide alpha by the sum of a batch's weights, as scikit-learn's MLPClassifier does.
     batch_size : int
         Rows of a batch; the last of an epoch may have fewer.
+    fit_bias : bool
+        Whether the biases are trained; if not they stay what they are.
     backend : {"numba", "numpy"}
         Which code runs.
     n_threads : int
-        Threads of a matrix product.
+        Threads that share large batches; the result does not depend on it.
 
     Attributes
     ----------
@@ -115,6 +129,8 @@ class Trainer:
         Steps taken.
     learning_rate : float
         Of the steps to come.
+    checkpoint : Checkpoint
+        The state after the last whole epoch.
     """
 
     def __init__(
@@ -127,6 +143,7 @@ class Trainer:
         alpha: float,
         batch_size: int,
         alpha_by_row: bool = False,
+        fit_bias: bool = True,
         backend: str = "numba",
         n_threads: int = 1,
     ) -> None:
@@ -135,15 +152,21 @@ class Trainer:
         self.solver = SOLVERS[solver]
         self.flat = FlatParams(model, backend, shapes, dtype)
         self.flat.assign(params)
-        self.moments = np.zeros((self.solver.moments, self.flat.flat.size), dtype)
+        n_trained = self.flat.flat.size if fit_bias else self.flat.n_weights
+        self.moments = np.zeros((self.solver.moments, n_trained), dtype)
         self.steps = np.zeros(1, np.int64)
-        self._gradient = FlatParams(model, backend, shapes, dtype)
+        self._state = State(self.flat.flat[:n_trained], self.moments, self.steps)
         self._settings = np.array([float(settings[name]) for name in self.solver.settings])
-        self._alpha, self._alpha_by_row = float(alpha), alpha_by_row
+        self._rule = Rule(
+            self.solver.optimizer, self._settings, self.flat.n_weights, float(alpha), alpha_by_row
+        )
         self._batch_size = batch_size
+        self._gradients = workspace(self.flat.flat, batch_size)
         self._run_batches = BACKENDS[backend].run_batches
         self._blas_limit = n_threads if backend == "numpy" else None
+        self._crew = Crew(1 if backend == "numpy" else team_size(n_threads, batch_size))
         self._slice_batches = 1
+        self.checkpoint = self._reached(0)
 
     @property
     def learning_rate(self) -> float:
@@ -154,21 +177,20 @@ class Trainer:
     def learning_rate(self, value: float) -> None:
         self._settings[0] = value
 
-    @property
-    def state(self) -> tuple[NDArray[Any], ...]:
-        """All that training changes, as copies; :meth:`restore` goes back to it."""
-        return self.flat.flat.copy(), self.moments.copy(), self.steps.copy()
+    def rewind(self) -> None:
+        """Go back to the checkpoint."""
+        point = self.checkpoint
+        self.flat.flat[...] = point.theta
+        self.moments[...], self.steps[...] = point.moments, point.steps
 
-    def restore(self, state: tuple[NDArray[Any], ...]) -> None:
-        """Go back to an earlier state."""
-        for array, earlier in zip((self.flat.flat, self.moments, self.steps), state, strict=True):
-            array[...] = earlier
+    def _reached(self, epochs: int) -> Checkpoint:
+        return Checkpoint(epochs, self.flat.flat.copy(), self.moments.copy(), self.steps.copy())
 
     def run_epochs(self, rows: Rows, orders: Indices, losses: NDArray[np.float64]) -> Iterator[int]:
         """Train on the rows once for each row of orders; yield how many epochs are done by now.
 
-        An interrupt leaves the state of the last yield. Where the loss is no longer finite the
-        iteration ends early, with the state of the last epoch that was.
+        At each yield the state is the checkpoint, and after an interrupt too. Where loss or
+        parameters are no longer finite the iteration ends early, after the last epoch that was.
 
         Parameters
         ----------
@@ -181,30 +203,42 @@ class Trainer:
             included.
         """
         batches = -(-rows.y.size // self._batch_size)
-        done = 0
-        while done < len(orders):
-            before = self.state
-            end = min(done + max(self._slice_batches // batches, 1), len(orders))
-            try:
-                with self._threads():
-                    self._run_slices(rows, orders, done * batches, end * batches, losses)
-            except KeyboardInterrupt:
-                self.restore(before)
-                raise
-            finite = np.isfinite(losses[done:end])
-            if not (finite.all() and np.isfinite(self.flat.flat).all()):
-                last = done + int(np.argmin(finite)) if not finite.all() else end - 1
-                self.restore(before)
-                self._run_slices(
-                    rows, orders, done * batches, last * batches, np.zeros(len(orders))
-                )
-                yield last
-                return
-            done = end
-            yield done
+        earlier, done = self.checkpoint.epochs, 0
+        try:
+            while done < len(orders):
+                end = min(done + max(self._slice_batches // batches, 1), len(orders))
+                self._run_slices(rows, orders, done * batches, end * batches, losses)
+                finite = np.isfinite(losses[done:end])
+                if not (finite.all() and self._is_finite()):
+                    last = end - 1 if finite.all() else done + int(np.argmin(finite))
+                    last = self._replay(rows, orders, done, last)
+                    self.checkpoint = self._reached(earlier + last)
+                    yield last
+                    return
+                self.checkpoint = self._reached(earlier + end)
+                done = end
+                yield done
+        except KeyboardInterrupt:
+            self.rewind()
+            raise
+
+    def _is_finite(self) -> bool:
+        return bool(np.isfinite(self.flat.flat).all())
+
+    def _replay(self, rows: Rows, orders: Indices, done: int, last: int) -> int:
+        """Train again from the checkpoint up to the last epoch with a finite end; return it."""
+        batches = -(-rows.y.size // self._batch_size)
+        while True:
+            self.rewind()
+            ignored = np.zeros(len(orders))
+            self._run_slices(rows, orders, done * batches, last * batches, ignored)
+            # A loss is that before a step: the parameters may have gone an epoch earlier.
+            if self._is_finite() or last == done:
+                return last
+            last -= 1
 
     def _threads(self) -> AbstractContextManager[Any]:
-        """Hold BLAS to the threads asked for; the kernels' products are not BLAS's."""
+        """Hold BLAS to the threads asked for; the kernels have their own."""
         if self._blas_limit is None:
             return nullcontext()
         limits: AbstractContextManager[Any] = _blas().limit(
@@ -216,20 +250,21 @@ class Trainer:
         self, rows: Rows, orders: Indices, start: int, end: int, losses: NDArray[np.float64]
     ) -> None:
         """Run batches in calls of about SLICE_SECONDS: between two, Python sees Ctrl-C."""
-        while start < end:
-            stop = min(start + self._slice_batches, end)
-            began = time.perf_counter()
-            self._run_batches(
-                self.flat.named, self._gradient.named, self.flat.flat, self._gradient.flat,
-                self.flat.n_weights, self.moments, self.steps, self.solver.optimizer,
-                self._settings, rows.X, rows.y, rows.weight, orders, self._batch_size, start, stop,
-                self._alpha, self._alpha_by_row, losses,
-            )  # fmt: skip
-            if stop - start == self._slice_batches:
-                seconds = max(time.perf_counter() - began, 1e-9)
-                growth = min(max(SLICE_SECONDS / seconds, 0.25), 16)
-                self._slice_batches = max(int(self._slice_batches * growth), 1)
-            start = stop
+        with self._threads(), np.errstate(all="ignore"):  # what overflows is reported once, later
+            while start < end:
+                stop = min(start + self._slice_batches, end)
+                began = time.perf_counter()
+                multiply_adds = self.flat.n_weights * self._batch_size * (stop - start)
+                self._crew.call(
+                    multiply_adds, self._run_batches, self.flat.named, self._state,
+                    self._gradients, self._rule, rows.data, orders, self._batch_size, start, stop,
+                    losses,
+                )  # fmt: skip
+                if stop - start == self._slice_batches:
+                    seconds = max(time.perf_counter() - began, 1e-9)
+                    growth = min(max(SLICE_SECONDS / seconds, 0.25), 16)
+                    self._slice_batches = max(int(self._slice_batches * growth), 1)
+                start = stop
 
 
 def train_epochs(
@@ -251,27 +286,30 @@ def train_epochs(
         As it came in. Like a DivergenceError it carries ``result``, that of the last whole epoch.
     """
     losses = np.zeros(epochs)
-    done = 0
 
     def result() -> TrainResult:
-        return TrainResult(trainer.flat.copies(), losses[:done].copy(), int(trainer.steps[0]))
+        curve = losses[: trainer.checkpoint.epochs].copy()
+        return TrainResult(trainer.flat.copies(), curve, int(trainer.steps[0]))
 
     try:
         for chunk in orders:
-            first, end = done, done + len(chunk)
-            for whole in trainer.run_epochs(rows, chunk, losses[first:end]):
-                done = first + whole
+            first = trainer.checkpoint.epochs
+            end = first + len(chunk)
+            for _ in trainer.run_epochs(rows, chunk, losses[first:end]):
+                pass
+            done = trainer.checkpoint.epochs
             if done < end:
                 raise DivergenceError(
-                    f"the training loss became {losses[done]} in epoch {done} at learning_rate="
-                    f"{trainer.learning_rate:g}; a smaller one, or features scaled to unit "
-                    "variance, may help"
+                    f"the loss or the parameters are no longer finite in epoch {done} at "
+                    f"learning_rate={trainer.learning_rate:g}; a smaller one, or features scaled "
+                    "to unit variance, may help"
                 )
             if callback is not None and callback(
                 done - 1, float(losses[done - 1]), trainer.flat.copies()
             ):
                 break
     except (DivergenceError, KeyboardInterrupt) as error:
+        trainer.rewind()
         error.result = result()  # type: ignore[union-attr]
         raise
     return result()

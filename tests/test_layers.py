@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parents[1] / "fastlogit"
 # side by side, and neither they nor datasets know anything of the package outside themselves.
 LAYERS = [
     {"kernels", "reference", "datasets"},
-    {"models"},
+    {"models", "threads"},
     {"functional", "trainer", "objective", "validation"},
     {"estimators"},
     {"benchmark"},

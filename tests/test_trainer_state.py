@@ -20,6 +20,11 @@ def trainer_of(model, task, solver, backend, *, alpha=0.1, **options):
     )  # fmt: skip
 
 
+def arrays(trainer):
+    point = trainer.checkpoint
+    return point.theta, point.moments, point.steps
+
+
 def run_epochs(trainer, task, orders):
     weight = np.empty(0) if task.weight is None else task.weight
     losses = np.zeros(len(orders))
@@ -34,7 +39,7 @@ def test_a_trainer_goes_on_from_where_it_stopped(problem, model, solver, backend
     losses = run_epochs(whole, task, ORDERS)
     halves = [run_epochs(parts, task, ORDERS[:2]), run_epochs(parts, task, ORDERS[2:])]
     assert np.array_equal(np.concatenate(halves), losses)
-    for array, other in zip(whole.state, parts.state, strict=True):
+    for array, other in zip(arrays(whole), arrays(parts), strict=True):
         assert np.array_equal(array, other)
 
 
@@ -42,12 +47,13 @@ def test_a_restored_trainer_repeats_itself(problem, model, solver, backend):
     task = problem(model, 20, 3, 2)
     trainer = trainer_of(model, task, solver, backend)
     run_epochs(trainer, task, ORDERS[:1])
-    before = trainer.state
+    checkpoint, before = trainer.checkpoint, arrays(trainer)
     first = run_epochs(trainer, task, ORDERS)
-    after = trainer.state
-    trainer.restore(before)
+    after = arrays(trainer)
+    trainer.checkpoint = checkpoint
+    trainer.rewind()
     assert np.array_equal(run_epochs(trainer, task, ORDERS), first)
-    for array, other in zip(trainer.state, after, strict=True):
+    for array, other in zip(arrays(trainer), after, strict=True):
         assert np.array_equal(array, other)
     assert not any(np.array_equal(one, two) for one, two in zip(before, after, strict=True))
 
@@ -56,14 +62,14 @@ def test_the_learning_rate_may_change_between_epochs(problem, model, solver, bac
     task = problem(model, 20, 3, 2)
     trainer = trainer_of(model, task, solver, backend)
     assert trainer.learning_rate == 0.1
-    start = trainer.state[0]
+    start = arrays(trainer)[0]
     trainer.learning_rate = 1e-300
     run_epochs(trainer, task, ORDERS[:1])
-    assert np.array_equal(trainer.state[0], start)
+    assert np.array_equal(arrays(trainer)[0], start)
     trainer.learning_rate = 0.2
     assert trainer.learning_rate == 0.2
     run_epochs(trainer, task, ORDERS[:1])
-    assert not np.array_equal(trainer.state[0], start)
+    assert not np.array_equal(arrays(trainer)[0], start)
 
 
 def test_orders_without_columns_take_the_rows_as_they_lie(problem, model, solver, backend):
@@ -72,7 +78,7 @@ def test_orders_without_columns_take_the_rows_as_they_lie(problem, model, solver
     losses = run_epochs(lying, task, np.empty((3, 0), np.intp))
     expected = run_epochs(ordered, task, np.arange(20)[None].repeat(3, axis=0))
     np.testing.assert_allclose(losses, expected, rtol=1e-13)
-    for array, other in zip(lying.state, ordered.state, strict=True):
+    for array, other in zip(arrays(lying), arrays(ordered), strict=True):
         np.testing.assert_allclose(array, other, rtol=1e-11, atol=1e-14)
 
 
@@ -89,4 +95,4 @@ def test_alpha_by_row_is_divided_by_each_batchs_weight(problem, model, backend, 
         plain = trainer_of(model, part, "sgd", backend, alpha=0.5 / total)
         losses = run_epochs(by_row, part, order), run_epochs(plain, part, order)
         np.testing.assert_allclose(*losses, rtol=1e-14)
-        np.testing.assert_allclose(by_row.state[0], plain.state[0], rtol=1e-13, atol=1e-16)
+        np.testing.assert_allclose(arrays(by_row)[0], arrays(plain)[0], rtol=1e-13, atol=1e-16)

@@ -107,23 +107,15 @@ class EpochLoop:
         self.trainer = Trainer(
             model, params, solver=self._solver, settings=self._settings, alpha=alpha,
             alpha_by_row=alpha_by_row, batch_size=batch_size_of(estimator, self.n_rows),
+            fit_bias=fit_bias,
         )  # fmt: skip
         # Where an optimizer's arrays and a row of the trainer's moments are turned into each other.
         self._block = FlatParams(
             model, "numba", tuple(array.shape for array in params), params[0].dtype
         )
-        if not fit_bias:
-            self._leave_out_biases()
         self._load_optimizer()
         self._order = np.arange(self.n_rows, dtype=np.intp)
         self._best: Floats | None = None
-
-    def _leave_out_biases(self) -> None:
-        # The optimizer then sees a block that ends where the biases begin.
-        trainer, n_weights = self.trainer, self.trainer.flat.n_weights
-        trainer.flat.flat = trainer.flat.flat[:n_weights]
-        trainer._gradient.flat = trainer._gradient.flat[:n_weights]
-        trainer.moments = np.zeros((len(trainer.moments), n_weights), trainer.moments.dtype)
 
     @property
     def _solver(self) -> str:

@@ -1,77 +1,166 @@
 """The entry points: batches of an epoch, the gradient over all rows, probabilities.
 
-X (n, D), y (n,), weight (n,) or empty for unit weights; an order holds row indices, or is empty for
-the rows as they lie. params and grads are a model's named tuple, views of the flat theta and grad
-(P,), whose first n_weights elements are the weights and whose rest are the biases.
-
-Rows are worked on in blocks that stay in cache; a batch larger than a block sums its blocks'
-gradients. All state lives in the arguments, so a slice of an epoch's batches is a call like any
-other.
+Rows are worked on in blocks that stay in cache. The blocks of a large batch fall into groups, whose
+number follows from the batch's rows alone; each group has a gradient of its own, and they are added
+up in their order. So threads may share the groups, and the bits do not depend on how many they are.
+All state lives in the arguments: a slice of an epoch's batches is a call like any other.
 """
+
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastlogit.kernels import per_model
+from fastlogit.kernels.barrier import wait
 from fastlogit.kernels.jit import allocator, entry, kernel
 from fastlogit.kernels.optimizers import l2_penalty, update
 from fastlogit.kernels.simd import prefetch_row
 
 BLOCK_ROWS = 256
+MAX_GROUPS = 8
 PREFETCH_ROWS = 12
+
+
+class Data(NamedTuple):
+    """X (n, D), y (n,), weight (n,) or empty for unit weights."""
+
+    X: Any
+    y: Any
+    weight: Any
+
+
+class State(NamedTuple):
+    """What training changes: theta (P,), moments (M, P), steps (1,).
+
+    theta holds the weights, then the biases; the model's parameters are views of it.
+    """
+
+    theta: Any
+    moments: Any
+    steps: Any
+
+
+class Gradients(NamedTuple):
+    """Workspace of the groups: values (G, P) laid out as theta, and losses (G,)."""
+
+    values: Any
+    losses: Any
+
+
+class Rule(NamedTuple):
+    """How a step is taken: the optimizer's number and settings, and the penalty α/2 ‖w‖².
+
+    The first n_weights elements of theta are penalised. With alpha_by_row α is divided by the sum
+    of a batch's weights.
+    """
+
+    optimizer: Any
+    settings: Any
+    n_weights: Any
+    alpha: Any
+    alpha_by_row: Any
+
+
+class Team(NamedTuple):
+    """One thread's place among those that run the same call: its number, theirs, the barrier."""
+
+    thread: Any
+    n_threads: Any
+    barrier: Any
 
 
 @entry
 def run_batches(
-    params, grads, theta, grad, n_weights, moments, steps, optimizer, settings,
-    X, y, weight, orders, batch_size, first_batch, last_batch, alpha, alpha_by_row, losses,
-):  # fmt: skip
+    team, params, state, gradients, rule, data, orders, batch_size, first_batch, last_batch, losses
+):
     """Train on batches first_batch to last_batch, numbered through the epochs.
 
     Epoch e takes its rows in the order orders[e] (E, n), or as they lie if orders has no columns.
-    A batch's loss is that before its step, and includes the penalty α/2 ‖w‖²; with alpha_by_row
-    α is divided by the sum of the batch's weights. A batch whose weights sum to zero is passed
-    over. losses[e] gains the batch's share of the epoch's mean loss, rows / n of its own.
-    OUT: theta, moments, steps, losses (and params, which are theta); grad and grads as workspace.
+    A batch's loss is that before its step, and includes the penalty. A batch whose weights sum to
+    zero is passed over. losses[e] gains the batch's share of the epoch's mean loss, rows / n of
+    its own. OUT: state, losses (and params, which are state's theta); gradients as workspace.
     """
-    buffers = allocate(params, X, weight, orders.shape[1] > 0, min(batch_size, y.size))
+    buffers = allocate(params, data, orders.shape[1] > 0, min(batch_size, data.y.size))
     _run_batches(
-        params, grads, theta, grad, n_weights, moments, steps, optimizer, settings,
-        X, y, weight, orders, batch_size, first_batch, last_batch, alpha, alpha_by_row, losses,
-        buffers,
+        team, params, state, gradients, rule, data, orders, batch_size, first_batch, last_batch,
+        losses, buffers,
     )  # fmt: skip
 
 
 @kernel
 def _run_batches(
-    params, grads, theta, grad, n_weights, moments, steps, optimizer, settings,
-    X, y, weight, orders, batch_size, first_batch, last_batch, alpha, alpha_by_row, losses,
-    buffers,
+    team, params, state, gradients, rule, data, orders, batch_size, first_batch, last_batch,
+    losses, buffers,
 ):  # fmt: skip
-    n_rows = y.size
+    n_rows = data.y.size
     batches = (n_rows + batch_size - 1) // batch_size
+    gradient, n_weights = gradients.values[0], rule.n_weights
     for batch in range(first_batch, last_batch):
         epoch = batch // batches
         order = orders[epoch if orders.shape[1] > 0 else 0]
         first = (batch - epoch * batches) * batch_size
         last = min(first + batch_size, n_rows)
-        scale = mean_scale(weight, order, first, last)
+        scale = mean_scale(data.weight, order, first, last)
         if scale == 0:
             continue
-        loss = sum_blocks(params, X, y, weight, order, first, last, scale, grads, buffers)
-        if alpha > 0:
-            batch_alpha = alpha * scale if alpha_by_row else alpha
-            loss += l2_penalty(theta[:n_weights], batch_alpha, grad[:n_weights])
-        update(optimizer, theta, grad, moments, steps, settings)
-        losses[epoch] += loss * (last - first) / n_rows
+        share_groups(team, params, gradients, data, order, first, last, scale, buffers)
+        if not wait(team.barrier, team.n_threads):
+            return
+        if team.thread == 0:
+            loss = add_groups(gradients, group_count(gradients, last - first))
+            if rule.alpha > 0:
+                alpha = rule.alpha * scale if rule.alpha_by_row else rule.alpha
+                loss += l2_penalty(state.theta[:n_weights], alpha, gradient[:n_weights])
+            update(rule.optimizer, state.theta, gradient, state.moments, state.steps, rule.settings)
+            losses[epoch] += loss * (last - first) / n_rows
+        if not wait(team.barrier, team.n_threads):
+            return
 
 
 @entry
-def loss_and_gradient(params, grads, X, y, weight):
-    """Return the mean loss over all rows, without a penalty. OUT: grads."""
+def loss_and_gradient(team, params, gradients, data):
+    """Return the mean loss over all rows, without a penalty. OUT: gradients, the first of them."""
     order = np.empty(0, np.intp)
-    buffers = allocate(params, X, weight, False, X.shape[0])
-    scale = mean_scale(weight, order, 0, X.shape[0])
-    return sum_blocks(params, X, y, weight, order, 0, X.shape[0], scale, grads, buffers)
+    n_rows = data.y.size
+    buffers = allocate(params, data, False, n_rows)
+    scale = mean_scale(data.weight, order, 0, n_rows)
+    share_groups(team, params, gradients, data, order, 0, n_rows, scale, buffers)
+    if wait(team.barrier, team.n_threads) and team.thread == 0:
+        return add_groups(gradients, group_count(gradients, n_rows))
+    return 0.0
+
+
+@kernel
+def group_count(gradients, n_rows):
+    """Return how many groups the blocks of so many rows fall into."""
+    return min((n_rows + BLOCK_ROWS - 1) // BLOCK_ROWS, gradients.losses.size)
+
+
+@kernel
+def share_groups(team, params, gradients, data, order, first, last, scale, buffers):
+    """Work out this thread's share of the groups of rows order[first:last]. OUT: gradients."""
+    n_groups = group_count(gradients, last - first)
+    blocks = (last - first + BLOCK_ROWS - 1) // BLOCK_ROWS
+    for group in range(team.thread, n_groups, team.n_threads):
+        start = first + group * blocks // n_groups * BLOCK_ROWS
+        stop = min(first + (group + 1) * blocks // n_groups * BLOCK_ROWS, last)
+        grads = per_model.shaped(params, gradients.values[group])
+        gradients.losses[group] = sum_blocks(
+            params, data, order, start, stop, scale, grads, buffers
+        )
+
+
+@kernel
+def add_groups(gradients, n_groups):
+    """Add the groups up in their order; return their loss. OUT: gradients, the first of them."""
+    total = gradients.values[0]
+    loss = gradients.losses[0]
+    for group in range(1, n_groups):
+        values = gradients.values[group]
+        for i in range(total.size):
+            total[i] += values[i]
+        loss += gradients.losses[group]
+    return loss
 
 
 @entry
@@ -88,15 +177,15 @@ def _predict_proba(params, X, proba, work):
 
 
 @allocator
-def allocate(params, X, weight, by_order, rows):
+def allocate(params, data, by_order, rows):
     """Allocate a block's workspace: the model's own, and the gathered rows' X, y and weight."""
     rows = min(rows, BLOCK_ROWS)
     gathered = rows if by_order else 0
     return (
         per_model.workspace(params, rows),
-        np.empty((gathered, X.shape[1]), X.dtype),
+        np.empty((gathered, data.X.shape[1]), data.X.dtype),
         np.empty(gathered, np.intp),
-        np.empty(gathered if weight.size > 0 else 0, X.dtype),
+        np.empty(gathered if data.weight.size > 0 else 0, data.X.dtype),
     )
 
 
@@ -107,13 +196,14 @@ def mean_scale(weight, order, first, last):
         return 1.0 / (last - first)
     total = 0.0
     for i in range(first, last):
-        total += weight[order[i] if order.size > 0 else i]
+        total += np.float64(weight[order[i] if order.size > 0 else i])
     return 1.0 / total if total > 0 else 0.0
 
 
 @kernel
-def sum_blocks(params, X, y, weight, order, first, last, scale, grads, buffers):
+def sum_blocks(params, data, order, first, last, scale, grads, buffers):
     """Return Σ w loss · scale over rows order[first:last]. OUT: grads, its gradient."""
+    X, y, weight = data
     work, X_rows, y_rows, weight_rows = buffers
     loss = 0.0
     for start in range(first, last, BLOCK_ROWS):

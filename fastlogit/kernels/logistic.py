@@ -40,6 +40,13 @@ def workspace(params, rows):
 
 
 @kernel
+def shaped(params, flat):
+    """Return flat values as arrays like params: weights, then biases."""
+    Wt, _ = params
+    return LogisticParams(flat[: Wt.size].reshape(Wt.shape), flat[Wt.size :])
+
+
+@kernel
 def loss_and_gradient(params, X, y, weight, scale, accumulate, grads, work):
     """Return the batch's loss; scale is 1 / Σ w. OUT: grads, work."""
     Wt, b = params

@@ -63,6 +63,19 @@ def workspace(params, rows):
 
 
 @kernel
+def shaped(params, flat):
+    """Return flat values as arrays like params: weights, then biases."""
+    W1, b1, W2t, _ = params
+    hidden, output = W1.size, W1.size + W2t.size
+    return MLPSoftmaxParams(
+        flat[:hidden].reshape(W1.shape),
+        flat[output : output + b1.size],
+        flat[hidden:output].reshape(W2t.shape),
+        flat[output + b1.size :],
+    )
+
+
+@kernel
 def loss_and_gradient(params, X, y, weight, scale, accumulate, grads, work):
     """Return the batch's loss; scale is 1 / Σ w. OUT: grads, work."""
     W1, b1, W2t, b2 = params

@@ -26,6 +26,11 @@ def predict_proba(params, *args):
     return _function_of(type(params), "predict_proba")(params, *args)
 
 
+def shaped(params, *args):
+    """Call the model's own ``shaped``."""
+    return _function_of(type(params), "shaped")(params, *args)
+
+
 def workspace(params, *args):
     """Call the model's own ``workspace``."""
     return _function_of(type(params), "workspace")(params, *args)
@@ -40,6 +45,12 @@ def _loss_and_gradient(params, *args):
 @overload(predict_proba, jit_options=KERNEL_OPTIONS)
 def _predict_proba(params, *args):
     function = _function_of(params.instance_class, "predict_proba")
+    return lambda params, *args: function(params, *args)
+
+
+@overload(shaped, jit_options=KERNEL_OPTIONS)
+def _shaped(params, *args):
+    function = _function_of(params.instance_class, "shaped")
     return lambda params, *args: function(params, *args)
 
 

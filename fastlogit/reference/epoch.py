@@ -1,6 +1,7 @@
 """The entry points: batches of an epoch, the gradient over all rows, probabilities.
 
-Arguments and results are those of :mod:`fastlogit.kernels.epoch`.
+Arguments and results are those of :mod:`fastlogit.kernels.epoch`; one thread runs them, and a batch
+is one group.
 """
 
 import sys
@@ -16,16 +17,18 @@ def model_of(params):
 
 
 def run_batches(
-    params, grads, theta, grad, n_weights, moments, steps, optimizer, settings,
-    X, y, weight, orders, batch_size, first_batch, last_batch, alpha, alpha_by_row, losses,
-):  # fmt: skip
+    _team, params, state, gradients, rule, data, orders, batch_size, first_batch, last_batch, losses
+):
     """Train on batches first_batch to last_batch, numbered through the epochs.
 
-    OUT: theta, moments, steps, losses (and params, which are theta); grad and grads as workspace.
+    OUT: state, losses (and params, which are state's theta); gradients as workspace.
     """
     model = model_of(params)
-    n_rows = y.size
+    X, y, weight = data
+    n_rows, n_weights = y.size, rule.n_weights
     batches = (n_rows + batch_size - 1) // batch_size
+    gradient = gradients.values[0]
+    grads = model.shaped(params, gradient)
     work = model.workspace(params, min(batch_size, n_rows))
     for batch in range(first_batch, last_batch):
         epoch = batch // batches
@@ -37,18 +40,20 @@ def run_batches(
         if scale == 0:
             continue
         loss = model.loss_and_gradient(params, X[rows], y[rows], row_weight, scale, grads, work)
-        if alpha > 0:
-            batch_alpha = alpha * scale if alpha_by_row else alpha
-            loss += l2_penalty(theta[:n_weights], batch_alpha, grad[:n_weights])
-        update(optimizer, theta, grad, moments, steps, settings)
+        if rule.alpha > 0:
+            alpha = rule.alpha * scale if rule.alpha_by_row else rule.alpha
+            loss += l2_penalty(state.theta[:n_weights], alpha, gradient[:n_weights])
+        update(rule.optimizer, state.theta, gradient, state.moments, state.steps, rule.settings)
         losses[epoch] += loss * (last - first) / n_rows
 
 
-def loss_and_gradient(params, grads, X, y, weight):
-    """Return the mean loss over all rows, without a penalty. OUT: grads."""
+def loss_and_gradient(_team, params, gradients, data):
+    """Return the mean loss over all rows, without a penalty. OUT: gradients, the first of them."""
     model = model_of(params)
+    X, y, weight = data
     work = model.workspace(params, X.shape[0])
     scale = mean_scale(weight, X.shape[0])
+    grads = model.shaped(params, gradients.values[0])
     return model.loss_and_gradient(params, X, y, weight, scale, grads, work)
 
 

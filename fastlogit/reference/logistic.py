@@ -20,6 +20,12 @@ def workspace(params, rows):
     return (np.empty((rows, params.b.size), params.W.dtype),)
 
 
+def shaped(params, flat):
+    """Return flat values as arrays like params: weights, then biases."""
+    W, _ = params
+    return LogisticParams(flat[: W.size].reshape(W.shape), flat[W.size :])
+
+
 def loss_and_gradient(params, X, y, weight, scale, grads, work):
     """Return the batch's loss; scale is 1 / Σ w. OUT: grads, work."""
     W, b = params

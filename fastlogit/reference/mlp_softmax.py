@@ -32,6 +32,18 @@ def workspace(params, rows):
     )
 
 
+def shaped(params, flat):
+    """Return flat values as arrays like params: weights, then biases."""
+    W1, b1, W2, _ = params
+    hidden, output = W1.size, W1.size + W2.size
+    return MLPSoftmaxParams(
+        flat[:hidden].reshape(W1.shape),
+        flat[output : output + b1.size],
+        flat[hidden:output].reshape(W2.shape),
+        flat[output + b1.size :],
+    )
+
+
 def loss_and_gradient(params, X, y, weight, scale, grads, work):
     """Return the batch's loss; scale is 1 / Σ w. OUT: grads, work."""
     W1, b1, W2, b2 = params

@@ -1,0 +1,97 @@
+"""Threads that make one jitted call together, or share out the rows of one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from itertools import pairwise
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from fastlogit.kernels.barrier import ABANDONED, BARRIER_SIZE
+from fastlogit.kernels.epoch import BLOCK_ROWS, MAX_GROUPS, Gradients, Team
+
+# To wake a thread takes some ten microseconds, the time of a few million multiply-adds.
+WORTH_SHARING = 1 << 22
+
+
+def team_size(n_threads: int, n_rows: int) -> int:
+    """Return how many of n_threads can share so many rows, a group of whole blocks each.
+
+    Numba's limit holds here too, since joblib lowers it in its workers.
+    """
+    limit: int = numba.config.NUMBA_NUM_THREADS
+    return max(min(n_threads, n_groups(n_rows), limit), 1)
+
+
+def n_groups(n_rows: int) -> int:
+    """Return how many groups the blocks of so many rows fall into."""
+    return min(-(-n_rows // BLOCK_ROWS), MAX_GROUPS)
+
+
+def workspace(theta: NDArray[Any], n_rows: int) -> Gradients:
+    """Return room for the gradients of the groups of so many rows."""
+    groups = n_groups(n_rows)
+    return Gradients(np.zeros((groups, theta.size), theta.dtype), np.zeros(groups))
+
+
+class Crew:
+    """Threads for calls that several make together.
+
+    Parameters
+    ----------
+    n_threads : int
+        How many there are, the caller's included.
+    """
+
+    def __init__(self, n_threads: int) -> None:
+        self._n_threads = n_threads
+        # A pool of its own: crews that shared one could each hold a part of what another waits for.
+        self._pool = ThreadPoolExecutor(n_threads - 1) if n_threads > 1 else None
+
+    def call(self, multiply_adds: int, function: Callable[..., Any], *args: Any) -> Any:
+        """Call function(team, *args) once in each thread; return what the caller's returns.
+
+        The threads wait for each other inside the call. If one raises, the others give up and the
+        error is raised. A call of few multiply-adds is the caller's alone.
+        """
+        barrier = np.zeros(BARRIER_SIZE, np.int64)
+        if self._pool is None or multiply_adds < WORTH_SHARING:
+            return function(Team(0, 1, barrier), *args)
+
+        def take_part(thread: int) -> Any:
+            try:
+                return function(Team(thread, self._n_threads, barrier), *args)
+            except BaseException:
+                barrier[ABANDONED] = 1
+                raise
+
+        others = []
+        try:
+            for thread in range(1, self._n_threads):
+                others.append(self._pool.submit(take_part, thread))
+            result = take_part(0)
+        except BaseException:
+            barrier[ABANDONED] = 1
+            raise
+        finally:
+            wait(others)
+        for other in others:
+            other.result()
+        return result
+
+
+def by_rows(n_threads: int, function: Callable[[slice], None], n_rows: int) -> None:
+    """Call function with slices that cover the rows, whole blocks each, one a thread."""
+    blocks = -(-n_rows // BLOCK_ROWS)
+    n_threads = max(min(n_threads, blocks, numba.config.NUMBA_NUM_THREADS), 1)
+    ends = [blocks * thread // n_threads * BLOCK_ROWS for thread in range(n_threads + 1)]
+    slices = [slice(first, last) for first, last in pairwise(ends)]
+    if n_threads == 1:
+        function(slices[0])
+        return
+    with ThreadPoolExecutor(n_threads) as pool:
+        list(pool.map(function, slices))
