@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fastlogit.kernels import epoch as jitted_epoch
 from fastlogit.kernels import logistic, mlp_logistic, mlp_softmax, softmax
-from fastlogit.kernels.epoch import Data
+from fastlogit.kernels.epoch import Data, allocate
 from fastlogit.reference import epoch as plain_epoch
 from fastlogit.reference import logistic as reference_logistic
 from fastlogit.reference import mlp_logistic as reference_mlp_logistic
@@ -85,6 +85,10 @@ class Model:
         if backend == "numba":
             arrays[-2] = np.ascontiguousarray(arrays[-2].T)
         return self.params_types[backend](*arrays)
+
+    def buffers(self, named: Any, n_features: int, n_rows: int, backend: str) -> Any:
+        """Return a thread's workspace for up to n_rows rows, gathered if they have n_features."""
+        return allocate(named, n_features, n_rows) if backend == "numba" else None
 
     def flops_per_sample(self, n_features: int, n_hidden: int | None, n_outputs: int) -> int:
         """Count the matrix products' flops of one training row, a multiply-add as two.

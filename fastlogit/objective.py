@@ -43,7 +43,10 @@ class Objective:
         self._gradients = workspace(self.params.flat, rows.y.size)
         self.gradient = FlatParams(model, backend, shapes, dtype, self._gradients.values[0])
         self._rows, self._alpha = rows, float(alpha)
-        self._crew = Crew(team_size(n_threads, rows.y.size) if backend == "numba" else 1)
+        self._crew = Crew(
+            team_size(n_threads, rows.y.size) if backend == "numba" else 1,
+            lambda: model.buffers(self.params.named, 0, rows.y.size, backend),
+        )
         self._evaluate = BACKENDS[backend].loss_and_gradient
 
     def __call__(self, theta: Floats) -> tuple[float, Floats]:
@@ -75,7 +78,8 @@ def predict(
     named = model.named(params, backend)
 
     def fill(rows: slice) -> None:
-        BACKENDS[backend].predict_proba(named, X[rows], proba[rows])
+        buffers = model.buffers(named, 0, len(X), backend)
+        BACKENDS[backend].predict_proba(buffers, named, X[rows], proba[rows])
 
     by_rows(n_threads, fill, len(X))
     return proba

@@ -45,10 +45,13 @@ class Crew:
     ----------
     n_threads : int
         How many there are, the caller's included.
+    allocate : callable
+        Makes the buffers of one thread.
     """
 
-    def __init__(self, n_threads: int) -> None:
+    def __init__(self, n_threads: int, allocate: Callable[[], Any]) -> None:
         self._n_threads = n_threads
+        self._buffers = [allocate() for _ in range(n_threads)]
         # A pool of its own: crews that shared one could each hold a part of what another waits for.
         self._pool = ThreadPoolExecutor(n_threads - 1) if n_threads > 1 else None
 
@@ -60,11 +63,12 @@ class Crew:
         """
         barrier = np.zeros(BARRIER_SIZE, np.int64)
         if self._pool is None or multiply_adds < WORTH_SHARING:
-            return function(Team(0, 1, barrier), *args)
+            return function(Team(0, 1, barrier, self._buffers[0]), *args)
 
         def take_part(thread: int) -> Any:
             try:
-                return function(Team(thread, self._n_threads, barrier), *args)
+                team = Team(thread, self._n_threads, barrier, self._buffers[thread])
+                return function(team, *args)
             except BaseException:
                 barrier[ABANDONED] = 1
                 raise

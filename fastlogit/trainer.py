@@ -164,7 +164,10 @@ class Trainer:
         self._gradients = workspace(self.flat.flat, batch_size)
         self._run_batches = BACKENDS[backend].run_batches
         self._blas_limit = n_threads if backend == "numpy" else None
-        self._crew = Crew(1 if backend == "numpy" else team_size(n_threads, batch_size))
+        self._crew = Crew(
+            1 if backend == "numpy" else team_size(n_threads, batch_size),
+            lambda: model.buffers(self.flat.named, shapes[0][0], batch_size, backend),
+        )
         self._slice_batches = 1
         self.checkpoint = self._reached(0)
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from fastlogit.kernels import per_model
 from fastlogit.kernels.barrier import wait
-from fastlogit.kernels.jit import allocator, entry, kernel
+from fastlogit.kernels.jit import entry, inlined, kernel
 from fastlogit.kernels.optimizers import l2_penalty, update
 from fastlogit.kernels.simd import prefetch_row
 
@@ -61,12 +61,33 @@ class Rule(NamedTuple):
     alpha_by_row: Any
 
 
+class Buffers(NamedTuple):
+    """Workspace of a thread: the model's own for a block, and a block's gathered rows."""
+
+    work: Any
+    X: Any
+    y: Any
+    weight: Any
+
+
 class Team(NamedTuple):
     """One thread's place among those that run the same call: its number, theirs, the barrier."""
 
     thread: Any
     n_threads: Any
     barrier: Any
+    buffers: Any
+
+
+def allocate(params: Any, n_features: int, n_rows: int) -> Buffers:
+    """Allocate a thread's buffers for batches of up to n_rows rows."""
+    rows, dtype = min(n_rows, BLOCK_ROWS), params[0].dtype
+    return Buffers(
+        per_model.workspace(params, rows),
+        np.empty((rows, n_features), dtype),
+        np.empty(rows, np.intp),
+        np.empty(rows, dtype),
+    )
 
 
 @entry
@@ -80,18 +101,6 @@ def run_batches(
     zero is passed over. losses[e] gains the batch's share of the epoch's mean loss, rows / n of
     its own. OUT: state, losses (and params, which are state's theta); gradients as workspace.
     """
-    buffers = allocate(params, data, orders.shape[1] > 0, min(batch_size, data.y.size))
-    _run_batches(
-        team, params, state, gradients, rule, data, orders, batch_size, first_batch, last_batch,
-        losses, buffers,
-    )  # fmt: skip
-
-
-@kernel
-def _run_batches(
-    team, params, state, gradients, rule, data, orders, batch_size, first_batch, last_batch,
-    losses, buffers,
-):  # fmt: skip
     n_rows = data.y.size
     batches = (n_rows + batch_size - 1) // batch_size
     gradient, n_weights = gradients.values[0], rule.n_weights
@@ -103,7 +112,7 @@ def _run_batches(
         scale = mean_scale(data.weight, order, first, last)
         if scale == 0:
             continue
-        share_groups(team, params, gradients, data, order, first, last, scale, buffers)
+        share_groups(team, params, gradients, data, order, first, last, scale)
         if not wait(team.barrier, team.n_threads):
             return
         if team.thread == 0:
@@ -120,24 +129,23 @@ def _run_batches(
 @entry
 def loss_and_gradient(team, params, gradients, data):
     """Return the mean loss over all rows, without a penalty. OUT: gradients, the first of them."""
-    order = np.empty(0, np.intp)
+    as_they_lie = data.y[:0]
     n_rows = data.y.size
-    buffers = allocate(params, data, False, n_rows)
-    scale = mean_scale(data.weight, order, 0, n_rows)
-    share_groups(team, params, gradients, data, order, 0, n_rows, scale, buffers)
+    scale = mean_scale(data.weight, as_they_lie, 0, n_rows)
+    share_groups(team, params, gradients, data, as_they_lie, 0, n_rows, scale)
     if wait(team.barrier, team.n_threads) and team.thread == 0:
         return add_groups(gradients, group_count(gradients, n_rows))
     return 0.0
 
 
-@kernel
+@inlined
 def group_count(gradients, n_rows):
     """Return how many groups the blocks of so many rows fall into."""
     return min((n_rows + BLOCK_ROWS - 1) // BLOCK_ROWS, gradients.losses.size)
 
 
-@kernel
-def share_groups(team, params, gradients, data, order, first, last, scale, buffers):
+@inlined
+def share_groups(team, params, gradients, data, order, first, last, scale):
     """Work out this thread's share of the groups of rows order[first:last]. OUT: gradients."""
     n_groups = group_count(gradients, last - first)
     blocks = (last - first + BLOCK_ROWS - 1) // BLOCK_ROWS
@@ -146,7 +154,7 @@ def share_groups(team, params, gradients, data, order, first, last, scale, buffe
         stop = min(first + (group + 1) * blocks // n_groups * BLOCK_ROWS, last)
         grads = per_model.shaped(params, gradients.values[group])
         gradients.losses[group] = sum_blocks(
-            params, data, order, start, stop, scale, grads, buffers
+            params, data, order, start, stop, scale, grads, team.buffers
         )
 
 
@@ -164,32 +172,14 @@ def add_groups(gradients, n_groups):
 
 
 @entry
-def predict_proba(params, X, proba):
+def predict_proba(buffers, params, X, proba):
     """Fill the rows' class probabilities. OUT: proba (n, max(K, 2))."""
-    _predict_proba(params, X, proba, per_model.workspace(params, min(BLOCK_ROWS, X.shape[0])))
-
-
-@kernel
-def _predict_proba(params, X, proba, work):
     for first in range(0, X.shape[0], BLOCK_ROWS):
         last = min(first + BLOCK_ROWS, X.shape[0])
-        per_model.predict_proba(params, X[first:last], proba[first:last], work)
+        per_model.predict_proba(params, X[first:last], proba[first:last], buffers.work)
 
 
-@allocator
-def allocate(params, data, by_order, rows):
-    """Allocate a block's workspace: the model's own, and the gathered rows' X, y and weight."""
-    rows = min(rows, BLOCK_ROWS)
-    gathered = rows if by_order else 0
-    return (
-        per_model.workspace(params, rows),
-        np.empty((gathered, data.X.shape[1]), data.X.dtype),
-        np.empty(gathered, np.intp),
-        np.empty(gathered if data.weight.size > 0 else 0, data.X.dtype),
-    )
-
-
-@kernel
+@inlined
 def mean_scale(weight, order, first, last):
     """Return one over the sum of the rows' weights, or 0 where that sum is 0."""
     if weight.size == 0:
@@ -200,7 +190,7 @@ def mean_scale(weight, order, first, last):
     return 1.0 / total if total > 0 else 0.0
 
 
-@kernel
+@inlined
 def sum_blocks(params, data, order, first, last, scale, grads, buffers):
     """Return Σ w loss · scale over rows order[first:last]. OUT: grads, its gradient."""
     X, y, weight = data
@@ -211,7 +201,7 @@ def sum_blocks(params, data, order, first, last, scale, grads, buffers):
         if order.size > 0:
             gather(X, y, weight, order, start, stop, X_rows, y_rows, weight_rows)
             X_block, y_block = X_rows[: stop - start], y_rows[: stop - start]
-            weight_block = weight_rows[: stop - start]
+            weight_block = weight_rows[: stop - start if weight.size > 0 else 0]
         else:
             X_block, y_block, weight_block = X[start:stop], y[start:stop], weight[start:stop]
         loss += per_model.loss_and_gradient(

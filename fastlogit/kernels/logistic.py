@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastlogit.kernels.heads import logistic_head, logistic_proba
-from fastlogit.kernels.jit import allocator, kernel
+from fastlogit.kernels.jit import inlined
 from fastlogit.kernels.linear_maps import output_affine, output_affine_grad
 
 
@@ -33,20 +33,19 @@ class LogisticParams(NamedTuple):
     b: Any
 
 
-@allocator
 def workspace(params, rows):
     """Allocate what one batch of up to `rows` rows needs."""
     return (np.empty((rows, 1), params.Wt.dtype),)
 
 
-@kernel
+@inlined
 def shaped(params, flat):
     """Return flat values as arrays like params: weights, then biases."""
     Wt, _ = params
     return LogisticParams(flat[: Wt.size].reshape(Wt.shape), flat[Wt.size :])
 
 
-@kernel
+@inlined
 def loss_and_gradient(params, X, y, weight, scale, accumulate, grads, work):
     """Return the batch's loss; scale is 1 / Σ w. OUT: grads, work."""
     Wt, b = params
@@ -59,7 +58,7 @@ def loss_and_gradient(params, X, y, weight, scale, accumulate, grads, work):
     return loss
 
 
-@kernel
+@inlined
 def predict_proba(params, X, proba, work):
     """Fill proba (B, 2) with 1 − p and p. OUT: proba, work."""
     Wt, b = params

@@ -29,7 +29,7 @@ import numpy as np
 
 from fastlogit.kernels.activations import sigmoid, sigmoid_grad
 from fastlogit.kernels.heads import logistic_head, logistic_proba
-from fastlogit.kernels.jit import allocator, kernel
+from fastlogit.kernels.jit import inlined
 from fastlogit.kernels.linear_maps import (
     affine,
     affine_grad,
@@ -48,7 +48,6 @@ class MLPLogisticParams(NamedTuple):
     b2: Any
 
 
-@allocator
 def workspace(params, rows):
     """Allocate what one batch of up to `rows` rows needs: A, dA and z."""
     fan_out, fan_in = params.W2t.shape
@@ -60,7 +59,7 @@ def workspace(params, rows):
     )
 
 
-@kernel
+@inlined
 def shaped(params, flat):
     """Return flat values as arrays like params: weights, then biases."""
     W1, b1, W2t, _ = params
@@ -73,7 +72,7 @@ def shaped(params, flat):
     )
 
 
-@kernel
+@inlined
 def loss_and_gradient(params, X, y, weight, scale, accumulate, grads, work):
     """Return the batch's loss; scale is 1 / Σ w. OUT: grads, work."""
     W1, b1, W2t, b2 = params
@@ -92,7 +91,7 @@ def loss_and_gradient(params, X, y, weight, scale, accumulate, grads, work):
     return loss
 
 
-@kernel
+@inlined
 def predict_proba(params, X, proba, work):
     """Fill proba (B, 2) with 1 − p and p. OUT: proba, work."""
     W1, b1, W2t, b2 = params

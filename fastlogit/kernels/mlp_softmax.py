@@ -31,7 +31,7 @@ import numpy as np
 
 from fastlogit.kernels.activations import sigmoid, sigmoid_grad
 from fastlogit.kernels.heads import softmax_head, softmax_proba
-from fastlogit.kernels.jit import allocator, kernel
+from fastlogit.kernels.jit import inlined
 from fastlogit.kernels.linear_maps import (
     affine,
     affine_grad,
@@ -50,7 +50,6 @@ class MLPSoftmaxParams(NamedTuple):
     b2: Any
 
 
-@allocator
 def workspace(params, rows):
     """Allocate what one batch of up to `rows` rows needs: A, dA and Z."""
     fan_out, fan_in = params.W2t.shape
@@ -62,7 +61,7 @@ def workspace(params, rows):
     )
 
 
-@kernel
+@inlined
 def shaped(params, flat):
     """Return flat values as arrays like params: weights, then biases."""
     W1, b1, W2t, _ = params
@@ -75,7 +74,7 @@ def shaped(params, flat):
     )
 
 
-@kernel
+@inlined
 def loss_and_gradient(params, X, y, weight, scale, accumulate, grads, work):
     """Return the batch's loss; scale is 1 / Σ w. OUT: grads, work."""
     W1, b1, W2t, b2 = params
@@ -94,7 +93,7 @@ def loss_and_gradient(params, X, y, weight, scale, accumulate, grads, work):
     return loss
 
 
-@kernel
+@inlined
 def predict_proba(params, X, proba, work):
     """Fill proba (B, K). OUT: proba, work."""
     W1, b1, W2t, b2 = params

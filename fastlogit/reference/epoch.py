@@ -57,7 +57,7 @@ def loss_and_gradient(_team, params, gradients, data):
     return model.loss_and_gradient(params, X, y, weight, scale, grads, work)
 
 
-def predict_proba(params, X, proba):
+def predict_proba(_buffers, params, X, proba):
     """Fill the rows' class probabilities. OUT: proba (n, max(K, 2))."""
     model = model_of(params)
     model.predict_proba(params, X, proba, model.workspace(params, X.shape[0]))

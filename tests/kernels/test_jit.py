@@ -145,13 +145,14 @@ def test_compilations_counts_new_signatures_once():
     proba = np.empty((1, 2))
     X = np.ones((1, 1))
     params = fastlogit.models.MODELS["logistic"].named((X, np.zeros(1)), "numba")
-    epoch.predict_proba(params, X, proba)
+    buffers = epoch.allocate(params, 0, 1)
+    epoch.predict_proba(buffers, params, X, proba)
     before = jit.compilations()
-    epoch.predict_proba(params, X, proba)
+    epoch.predict_proba(buffers, params, X, proba)
     assert jit.compilations() == before
     strided = np.empty((1, 4))[:, ::2]
     known = len(epoch.predict_proba.signatures)
-    epoch.predict_proba(params, X, strided)
+    epoch.predict_proba(buffers, params, X, strided)
     assert len(epoch.predict_proba.signatures) == known + 1
     assert jit.compilations() == before + 1
     assert np.array_equal(strided, proba)
