@@ -263,10 +263,11 @@ class Trainer:
                     self._gradients, self._rule, rows.data, orders, self._batch_size, start, stop,
                     losses,
                 )  # fmt: skip
-                if stop - start == self._slice_batches:
+                # A slice of whole epochs is rarely the longest allowed, a last one short.
+                if 2 * (stop - start) >= self._slice_batches:
                     seconds = max(time.perf_counter() - began, 1e-9)
                     growth = min(max(SLICE_SECONDS / seconds, 0.25), 16)
-                    self._slice_batches = max(int(self._slice_batches * growth), 1)
+                    self._slice_batches = max(int((stop - start) * growth), 1)
                 start = stop
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from fastlogit import trainer as trainer_module
 from fastlogit.models import MODELS, Rows
 from fastlogit.trainer import Trainer
 
@@ -96,3 +97,16 @@ def test_alpha_by_row_is_divided_by_each_batchs_weight(problem, model, backend, 
         losses = run_epochs(by_row, part, order), run_epochs(plain, part, order)
         np.testing.assert_allclose(*losses, rtol=1e-14)
         np.testing.assert_allclose(arrays(by_row)[0], arrays(plain)[0], rtol=1e-13, atol=1e-16)
+
+
+@pytest.mark.parametrize("rows", [18, 20])  # an epoch of 3 and of 4 batches
+def test_short_epochs_are_run_many_to_a_call(problem, monkeypatch, rows):
+    monkeypatch.setattr(trainer_module, "SLICE_SECONDS", 1e9)
+    task = problem("logistic", rows, 3)
+    trainer = trainer_of("logistic", task, "sgd", "numba")
+    calls = []
+    run_batches = trainer._run_batches
+    trainer._run_batches = lambda *args: calls.append(run_batches(*args))
+    run_epochs(trainer, task, np.arange(rows)[None].repeat(5000, axis=0))
+    # Sixteen times as many batches in each call as in the one before.
+    assert len(calls) <= 12
