@@ -13,6 +13,7 @@ import numpy as np
 from fastlogit.kernels import per_model
 from fastlogit.kernels.barrier import wait
 from fastlogit.kernels.jit import entry, inlined, kernel
+from fastlogit.kernels.layout import flat_views
 from fastlogit.kernels.optimizers import l2_penalty, update
 from fastlogit.kernels.simd import prefetch_row
 
@@ -62,7 +63,7 @@ class Rule(NamedTuple):
 
 
 class Buffers(NamedTuple):
-    """Workspace of a thread: the model's own for a block, and a block's gathered rows."""
+    """Workspace of a thread: the model's own, and a block's gathered rows."""
 
     work: Any
     X: Any
@@ -83,11 +84,18 @@ def allocate(params: Any, n_features: int, n_rows: int) -> Buffers:
     """Allocate a thread's buffers for batches of up to n_rows rows."""
     rows, dtype = min(n_rows, BLOCK_ROWS), params[0].dtype
     return Buffers(
-        per_model.workspace(params, rows),
+        workspace(params, rows),
         np.empty((rows, n_features), dtype),
         np.empty(rows, np.intp),
         np.empty(rows, dtype),
     )
+
+
+def workspace(params: Any, rows: int) -> tuple[Any, ...]:
+    """Allocate a model's own workspace for a block: A and dA of a hidden layer, then the logits."""
+    *hidden, outputs = (b.size for b in params[1::2])
+    widths = [*hidden, *hidden, outputs]
+    return tuple(np.empty((rows, width), params[0].dtype) for width in widths)
 
 
 @entry
@@ -152,7 +160,7 @@ def share_groups(team, params, gradients, data, order, first, last, scale):
     for group in range(team.thread, n_groups, team.n_threads):
         start = first + group * blocks // n_groups * BLOCK_ROWS
         stop = min(first + (group + 1) * blocks // n_groups * BLOCK_ROWS, last)
-        grads = per_model.shaped(params, gradients.values[group])
+        grads = flat_views(params, gradients.values[group])
         gradients.losses[group] = sum_blocks(
             params, data, order, start, stop, scale, grads, team.buffers
         )

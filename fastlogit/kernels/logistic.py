@@ -19,8 +19,6 @@ mean taken as Σ w loss / Σ w:
 
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from fastlogit.kernels.heads import logistic_head, logistic_proba
 from fastlogit.kernels.jit import inlined
 from fastlogit.kernels.linear_maps import output_affine, output_affine_grad
@@ -31,18 +29,6 @@ class LogisticParams(NamedTuple):
 
     Wt: Any
     b: Any
-
-
-def workspace(params, rows):
-    """Allocate what one batch of up to `rows` rows needs."""
-    return (np.empty((rows, 1), params.Wt.dtype),)
-
-
-@inlined
-def shaped(params, flat):
-    """Return flat values as arrays like params: weights, then biases."""
-    Wt, _ = params
-    return LogisticParams(flat[: Wt.size].reshape(Wt.shape), flat[Wt.size :])
 
 
 @inlined

@@ -25,8 +25,6 @@ vector. Over a batch, with row weights w (1 if none) and the mean taken as Σ w 
 
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from fastlogit.kernels.activations import sigmoid, sigmoid_grad
 from fastlogit.kernels.heads import logistic_head, logistic_proba
 from fastlogit.kernels.jit import inlined
@@ -46,30 +44,6 @@ class MLPLogisticParams(NamedTuple):
     b1: Any
     W2t: Any
     b2: Any
-
-
-def workspace(params, rows):
-    """Allocate what one batch of up to `rows` rows needs: A, dA and z."""
-    fan_out, fan_in = params.W2t.shape
-    dtype = params.W2t.dtype
-    return (
-        np.empty((rows, fan_in), dtype),
-        np.empty((rows, fan_in), dtype),
-        np.empty((rows, fan_out), dtype),
-    )
-
-
-@inlined
-def shaped(params, flat):
-    """Return flat values as arrays like params: weights, then biases."""
-    W1, b1, W2t, _ = params
-    hidden, output = W1.size, W1.size + W2t.size
-    return MLPLogisticParams(
-        flat[:hidden].reshape(W1.shape),
-        flat[output : output + b1.size],
-        flat[hidden:output].reshape(W2t.shape),
-        flat[output + b1.size :],
-    )
 
 
 @inlined

@@ -27,8 +27,6 @@ none) and the mean taken as Σ w loss / Σ w:
 
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from fastlogit.kernels.activations import sigmoid, sigmoid_grad
 from fastlogit.kernels.heads import softmax_head, softmax_proba
 from fastlogit.kernels.jit import inlined
@@ -48,30 +46,6 @@ class MLPSoftmaxParams(NamedTuple):
     b1: Any
     W2t: Any
     b2: Any
-
-
-def workspace(params, rows):
-    """Allocate what one batch of up to `rows` rows needs: A, dA and Z."""
-    fan_out, fan_in = params.W2t.shape
-    dtype = params.W2t.dtype
-    return (
-        np.empty((rows, fan_in), dtype),
-        np.empty((rows, fan_in), dtype),
-        np.empty((rows, fan_out), dtype),
-    )
-
-
-@inlined
-def shaped(params, flat):
-    """Return flat values as arrays like params: weights, then biases."""
-    W1, b1, W2t, _ = params
-    hidden, output = W1.size, W1.size + W2t.size
-    return MLPSoftmaxParams(
-        flat[:hidden].reshape(W1.shape),
-        flat[output : output + b1.size],
-        flat[hidden:output].reshape(W2t.shape),
-        flat[output + b1.size :],
-    )
 
 
 @inlined

@@ -16,16 +16,6 @@ def _of_model(params_type, name):
     return getattr(sys.modules[params_type.__module__], name)
 
 
-def workspace(params, rows):
-    """Call the model's own ``workspace``, from Python."""
-    return _of_model(type(params), "workspace")(params, rows)
-
-
-def shaped(params, flat):
-    """Call the model's own ``shaped``."""
-    return _of_model(type(params), "shaped")(params, flat)
-
-
 def loss_and_gradient(params, X, y, weight, scale, accumulate, grads, work):
     """Call the model's own ``loss_and_gradient``."""
     function = _of_model(type(params), "loss_and_gradient")
@@ -35,12 +25,6 @@ def loss_and_gradient(params, X, y, weight, scale, accumulate, grads, work):
 def predict_proba(params, X, proba, work):
     """Call the model's own ``predict_proba``."""
     return _of_model(type(params), "predict_proba")(params, X, proba, work)
-
-
-@overload(shaped, jit_options=KERNEL_OPTIONS, inline="always")
-def _shaped(params, flat):
-    function = _of_model(params.instance_class, "shaped")
-    return lambda params, flat: function(params, flat)
 
 
 @overload(loss_and_gradient, jit_options=KERNEL_OPTIONS, inline="always")

@@ -18,8 +18,6 @@ Over a batch, with row weights w (1 if none) and the mean taken as Î£ w loss / Î
 
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from fastlogit.kernels.heads import softmax_head, softmax_proba
 from fastlogit.kernels.jit import inlined
 from fastlogit.kernels.linear_maps import output_affine, output_affine_grad
@@ -30,18 +28,6 @@ class SoftmaxParams(NamedTuple):
 
     Wt: Any
     b: Any
-
-
-def workspace(params, rows):
-    """Allocate what one batch of up to `rows` rows needs."""
-    return (np.empty((rows, params.b.size), params.Wt.dtype),)
-
-
-@inlined
-def shaped(params, flat):
-    """Return flat values as arrays like params: weights, then biases."""
-    Wt, _ = params
-    return SoftmaxParams(flat[: Wt.size].reshape(Wt.shape), flat[Wt.size :])
 
 
 @inlined

@@ -28,8 +28,8 @@ def run_batches(
     n_rows, n_weights = y.size, rule.n_weights
     batches = (n_rows + batch_size - 1) // batch_size
     gradient = gradients.values[0]
-    grads = model.shaped(params, gradient)
-    work = model.workspace(params, min(batch_size, n_rows))
+    grads = flat_views(params, gradient)
+    work = workspace(params, min(batch_size, n_rows))
     for batch in range(first_batch, last_batch):
         epoch = batch // batches
         first = (batch - epoch * batches) * batch_size
@@ -51,19 +51,34 @@ def loss_and_gradient(_team, params, gradients, data):
     """Return the mean loss over all rows, without a penalty. OUT: gradients, the first of them."""
     model = model_of(params)
     X, y, weight = data
-    work = model.workspace(params, X.shape[0])
+    work = workspace(params, X.shape[0])
     scale = mean_scale(weight, X.shape[0])
-    grads = model.shaped(params, gradients.values[0])
+    grads = flat_views(params, gradients.values[0])
     return model.loss_and_gradient(params, X, y, weight, scale, grads, work)
 
 
 def predict_proba(_buffers, params, X, proba):
     """Fill the rows' class probabilities. OUT: proba (n, max(K, 2))."""
     model = model_of(params)
-    model.predict_proba(params, X, proba, model.workspace(params, X.shape[0]))
+    model.predict_proba(params, X, proba, workspace(params, X.shape[0]))
 
 
 def mean_scale(weight, rows):
     """Return one over the sum of the rows' weights, or 0 where that sum is 0."""
     total = float(np.add.reduce(weight, dtype=np.float64)) if weight.size else float(rows)
     return 1.0 / total if total > 0 else 0.0
+
+
+def workspace(params, rows):
+    """Allocate a batch's workspace: A and dA of a hidden layer, then the logits."""
+    *hidden, outputs = (b.size for b in params[1::2])
+    return tuple(np.empty((rows, width), params[0].dtype) for width in [*hidden, *hidden, outputs])
+
+
+def flat_views(params, flat):
+    """Return flat, all weights and then all biases, as arrays of params' shapes and order."""
+    views, weights_end, biases_end = [], 0, sum(W.size for W in params[::2])
+    for W, b in zip(params[::2], params[1::2], strict=True):
+        views += [flat[weights_end:][: W.size].reshape(W.shape), flat[biases_end:][: b.size]]
+        weights_end, biases_end = weights_end + W.size, biases_end + b.size
+    return views

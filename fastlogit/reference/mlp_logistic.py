@@ -5,8 +5,6 @@ The derivation stands in :mod:`fastlogit.kernels.mlp_logistic`.
 
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from fastlogit.reference.activations import sigmoid, sigmoid_grad
 from fastlogit.reference.heads import logistic_head, logistic_proba
 from fastlogit.reference.linear_maps import affine, affine_grad, input_grad
@@ -19,29 +17,6 @@ class MLPLogisticParams(NamedTuple):
     b1: Any
     W2: Any
     b2: Any
-
-
-def workspace(params, rows):
-    """Allocate what one batch of up to `rows` rows needs: A, dA and z."""
-    fan_in, fan_out = params.W2.shape
-    dtype = params.W2.dtype
-    return (
-        np.empty((rows, fan_in), dtype),
-        np.empty((rows, fan_in), dtype),
-        np.empty((rows, fan_out), dtype),
-    )
-
-
-def shaped(params, flat):
-    """Return flat values as arrays like params: weights, then biases."""
-    W1, b1, W2, _ = params
-    hidden, output = W1.size, W1.size + W2.size
-    return MLPLogisticParams(
-        flat[:hidden].reshape(W1.shape),
-        flat[output : output + b1.size],
-        flat[hidden:output].reshape(W2.shape),
-        flat[output + b1.size :],
-    )
 
 
 def loss_and_gradient(params, X, y, weight, scale, grads, work):

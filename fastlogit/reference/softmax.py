@@ -2,8 +2,6 @@
 
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from fastlogit.reference.heads import softmax_head, softmax_proba
 from fastlogit.reference.linear_maps import affine, affine_grad
 
@@ -13,17 +11,6 @@ class SoftmaxParams(NamedTuple):
 
     W: Any
     b: Any
-
-
-def workspace(params, rows):
-    """Allocate what one batch of up to `rows` rows needs."""
-    return (np.empty((rows, params.b.size), params.W.dtype),)
-
-
-def shaped(params, flat):
-    """Return flat values as arrays like params: weights, then biases."""
-    W, _ = params
-    return SoftmaxParams(flat[: W.size].reshape(W.shape), flat[W.size :])
 
 
 def loss_and_gradient(params, X, y, weight, scale, grads, work):
