@@ -20,7 +20,9 @@ def _exp_f32(x):
     x = f32(-104.0) if x < f32(-104.0) else x
     x = f32(89.0) if x > f32(89.0) else x
     k = np.rint(x * f32(1.4426950408889634))
-    r = (x - k * f32(0.693359375)) - k * f32(-2.12194440e-4)  # ln 2 in two parts
+    high = x - k * f32(0.693359375)  # ln 2 in two parts, the first product exact
+    r = high - k * f32(-2.12194440e-4)
+    low = (high - r) - k * f32(-2.12194440e-4)
     q = f32(0.0013814464820170638382)
     q = q * r + f32(0.0083687803804153062088)
     q = q * r + f32(0.041668394239184525062)
@@ -31,14 +33,17 @@ def _exp_f32(x):
     half = i32(whole >> i32(1))
     first = i32(i32(half + i32(127)) << i32(23)).view(f32)
     second = i32(i32(i32(whole - half) + i32(127)) << i32(23)).view(f32)
-    return (((q * r) * r + r) + f32(1.0)) * first * second
+    near = f32(1.0) + r
+    return (near + ((r - (near - f32(1.0))) + (q * r * r + low))) * first * second
 
 
 def _exp_f64(x):
     x = -746.0 if x < -746.0 else x
     x = 710.0 if x > 710.0 else x
     k = np.rint(x * 1.4426950408889634)
-    r = (x - k * 0.693147180369123816490) - k * 1.90821492927058770002e-10
+    high = x - k * 0.693147180369123816490
+    r = high - k * 1.90821492927058770002e-10
+    low = (high - r) - k * 1.90821492927058770002e-10
     q = 2.4999946176398252201e-8
     q = q * r + 2.7630378297662027702e-7
     q = q * r + 2.7557587400354695061e-6
@@ -53,11 +58,13 @@ def _exp_f64(x):
     half = i32(whole >> i32(1))
     first = i64(i64(i64(half) + i64(1023)) << i64(52)).view(np.float64)
     second = i64(i64(i64(i32(whole - half)) + i64(1023)) << i64(52)).view(np.float64)
-    return (((q * r) * r + r) + 1.0) * first * second
+    near = 1.0 + r
+    return (near + ((r - (near - 1.0)) + (q * r * r + low))) * first * second
 
 
 def _log1p_f32(e):
-    # log(1 + e) = 2 artanh(s), s = e / (2 + e) <= 1/3; artanh(s) = s + s³ q(s²) / 2.
+    # log(1 + e) = 2 artanh(s) = 2 s + s³ q(s²), s = e / (2 + e) <= 1/3. 2 s is taken as e - s e, in
+    # which the rounding of s counts for less.
     s = e / (f32(2.0) + e)
     t = s * s
     q = f32(0.24300925167048791828)
@@ -65,7 +72,7 @@ def _log1p_f32(e):
     q = q * t + f32(0.28616884533578912816)
     q = q * t + f32(0.39998877753617531188)
     q = q * t + f32(0.66666675621841933057)
-    return s * t * q + (s + s)
+    return e - s * (e - t * q)
 
 
 def _log1p_f64(e):
@@ -81,14 +88,16 @@ def _log1p_f64(e):
     q = q * t + 0.28571428547851220626
     q = q * t + 0.40000000000157268573
     q = q * t + 0.6666666666666630371
-    return s * t * q + (s + s)
+    return e - s * (e - t * q)
 
 
 def _sigmoid_of(one):
     def sigmoid(z):
-        # Both signs use e^-|z|, which cannot overflow.
+        # Both signs use e^-|z|, which cannot overflow. e / (1 + e) is written as e - e q, where the
+        # rounding of the quotient q = e / (1 + e) counts for less.
         e = exp(-abs(z))
-        return (one if z >= 0 else e) / (one + e)
+        upper = one / (one + e)
+        return upper if z >= 0 else e - e * (e * upper)
 
     return sigmoid
 
