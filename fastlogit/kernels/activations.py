@@ -16,6 +16,7 @@ def sigmoid(hidden):
 def sigmoid_grad(hidden, d_hidden):
     """Multiply the gradient of A by σ' = A (1 − A). OUT: d_hidden (B, H)."""
     values, gradients = hidden.reshape(-1), d_hidden.reshape(-1)
+    one = hidden.dtype.type(1)
     for i in range(values.size):
-        a = values[i]
-        gradients[i] *= a - a * a
+        # Not a − a²: next to 1 that keeps no digit of 1 − a, and Adam blows up what is left.
+        gradients[i] *= values[i] * (one - values[i])
