@@ -83,7 +83,9 @@ def bench_run(
     ] = None,
     seed: Annotated[
         int | None,
-        typer.Option(help="Seed of parameters, order and generated data. [0]", min=0),
+        typer.Option(
+            help="Seed of parameters, order and generated data. [0]", min=0, max=2**32 - 1
+        ),
     ] = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="Only iris and digits, 5 repeats, unless asked for.")

@@ -65,7 +65,8 @@ class Objective:
         if self._alpha > 0:
             weights = self.params.flat[:n_weights]
             self.gradient.flat[:n_weights] += weights.dtype.type(self._alpha) * weights
-            loss += 0.5 * self._alpha * float(np.dot(weights, weights))
+            squares = np.square(weights, dtype=np.float64)
+            loss += 0.5 * self._alpha * float(squares.sum())
         return float(loss)
 
 

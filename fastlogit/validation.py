@@ -12,12 +12,15 @@ from numpy.typing import NDArray
 
 from fastlogit.models import MODELS, Floats, Indices, Model, Shapes
 
+# Of a model whose parameters are to be drawn; given parameters may have more.
+MAX_CLASSES = 1 << 20
+
 
 def one_of(name: str, value: Any, allowed: Iterable[str]) -> str:
     """Return value if it is one of the allowed names."""
     choices = list(allowed)
-    if value in choices:
-        return str(value)
+    if isinstance(value, str) and value in choices:
+        return value
     near = difflib.get_close_matches(str(value), choices, n=1)
     hint = f"; the nearest is {near[0]!r}" if near else ""
     raise ValueError(f"{name}={value!r} is not one of {', '.join(map(repr, choices))}{hint}")
@@ -28,13 +31,16 @@ def model_named(name: Any) -> Model:
     return MODELS[one_of("model", name, MODELS)]
 
 
-def integer(name: str, value: Any, low: int) -> int:
-    """Return value as an int of at least low."""
+def integer(name: str, value: Any, low: int, high: int = 2**31 - 1) -> int:
+    """Return value as an int of the interval from low to high."""
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise TypeError(f"{name}={value!r} must be an integer of at least {low}")
-    if value < low:
+    number = int(value)
+    if number < low:
         raise ValueError(f"{name}={value!r} must be at least {low}")
-    return int(value)
+    if number > high:
+        raise ValueError(f"{name}={value!r} must be at most {high}")
+    return number
 
 
 def real(
@@ -42,15 +48,29 @@ def real(
     open_high: bool = False,
 ) -> float:  # fmt: skip
     """Return value as a finite float of the interval from low to high."""
-    interval = f"{'(' if open_low else '['}{low:g}, {high:g}{')' if open_high else ']'}"
+    closed = "]" if np.isfinite(high) and not open_high else ")"
+    interval = f"{'(' if open_low else '['}{low:g}, {high:g}{closed}"
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name}={value!r} must be a number in {interval}")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = np.inf
     below = number <= low if open_low else number < low
     above = number >= high if open_high else number > high
     if not np.isfinite(number) or below or above:
         raise ValueError(f"{name}={value!r} must be a finite number in {interval}")
     return number
+
+
+def fits(name: str, value: float, dtype: Any) -> None:
+    """Refuse a number that becomes infinite, or 0 without being it, in that dtype."""
+    limits = np.finfo(dtype)
+    if value != 0 and not float(limits.smallest_subnormal) <= value <= float(limits.max):
+        raise ValueError(
+            f"{name}={value!r} must be 0 or from {limits.smallest_subnormal:g} to {limits.max:g} "
+            f"for X of dtype {np.dtype(dtype)}"
+        )
 
 
 def boolean(name: str, value: Any) -> bool:
@@ -117,6 +137,8 @@ def labels(value: Any, rows: int, n_classes: int | None) -> Indices:
     if wrong.any():
         raise ValueError(f"y must hold class indices, got {given[wrong][0]!r}")
     last = int(indices.max())
+    if n_classes is None and last >= MAX_CLASSES:
+        n_classes = MAX_CLASSES
     if indices.min() < 0 or (n_classes is not None and last >= n_classes):
         value = min(int(indices.min()), 0) or last
         top = "" if n_classes is None else f" to {n_classes - 1}"
@@ -141,7 +163,8 @@ def row_weights(value: Any, rows: int, dtype: Any) -> Floats:
         raise ValueError("sample_weight sums to 0; one row at least must have a positive weight")
     with np.errstate(over="ignore"):
         total = float(np.add.reduce(weight, dtype=np.float64))
-    if not np.finfo(dtype).tiny <= total < np.inf:  # the loss is divided by it
+    limits = np.finfo(dtype)
+    if not float(limits.tiny) <= total <= float(limits.max):  # the loss is divided by it
         raise ValueError(
             f"sample_weight sums to {total:g}, must sum to a normal finite {np.dtype(dtype)}"
         )
@@ -195,5 +218,5 @@ def random_generator(random_state: Any) -> np.random.Generator | np.random.Rando
     if isinstance(random_state, np.random.Generator | np.random.RandomState):
         return random_state
     if random_state is not None:
-        random_state = integer("random_state", random_state, 0)
+        random_state = integer("random_state", random_state, 0, 2**64 - 1)
     return np.random.default_rng(random_state)

@@ -170,12 +170,12 @@ def test_bad_input(call, changes, error, parts):
 INTEGERS = {"batch_size": 1, "epochs": 1, "n_threads": 1}
 # Each number's interval as the message shows it, and finite values just outside.
 REALS = {
-    "learning_rate": (r"\(0, inf\]", [0, -0.1]),
+    "learning_rate": (r"\(0, inf\)", [0, -0.1]),
     "momentum": (r"\[0, 1\]", [-0.1, 1.1]),
     "beta_1": (r"\[0, 1\)", [-0.1, 1, 1.1]),
     "beta_2": (r"\[0, 1\)", [-0.1, 1, 1.1]),
-    "epsilon": (r"\(0, inf\]", [0, -0.1]),
-    "alpha": (r"\[0, inf\]", [-0.1]),
+    "epsilon": (r"\(0, inf\)", [0, -0.1]),
+    "alpha": (r"\[0, inf\)", [-0.1]),
 }
 
 
@@ -242,3 +242,42 @@ def test_finite_is_right_where_the_sum_overflows():
     assert not check.finite(np.array([1e308, 1e308, np.inf]))
     assert not check.finite(np.array([np.inf, -np.inf]))
     assert not check.finite(np.array([1.0, np.nan]))
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"epochs": 2**62}, f"epochs={2**62} must be at most {2**31 - 1}"),
+        ({"batch_size": 2**70}, f"batch_size={2**70} must be at most {2**63 - 1}"),
+        ({"learning_rate": 10**400}, "must be a finite number in"),
+        ({"model": np.array(["logistic", "softmax"])}, "model=array"),
+        ({"alpha": 1e39, "X": np.ones((2, 1), np.float32)}, "alpha=1e\\+39 must be 0 or from"),
+        (
+            {"solver": "adam", "epsilon": 1e-46, "X": np.ones((2, 1), np.float32)},
+            "epsilon=1e-46 must be 0 or from",
+        ),
+        ({"model": "softmax", "y": [0, 10**12]}, f"y holds {10**12}, must hold class indices"),
+    ],
+)
+def test_values_beyond_what_can_be_worked_with(changes, text):
+    arguments = {"model": "logistic", "X": [[1.0], [2.0]], "y": [0, 1]} | changes
+    with pytest.raises(ValueError, match=text):
+        fastlogit.train(**arguments)
+
+
+def test_a_batch_larger_than_any_data_is_the_data():
+    X, y = np.array([[1.0], [2.0], [3.0]]), [0, 1, 1]
+    arguments = {"epochs": 4, "random_state": 0}
+    huge = fastlogit.train("logistic", X, y, batch_size=2**63 - 1, **arguments)
+    whole = fastlogit.train("logistic", X, y, batch_size=3, **arguments)
+    assert np.array_equal(huge.loss_curve, whole.loss_curve)
+
+
+@pytest.mark.parametrize("backend", ["numba", "numpy"])
+def test_a_batch_of_next_to_no_weight_is_passed_over(backend):
+    X, y = np.array([[1.0], [2.0], [3.0]], np.float32), [0, 1, 1]
+    result = fastlogit.train(
+        "logistic", X, y, batch_size=1, sample_weight=[1.0, 1e-40, 1.0], random_state=0,
+        backend=backend,
+    )  # fmt: skip
+    assert result.n_steps == 2

@@ -66,7 +66,7 @@ def fit_minibatch(estimator: Any, X: Any, y: Any, sample_weight: Any, *, increme
         X = X.astype(est.coef_.dtype, copy=False)
     if not (goes_on or incremental):
         est.classes_ = np.unique(y)
-    rows = _rows(est, X, _known_classes(est, y), sample_weight)
+    rows = _rows(est, X, _known_classes(est, y), sample_weight, part=incremental)
     params = _start(est, X, warm=goes_on)
     if not (goes_on and hasattr(est, "loss_curve_")):
         minibatch.start_curves(est)
@@ -99,18 +99,22 @@ def _known_classes(estimator: Any, y: Any) -> Indices:
     return np.asarray(indices, np.intp)
 
 
-def _rows(estimator: Any, X: Floats, y: Indices, sample_weight: Any) -> Rows:
+def _rows(estimator: Any, X: Floats, y: Indices, sample_weight: Any, *, part: bool = False) -> Rows:
+    """Return the rows with their weights; only a part of the data may be of one class."""
     est = estimator
-    if len(est.classes_) < 2:
-        raise ValueError(
-            f"{type(est).__name__} needs rows of at least 2 classes, got only one class: "
-            f"{est.classes_.tolist()[0]!r}"
-        )
-    on_kernels(est, _model(est))
     if sample_weight is not None:
         sample_weight = check_sample_weight(sample_weight, X, dtype=X.dtype)
-    weight = with_class_weight(est.class_weight, est.classes_, y, sample_weight)
-    return Rows(X, y, row_weight(weight, X.dtype))
+    weight = row_weight(
+        with_class_weight(est.class_weight, est.classes_, y, sample_weight), X.dtype
+    )
+    present = est.classes_ if part else est.classes_[np.unique(y[weight > 0] if weight.size else y)]
+    if len(present) < 2:
+        raise ValueError(
+            f"{type(est).__name__} needs rows of at least 2 classes, got only one class: "
+            f"{present.tolist()[0]!r}"
+        )
+    on_kernels(est, _model(est))
+    return Rows(X, y, weight)
 
 
 def _model(estimator: Any) -> Model:

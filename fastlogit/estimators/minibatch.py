@@ -185,6 +185,8 @@ class EpochLoop:
                     stacklevel=2,
                 )
         except KeyboardInterrupt:
+            if estimator.t_ == 0:  # nothing has been trained that could be kept
+                raise
             warnings.warn("Training interrupted by user.", stacklevel=2)
         self._store_optimizer()
         if self._best is not None:

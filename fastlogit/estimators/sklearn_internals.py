@@ -1,7 +1,8 @@
-"""All that this package uses of scikit-learn beyond its public interface.
+"""What this package imports from scikit-learn, or overrides, beyond its public interface.
 
-A release of scikit-learn may change any of it without notice, so it is imported and named here and
-nowhere else, and a test looks each name up in the installed release.
+A release of scikit-learn may change any of it without notice, so it is named here and nowhere else,
+and a test looks each name up in the installed release. Beyond that the estimators read their
+parents' ``_parameter_constraints``, ``_random_state`` and ``_optimizer``.
 """
 
 from __future__ import annotations

@@ -45,4 +45,11 @@ def with_class_weight(
 
 def row_weight(sample_weight: Floats | None, dtype: Any) -> Floats:
     """Return the weights as :class:`fastlogit.models.Rows` want them."""
-    return np.empty(0, dtype) if sample_weight is None else sample_weight.astype(dtype, copy=False)
+    if sample_weight is None:
+        return np.empty(0, dtype)
+    with np.errstate(over="ignore"):
+        weight = sample_weight.astype(dtype, copy=False)
+        total = float(weight.sum(dtype=np.float64))
+    if not 0 < total < np.inf:
+        raise ValueError(f"sample_weight sums to {total:g}, must sum to a positive finite number")
+    return weight

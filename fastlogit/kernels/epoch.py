@@ -20,6 +20,8 @@ from fastlogit.kernels.simd import prefetch_row
 BLOCK_ROWS = 256
 MAX_GROUPS = 8
 PREFETCH_ROWS = 12
+# A batch whose weights sum to less is passed over: one over it would overflow in float32.
+LEAST_WEIGHT = 1.2e-38
 
 
 class Data(NamedTuple):
@@ -106,8 +108,8 @@ def run_batches(
 
     Epoch e takes its rows in the order orders[e] (E, n), or as they lie if orders has no columns.
     A batch's loss is that before its step, and includes the penalty. A batch whose weights sum to
-    zero is passed over. losses[e] gains the batch's share of the epoch's mean loss, rows / n of
-    its own. OUT: state, losses (and params, which are state's theta); gradients as workspace.
+    next to zero is passed over. losses[e] gains the batch's share of the epoch's mean loss, rows /
+    n of its own. OUT: state, losses (and params, which are state's theta); gradients as workspace.
     """
     n_rows = data.y.size
     batches = (n_rows + batch_size - 1) // batch_size
@@ -189,13 +191,13 @@ def predict_proba(buffers, params, X, proba):
 
 @inlined
 def mean_scale(weight, order, first, last):
-    """Return one over the sum of the rows' weights, or 0 where that sum is 0."""
+    """Return one over the sum of the rows' weights, or 0 where that sum is next to 0."""
     if weight.size == 0:
         return 1.0 / (last - first)
     total = 0.0
     for i in range(first, last):
         total += np.float64(weight[order[i] if order.size > 0 else i])
-    return 1.0 / total if total > 0 else 0.0
+    return 1.0 / total if total >= LEAST_WEIGHT else 0.0
 
 
 @inlined

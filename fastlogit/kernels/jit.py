@@ -15,7 +15,7 @@ import pickle
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -104,6 +104,22 @@ def _writable(path: Path) -> bool:
     return True
 
 
+def _in_tree() -> Path:
+    return Path(__file__).parent / "__pycache__"
+
+
+def _candidates() -> Iterator[Path]:
+    if numba.config.CACHE_DIR:
+        yield Path(numba.config.CACHE_DIR)
+        return
+    yield _in_tree()
+    if os.environ.get("XDG_CACHE_HOME"):
+        yield Path(os.environ["XDG_CACHE_HOME"]) / "fastlogit"
+        return
+    with contextlib.suppress(RuntimeError):  # a user without a home
+        yield Path.home() / ".cache" / "fastlogit"
+
+
 @cache
 def cache_directory() -> Path | None:
     """Directory of the compiled kernels of these sources, or None if none is writable.
@@ -112,12 +128,9 @@ def cache_directory() -> Path | None:
     cache directory.
     """
     name = f"fastlogit-{source_stamp()}"
-    in_tree = Path(__file__).parent / "__pycache__"
-    user = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "fastlogit"
-    given = numba.config.CACHE_DIR
-    for parent in [Path(given)] if given else [in_tree, user]:
+    for parent in _candidates():
         if _writable(parent / name):
-            if parent == in_tree:  # siblings were compiled from sources that are gone
+            if parent == _in_tree():  # siblings were compiled from sources that are gone
                 for stale in set(parent.glob("fastlogit-*")) - {parent / name}:
                     shutil.rmtree(stale, ignore_errors=True)
             return parent / name
@@ -148,7 +161,12 @@ class KernelCache(_Cache):
         """Return the compiled signature, or None where there is none that is whole."""
         target_context.refresh()
         while _preparations:
-            _preparations.pop()()
+            prepare = _preparations.pop()
+            try:
+                prepare()
+            except BaseException:  # interrupted: to be done again
+                _preparations.append(prepare)
+                raise
         file = self._file(sig, target_context.codegen())
         try:
             content = file.read_bytes() if file is not None else b""
@@ -166,9 +184,9 @@ class KernelCache(_Cache):
         file = self._file(sig, result.codegen)
         if file is None:
             return
-        payload = numba.core.serialize.dumps(result._reduce())
         partial = file.with_suffix(f".{os.getpid()}.tmp")
         try:
+            payload = numba.core.serialize.dumps(result._reduce())
             file.parent.mkdir(parents=True, exist_ok=True)
             partial.write_bytes(hashlib.sha256(payload).digest() + payload)
             partial.replace(file)

@@ -10,6 +10,9 @@ import numpy as np
 
 from fastlogit.reference.optimizers import l2_penalty, update
 
+# A batch whose weights sum to less is passed over: one over it would overflow in float32.
+LEAST_WEIGHT = 1.2e-38
+
 
 def model_of(params):
     """Return the module of the model that these parameters belong to."""
@@ -30,11 +33,19 @@ def run_batches(
     gradient = gradients.values[0]
     grads = flat_views(params, gradient)
     work = workspace(params, min(batch_size, n_rows))
+    if params[-1].size == 1:
+        y = y.astype(X.dtype)  # once, not in the arithmetic of every batch
+    labels, gathered, begin = y, -1, 0
     for batch in range(first_batch, last_batch):
         epoch = batch // batches
         first = (batch - epoch * batches) * batch_size
         last = min(first + batch_size, n_rows)
-        rows = orders[epoch, first:last] if orders.shape[1] else slice(first, last)
+        if epoch != gathered and orders.shape[1]:  # once an epoch costs less than once a batch
+            gathered, begin = epoch, first
+            order = orders[epoch, first : (last_batch - epoch * batches) * batch_size]
+            X, y = data.X.take(order, axis=0), labels.take(order)
+            weight = data.weight.take(order) if data.weight.size else data.weight
+        rows = slice(first - begin, last - begin)
         row_weight = weight[rows] if weight.size else weight
         scale = mean_scale(row_weight, last - first)
         if scale == 0:
@@ -64,9 +75,9 @@ def predict_proba(_buffers, params, X, proba):
 
 
 def mean_scale(weight, rows):
-    """Return one over the sum of the rows' weights, or 0 where that sum is 0."""
+    """Return one over the sum of the rows' weights, or 0 where that sum is next to 0."""
     total = float(np.add.reduce(weight, dtype=np.float64)) if weight.size else float(rows)
-    return 1.0 / total if total > 0 else 0.0
+    return 1.0 / total if total >= LEAST_WEIGHT else 0.0
 
 
 def workspace(params, rows):

@@ -63,4 +63,4 @@ def update(optimizer, theta, grad, moments, steps, settings):
 def l2_penalty(weights, alpha, grad):
     """Return α/2 ‖w‖² and add its gradient α w. OUT: grad."""
     grad += weights.dtype.type(alpha) * weights
-    return 0.5 * alpha * float(np.dot(weights, weights))
+    return 0.5 * alpha * float(np.square(weights, dtype=np.float64).sum())

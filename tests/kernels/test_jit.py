@@ -162,6 +162,36 @@ def double(x):
     return 2 * x
 
 
+def test_an_interrupted_preparation_is_done_again(monkeypatch):
+    calls = []
+
+    def prepare():
+        calls.append(prepare)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(jit, "_preparations", [prepare])
+    dispatcher = jit.entry(double)
+    with pytest.raises(KeyboardInterrupt):
+        dispatcher(1.5)
+    assert dispatcher(1.5) == 3.0
+    assert len(calls) == 2
+
+
+def test_a_user_without_a_home_has_a_cache_in_the_package_or_none(monkeypatch):
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(jit.Path, "home", no_home)
+    monkeypatch.setattr(jit.numba.config, "CACHE_DIR", "")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(jit, "_writable", lambda _: False)
+    assert jit.cache_directory.__wrapped__() is None
+    monkeypatch.setattr(jit, "_writable", lambda _: True)
+    monkeypatch.setattr(jit.shutil, "rmtree", lambda *_, **__: None)
+    assert jit.cache_directory.__wrapped__().parent.name == "__pycache__"
+
+
 class TestOneEntry:
     """The cache of a small function, compiled or loaded by as many dispatchers as it takes."""
 
