@@ -60,7 +60,12 @@ def bench_run(
     ] = None,
     impl: Annotated[
         list[str] | None,
-        typer.Option("-i", "--impl", help="Implementation; repeatable. [all present]"),
+        typer.Option(
+            "-i",
+            "--impl",
+            help="Implementation; repeatable; 'all' takes every one present. "
+            "[numba and numpy; the peers compile or step slowly and take several times as long]",
+        ),
     ] = None,
     batch_size: Annotated[
         list[int] | None, typer.Option(help="Rows of one step; repeatable. [32]")
@@ -146,8 +151,11 @@ def _contenders(names: list[str] | None) -> list[type[Contender]]:
     from fastlogit.benchmark.contenders import CONTENDERS
     from fastlogit.benchmark.names import check_name
 
+    present = [kind for kind in CONTENDERS.values() if kind.missing() is None]
     if not names:
-        return [kind for kind in CONTENDERS.values() if kind.missing() is None]
+        return [kind for kind in present if kind.by_default]
+    if "all" in names:
+        return present
     for name in names:
         check_name("implementation", name, CONTENDERS)
         missing = CONTENDERS[name].missing()

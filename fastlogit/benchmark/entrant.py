@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from fastlogit.benchmark import memory
 from fastlogit.benchmark.cases import Case
-from fastlogit.benchmark.contenders import Contender
+from fastlogit.benchmark.contenders import Contender, UnsupportedError
 from fastlogit.benchmark.problem import Outcome, Problem
 from fastlogit.benchmark.verify import Agreement, compare
 
@@ -54,6 +54,10 @@ class Entrant:
         Seconds spent on preparing the arrays, and on the first call.
     repeats : list of Repeat
         The timed runs.
+    form : str
+        Which of several ways it takes, where it says so.
+    unsupported : str or None
+        Why it has no way to do the case.
     error : str or None
         What it raised; nothing more is asked of it then.
     disagreement : Agreement or None
@@ -67,19 +71,29 @@ class Entrant:
     prep_s: float | None = None
     compile_s: float | None = None
     repeats: list[Repeat] = field(default_factory=list)
+    form: str = ""
+    unsupported: str | None = None
     error: str | None = None
     disagreement: Agreement | None = None
     loss: float | None = None
 
     @property
     def in_the_race(self) -> bool:
-        """Whether it has neither failed nor disagreed."""
-        return self.error is None and self.disagreement is None
+        """Whether it can do the case and has neither failed nor disagreed."""
+        return self.unsupported is None and self.error is None and self.disagreement is None
+
+    @property
+    def version(self) -> str:
+        """Its library's version, and its form in brackets if it has said one."""
+        version = self.kind.version()
+        return f"{version} ({self.form})" if self.form else version
 
     def attempt(self, work: Callable[..., None], *args: object) -> None:
         """Do a part of the work; whatever it raises ends this contender's part in the case."""
         try:
             work(*args)
+        except UnsupportedError as error:
+            self.unsupported = str(error)
         except Exception as error:
             self.fail(error)
 
@@ -95,6 +109,7 @@ class Entrant:
         prepared = time.perf_counter()
         self.contender.first_run()
         self.prep_s, self.compile_s = prepared - start, time.perf_counter() - prepared
+        self.form = self.contender.form()
         self.contender.run()
         self._verify(problem.case, reference)
 

@@ -24,7 +24,7 @@ __all__ = ["SCHEMA_VERSION", "TIMING_COLUMNS", "RunFiles", "Timing", "read_timin
 
 SCHEMA_VERSION = 1
 
-Status = Literal["ok", "failed-verification", "failed"]
+Status = Literal["ok", "unsupported", "failed-verification", "failed"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -165,6 +165,8 @@ def _rows(
         )
         for index, repeat in enumerate(entrant.repeats)
     ]
+    if entrant.unsupported is not None:
+        rows.append(Timing(**common, status="unsupported", error=entrant.unsupported))
     if entrant.error is not None:
         rows.append(Timing(**common, status="failed", error=entrant.error))
     return rows
@@ -184,7 +186,7 @@ def _common(
     }
     common |= {"threads": case.threads, "epochs": case.epochs, "seed": case.seed}
     common |= {"run_id": run_id, "impl": entrant.kind.name, "division": entrant.kind.division}
-    common["impl_version"] = entrant.kind.version()
+    common["impl_version"] = entrant.version
     if problem is not None:
         common["n_samples"], common["n_features"] = problem.X.shape
         common["n_classes"] = problem.n_classes

@@ -61,7 +61,8 @@ def open_run(
             "started": _now(),
             "config": config,
             "git": machine.git_state(),
-            "packages": machine.package_versions(),
+            "packages": machine.package_versions()
+            | {contender.distribution: contender.version() for contender in contenders},
             "cpu": machine.cpu(),
             "memory_bytes": machine.memory_bytes(),
             "environment": machine.environment(),

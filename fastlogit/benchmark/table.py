@@ -60,6 +60,8 @@ def comparison(summary: pd.DataFrame, tiny: set[str]) -> Table:
     table.caption = "▲ faster, ▼ slower, = even by the whole 95 % interval"
     if tiny & set(summary["dataset"]):
         table.caption += "; † tiny, bound by overhead"
+    if "open" in set(summary["division"]):
+        table.caption += "; open: another algorithm, not compared"
     cell_axes = ["model", "dataset", *_AXES]
     for _, cell in summary.groupby(cell_axes, sort=False):
         first = cell.iloc[0]
@@ -80,6 +82,9 @@ def _figures(row: pd.Series) -> Iterator[str]:
     yield f"{row['gflop_s']:.2f}"
     yield f"{row['limit_fraction']:.0%}" if pd.notna(row["limit_fraction"]) else ""
     ratio, low, high = row["speedup_vs_numpy"], row["speedup_low"], row["speedup_high"]
+    if row["division"] == "open":
+        yield from ["open", ""]
+        return
     yield f"{_MARKS[outcome(row)]} {ratio:.2f}x" if pd.notna(ratio) else ""
     yield f"{low:.2f}-{high:.2f}" if pd.notna(low) else ""
 

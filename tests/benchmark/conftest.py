@@ -3,6 +3,7 @@
 import pytest
 
 from fastlogit.benchmark.cases import Grid
+from fastlogit.benchmark.contenders import UnsupportedError
 from fastlogit.benchmark.contenders.own import NumpyContender
 from fastlogit.benchmark.problem import Outcome
 
@@ -94,6 +95,24 @@ class Open(NumpyContender):
         return Outcome(tuple(p + 1 for p in outcome.params), (*outcome.loss_curve[:-1], 0.5))
 
 
+class Unable(NumpyContender):
+    """Has no way to do any case."""
+
+    name = "unable"
+
+    def prepare(self, *_):
+        raise UnsupportedError("no such model here")
+
+
+class Formed(NumpyContender):
+    """Says which way it takes."""
+
+    name = "formed"
+
+    def form(self):
+        return "by hand"
+
+
 class Absent(NumpyContender):
     """Needs a module that nobody has."""
 
@@ -107,6 +126,7 @@ FAKES = {
     for kind in (
         *(Wrong, WrongLater, Raises, RaisesLater),
         *(Compiles, Interrupted, Open, Absent),
+        *(Unable, Formed),
     )
 }
 

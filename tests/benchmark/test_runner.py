@@ -92,6 +92,19 @@ def test_the_open_division_may_end_elsewhere(measured):
     assert rows[0].loss_final == 0.5
 
 
+def test_what_a_contender_cannot_do_is_no_failure(measured):
+    rows = measured("unable", "numpy")
+    assert [row.status for row in rows] == ["unsupported"] + ["ok"] * 3
+    assert rows[0].error == "no such model here"
+    assert (rows[0].verified, rows[0].time_s, rows[0].repeat) == (None, None, None)
+
+
+def test_the_form_stands_beside_the_version(measured):
+    version = NumpyContender.version()
+    rows = measured("numpy", "formed", repeats=1)
+    assert [row.impl_version for row in rows] == [version, f"{version} (by hand)"]
+
+
 def test_without_a_reference_nobody_is_timed(measured, monkeypatch):
     def diverges(problem):
         raise FloatingPointError("diverged")

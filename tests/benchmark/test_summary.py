@@ -60,6 +60,13 @@ def test_without_calibration_there_is_no_limit():
     assert pd.isna(row["limit_fraction"])
 
 
+def test_another_algorithm_has_a_rate_and_no_ratio():
+    theirs = rows("scikit-learn", [4.0, 4.0], division="open", verified=None)
+    row = summary(rows("numpy", [2.0, 2.0]), theirs).iloc[1]
+    assert (row["samples_per_s"], row["division"], row["status"]) == (250.0, "open", "ok")
+    assert row[["speedup_vs_numpy", "speedup_low", "speedup_high", "verified"]].isna().all()
+
+
 def test_speedup_is_the_ratio_of_medians_per_cell():
     table = summary(
         rows("numpy", [10.0, 12.0, 11.0]),
@@ -81,7 +88,7 @@ def test_pairs_are_matched_by_repeat():
     assert row["speedup_vs_numpy"] == row["speedup_low"] == row["speedup_high"] == 10.0
 
 
-@pytest.mark.parametrize("status", ["failed", "failed-verification"])
+@pytest.mark.parametrize("status", ["failed", "failed-verification", "unsupported"])
 def test_a_failure_has_a_status_and_no_figures(status):
     failure = rows("numba", [None], status=status, verified="false", repeat=None)
     table = summary(rows("numpy", [1.0, 2.0]), rows("numba", [0.1]), failure)

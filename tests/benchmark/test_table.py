@@ -15,6 +15,7 @@ def row(impl, ratio=None, low=None, high=None, **other):
         "model": "softmax",
         "dataset": "iris",
         "impl": impl,
+        "division": "closed",
         "solver": "sgd",
         "batch_size": 32,
         "dtype": "float32",
@@ -68,6 +69,15 @@ def test_verdicts_count_cells():
 def test_a_single_repeat_is_not_judged():
     _, (verdict,) = render(row("numba", 4.0))
     assert "faster in 0, slower in 0, even in 0, unjudged in 1 of 1 cells" in verdict
+
+
+def test_the_open_division_is_compared_with_nothing():
+    text, verdicts = render(row("numpy"), row("scikit-learn", division="open"))
+    line = next(line for line in text.splitlines() if "scikit-learn" in line)
+    assert line.split() == ["scikit-learn", "1", "µs", "8.00", "10%", "open"]
+    assert "open: another algorithm, not compared" in " ".join(text.split())
+    assert verdicts == []
+    assert "open" not in render(row("numpy"))[0]
 
 
 def test_a_failure_shows_its_status_instead_of_figures():

@@ -7,10 +7,10 @@ only costs its own row.
 
 from __future__ import annotations
 
-from fastlogit.benchmark.contenders.base import Contender, Missing
+from fastlogit.benchmark.contenders.base import Contender, Missing, UnsupportedError
 from fastlogit.benchmark.contenders.own import NumbaContender, NumpyContender
 
-__all__ = ["BASELINE", "CONTENDERS", "Contender", "Missing"]
+__all__ = ["BASELINE", "CONTENDERS", "Contender", "Missing", "UnsupportedError"]
 
 # The contender that every speed-up is quoted against.
 BASELINE = NumpyContender.name

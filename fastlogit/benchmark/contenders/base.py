@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 
 from fastlogit.benchmark.problem import Outcome, Problem
 
-__all__ = ["Contender", "Missing"]
+__all__ = ["Contender", "Missing", "UnsupportedError"]
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,10 @@ class Missing:
     def __str__(self) -> str:
         """Say both in one line."""
         return f"{self.reason}; install it with: {self.install}"
+
+
+class UnsupportedError(Exception):
+    """A contender has no way to do a case; nothing is wrong with either."""
 
 
 class Contender(ABC):
@@ -42,6 +46,8 @@ class Contender(ABC):
         The distribution whose version is recorded, and the module that must be importable.
     install : str
         The command that installs it.
+    by_default : bool
+        Whether it takes part where nobody asks for it by name.
     """
 
     name: ClassVar[str]
@@ -49,6 +55,7 @@ class Contender(ABC):
     distribution: ClassVar[str]
     module: ClassVar[str]
     install: ClassVar[str]
+    by_default: ClassVar[bool] = False
 
     @classmethod
     def missing(cls) -> Missing | None:
@@ -64,7 +71,13 @@ class Contender(ABC):
 
     @abstractmethod
     def prepare(self, problem: Problem) -> None:
-        """Bring the problem's arrays into this implementation's own best form."""
+        """Bring the problem's arrays into this implementation's own best form.
+
+        Raises
+        ------
+        UnsupportedError
+            If this implementation cannot do the case.
+        """
 
     def first_run(self) -> None:
         """Compile whatever `run` needs; by default by running it."""
@@ -77,6 +90,10 @@ class Contender(ABC):
     @abstractmethod
     def result(self) -> Outcome:
         """Give what the last run ended with, as NumPy arrays."""
+
+    def form(self) -> str:
+        """Say which of several ways it takes in this case; kept beside the version."""
+        return ""
 
     def compilations(self) -> int:
         """Count what has been compiled in this process so far; must not grow while timing."""

@@ -14,6 +14,7 @@ __all__ = ["NumbaContender", "NumpyContender"]
 
 class _OwnContender(Contender):
     backend: ClassVar[str]
+    by_default: ClassVar[bool] = True
 
     def prepare(self, problem: Problem) -> None:
         # The problem's arrays already have the form that both backends read best.
