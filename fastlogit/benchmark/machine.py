@@ -34,7 +34,10 @@ PACKAGES = ("fastlogit", "numpy", "numba", "llvmlite", "scipy", "scikit-learn", 
 # A variable by one of these prefixes changes threads, code generation or caching.
 # The two that scikit-learn sets on import are nobody's choice.
 _SET_ON_IMPORT = {"KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK"}
-_PREFIXES = ("OMP_", "OPENBLAS_", "MKL_", "BLIS_", "VECLIB_", "NUMBA_", "KMP_", "GOTO_")
+_PREFIXES = (
+    *("OMP_", "OPENBLAS_", "MKL_", "BLIS_", "VECLIB_", "NUMBA_", "KMP_", "GOTO_"),
+    *("XLA_", "JAX_", "PJRT_", "NPROC"),
+)
 
 
 def package_versions() -> dict[str, str]:

@@ -1,13 +1,14 @@
 """The implementations that are compared, by name.
 
 A contender is one module here, with a subclass of `Contender`, and one row in `CONTENDERS`. A
-module imports its library inside `Contender.prepare`, never at the top, so that a missing one
+module imports its library inside its functions, never at the top, so that a missing one
 only costs its own row.
 """
 
 from __future__ import annotations
 
 from fastlogit.benchmark.contenders.base import Contender, Missing, UnsupportedError
+from fastlogit.benchmark.contenders.jax import JaxContender
 from fastlogit.benchmark.contenders.own import NumbaContender, NumpyContender
 
 __all__ = ["BASELINE", "CONTENDERS", "Contender", "Missing", "UnsupportedError"]
@@ -16,5 +17,10 @@ __all__ = ["BASELINE", "CONTENDERS", "Contender", "Missing", "UnsupportedError"]
 BASELINE = NumpyContender.name
 
 CONTENDERS: dict[str, type[Contender]] = {
-    contender.name: contender for contender in (NumpyContender, NumbaContender)
+    contender.name: contender
+    for contender in (
+        NumpyContender,
+        NumbaContender,
+        JaxContender,
+    )
 }
