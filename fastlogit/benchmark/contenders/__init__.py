@@ -10,6 +10,7 @@ from __future__ import annotations
 from fastlogit.benchmark.contenders.base import Contender, Missing, UnsupportedError
 from fastlogit.benchmark.contenders.jax import JaxContender
 from fastlogit.benchmark.contenders.own import NumbaContender, NumpyContender
+from fastlogit.benchmark.contenders.torch import TorchContender
 
 __all__ = ["BASELINE", "CONTENDERS", "Contender", "Missing", "UnsupportedError"]
 
@@ -22,5 +23,6 @@ CONTENDERS: dict[str, type[Contender]] = {
         NumpyContender,
         NumbaContender,
         JaxContender,
+        TorchContender,
     )
 }
