@@ -212,6 +212,31 @@ def test_an_absent_implementation_that_nobody_asked_for_is_left_out(call, conten
     assert "absent" not in (only_run(tmp_path) / "timings.csv").read_text()
 
 
+def test_the_peers_take_part_when_asked(call, tmp_path, monkeypatch):
+    for name in ("jax", "torch"):
+        monkeypatch.setattr(CONTENDERS[name], "module", "a_module_that_nobody_has")
+    code, out, _ = call("bench", "run", *SMALL, "-i", "all")
+    assert code == 0
+    assert "scikit-learn" in out
+    timings = pd.read_csv(only_run(tmp_path) / "timings.csv")
+    assert list(dict.fromkeys(timings["impl"])) == ["numpy", "numba", "scikit-learn"]
+    assert timings["verified"].isna().to_list() == [False] * 4 + [True] * 2
+    code, out, _ = call("bench", "list")
+    assert out.count('install it with: pip install "fastlogit[peers]"') == 2
+    code, _, err = call("bench", "run", *SMALL, "-i", "torch")
+    assert code == 2
+    assert 'pip install "fastlogit[peers]"' in err
+
+
+def test_a_case_that_a_peer_cannot_do_is_no_failure(call, tmp_path):
+    code, out, _ = call(
+        *("bench", "run", *SMALL, "--solver", "adam", "-i", "numpy", "-i", "scikit-learn")
+    )
+    assert code == 0
+    assert "unsupported: SGDClassifier has no solver adam" in out
+    assert set(pd.read_csv(only_run(tmp_path) / "summary.csv")["status"]) == {"ok", "unsupported"}
+
+
 def test_an_out_that_cannot_be_written_ends_with_2_before_any_work(call, tmp_path, monkeypatch):
     def work(*args):
         raise AssertionError("measured anyway")

@@ -1,4 +1,6 @@
 import importlib.metadata
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -67,6 +69,18 @@ def test_the_default_first_run_is_a_run():
 
 def test_only_the_packages_own_take_part_unasked():
     assert [name for name, kind in CONTENDERS.items() if kind.by_default] == ["numpy", "numba"]
+
+
+def test_the_table_is_there_without_any_peer():
+    program = (
+        "import sys; sys.modules.update(jax=None, torch=None);"
+        "from fastlogit.benchmark.contenders import CONTENDERS;"
+        "print('sklearn' in sys.modules, *CONTENDERS)"
+    )
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "False numpy numba jax torch scikit-learn\n"
 
 
 def test_an_absent_contender_says_why_and_what_to_do(fakes):

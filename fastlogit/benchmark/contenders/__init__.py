@@ -10,6 +10,7 @@ from __future__ import annotations
 from fastlogit.benchmark.contenders.base import Contender, Missing, UnsupportedError
 from fastlogit.benchmark.contenders.jax import JaxContender
 from fastlogit.benchmark.contenders.own import NumbaContender, NumpyContender
+from fastlogit.benchmark.contenders.scikit_learn import ScikitLearnContender
 from fastlogit.benchmark.contenders.torch import TorchContender
 
 __all__ = ["BASELINE", "CONTENDERS", "Contender", "Missing", "UnsupportedError"]
@@ -24,5 +25,6 @@ CONTENDERS: dict[str, type[Contender]] = {
         NumbaContender,
         JaxContender,
         TorchContender,
+        ScikitLearnContender,
     )
 }
