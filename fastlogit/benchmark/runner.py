@@ -18,6 +18,7 @@ import threadpoolctl
 from fastlogit.benchmark.cases import Case
 from fastlogit.benchmark.contenders import Contender
 from fastlogit.benchmark.entrant import Entrant
+from fastlogit.benchmark.gather import gather_bound, gather_seconds
 from fastlogit.benchmark.problem import Outcome, Problem, build
 from fastlogit.benchmark.results import RunFiles, Timing
 from fastlogit.benchmark.verify import reference_outcome
@@ -33,6 +34,7 @@ def measure(
     files: RunFiles,
     *,
     repeats: int,
+    gathers: dict[str, float] | None = None,
     on_case: OnCase | None = None,
 ) -> list[Timing]:
     """Measure every case and append its rows to the run's files as it ends.
@@ -47,6 +49,8 @@ def measure(
         Where the rows go. An interrupt leaves those measured so far in it and is raised on.
     repeats : int
         Timed repeats of each contender in each case.
+    gathers : dict, optional
+        OUT: by cell_id, what `fastlogit.benchmark.gather` measures of a linear model's case.
     on_case : callable, optional
         Called after each case with the case and its rows.
 
@@ -59,7 +63,14 @@ def measure(
     for case in cases:
         measured: list[Timing] = []
         try:
-            measure_case(case, contenders, repeats=repeats, run_id=files.run_id, rows=measured)
+            measure_case(
+                case,
+                contenders,
+                repeats=repeats,
+                run_id=files.run_id,
+                rows=measured,
+                gathers=gathers,
+            )
         finally:
             files.append(measured)
         rows += measured
@@ -75,6 +86,7 @@ def measure_case(
     repeats: int,
     run_id: str,
     rows: list[Timing],
+    gathers: dict[str, float] | None = None,
 ) -> None:
     """Measure one case; its rows are put into `rows`, also when it is interrupted."""
     entrants = [Entrant(kind) for kind in contenders]
@@ -91,9 +103,11 @@ def measure_case(
             else:
                 for entrant in entrants:
                     entrant.attempt(entrant.admit, problem, reference)
-        if reference is not None:
+        if problem is not None and reference is not None:
             # Pinned anew: compiling may just have loaded another BLAS.
             with _pinned(case.threads), _no_collections():
+                if gathers is not None and gather_bound(case.model):
+                    gathers[case.cell_id] = gather_seconds(problem)
                 _take_turns(entrants, case, reference, repeats)
     finally:
         for entrant in entrants:

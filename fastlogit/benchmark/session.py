@@ -80,15 +80,17 @@ def perform(
 ) -> Run:
     """Calibrate, measure all cases and write the summary; Ctrl-C keeps what was measured."""
     calibration: list[dict[str, Any]] = []
+    gathers: dict[str, float] = {}
     interrupted = False
     try:
         with files:
             try:
                 calibration += map(machine.calibrate, sorted({case.threads for case in cases}))
-                measure(cases, contenders, files, repeats=repeats, on_case=on_case)
+                measure(cases, contenders, files, repeats=repeats, gathers=gathers, on_case=on_case)
             finally:
                 files.note(
                     calibration=calibration,
+                    gather_s=gathers,
                     finished=_now(),
                     load_end=machine.load_average(),
                     thread_pools=machine.blas_pools(),
@@ -96,7 +98,7 @@ def perform(
     except KeyboardInterrupt:
         interrupted = True
     timings = read_timings(files.rows_path)
-    summary = summarise(timings, calibration)
+    summary = summarise(timings, calibration, gathers)
     if not interrupted:
         files.write_table("summary.csv", summary)
     return Run(files.directory, timings, summary, interrupted)

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 
 from fastlogit.benchmark.contenders import BASELINE
+from fastlogit.benchmark.gather import gather_bound
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -40,13 +41,17 @@ SUMMARY_COLUMNS = (
     "status",
 )
 
-# The product rate of the machine that a dtype's arithmetic is held against.
+# The product rate of the machine that a network's arithmetic is held against, by dtype.
 _LIMITS = {"float32": "sgemm_gflop_s", "float64": "dgemm_gflop_s"}
 
 _RESAMPLES = 2000
 
 
-def summarise(timings: pd.DataFrame, calibration: Sequence[dict[str, Any]] = ()) -> pd.DataFrame:
+def summarise(
+    timings: pd.DataFrame,
+    calibration: Sequence[dict[str, Any]] = (),
+    gathers: Mapping[str, float] | None = None,
+) -> pd.DataFrame:
     """Derive the summary from a run's rows.
 
     Parameters
@@ -55,6 +60,8 @@ def summarise(timings: pd.DataFrame, calibration: Sequence[dict[str, Any]] = ())
         The rows of timings.csv, as `fastlogit.benchmark.results.read_timings` gives them.
     calibration : sequence of dict
         ``calibration`` of run.json: the machine's own limits at each number of threads.
+    gathers : mapping of str to float, optional
+        ``gather_s`` of run.json: by cell_id, the seconds of gathering a linear model's rows.
 
     Returns
     -------
@@ -71,7 +78,7 @@ def summarise(timings: pd.DataFrame, calibration: Sequence[dict[str, Any]] = ())
     for _, cell in timings.groupby("cell_id", sort=False):
         baseline = _times(cell[cell["impl"] == BASELINE])
         for _, group in cell.groupby("impl", sort=False):
-            rows.append(_row(group, baseline, limits))
+            rows.append(_row(group, baseline, limits, gathers or {}))
     return pd.DataFrame(rows, columns=list(SUMMARY_COLUMNS))
 
 
@@ -82,7 +89,10 @@ def _times(group: pd.DataFrame) -> pd.Series[float]:
 
 
 def _row(
-    group: pd.DataFrame, baseline: pd.Series[float], limits: dict[tuple[int, str], float]
+    group: pd.DataFrame,
+    baseline: pd.Series[float],
+    limits: dict[tuple[int, str], float],
+    gathers: Mapping[str, float],
 ) -> dict[str, Any]:
     first, last = group.iloc[0], group.iloc[-1]
     names = SUMMARY_COLUMNS[: SUMMARY_COLUMNS.index("n")]
@@ -94,8 +104,12 @@ def _row(
     row["q1_s"], row["median_s"], row["q3_s"] = np.quantile(times, [0.25, 0.5, 0.75])
     row["samples_per_s"] = first["samples"] / row["median_s"]
     row["gflop_s"] = first["flops"] / row["median_s"] / 1e9
-    limit = limits.get((first["threads"], first["dtype"]))
-    row["limit_fraction"] = row["gflop_s"] / limit if limit else None
+    if gather_bound(first["model"]):
+        gather = gathers.get(first["cell_id"])
+        row["limit_fraction"] = gather / row["median_s"] if gather else None
+    else:
+        limit = limits.get((first["threads"], first["dtype"]))
+        row["limit_fraction"] = row["gflop_s"] / limit if limit else None
     if first["impl"] == BASELINE or first["division"] == "open":
         return row  # another algorithm's epochs are other work: no ratio of the two
     paired = baseline.index.intersection(times.index)

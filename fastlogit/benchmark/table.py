@@ -62,6 +62,9 @@ def comparison(summary: pd.DataFrame, tiny: set[str]) -> Table:
         table.caption += "; † tiny, bound by overhead"
     if "open" in set(summary["division"]):
         table.caption += "; open: another algorithm, not compared"
+    table.caption += (
+        "\nlimit: for networks BLAS's own product, for the others a bare gather of the rows"
+    )
     cell_axes = ["model", "dataset", *_AXES]
     for _, cell in summary.groupby(cell_axes, sort=False):
         first = cell.iloc[0]

@@ -105,6 +105,15 @@ def test_the_form_stands_beside_the_version(measured):
     assert [row.impl_version for row in rows] == [version, f"{version} (by hand)"]
 
 
+@pytest.mark.parametrize(("model", "gathered"), [("softmax", True), ("mlp-softmax", False)])
+def test_the_gather_is_measured_where_it_is_the_limit(model, gathered):
+    case = Grid(models=(model,), datasets=("iris",), epochs=2).cases()[0]
+    rows, gathers = [], {}
+    runner.measure_case(case, [NumpyContender], repeats=1, run_id="r", rows=rows, gathers=gathers)
+    assert list(gathers) == [case.cell_id] * gathered
+    assert all(0 < seconds < rows[0].time_s for seconds in gathers.values())
+
+
 def test_without_a_reference_nobody_is_timed(measured, monkeypatch):
     def diverges(problem):
         raise FloatingPointError("diverged")

@@ -41,9 +41,11 @@ def test_a_complete_run(perform, tmp_path):
 
 
 def test_the_summary_can_be_regenerated(perform):
-    directory = perform(OWN).directory
+    directory = perform([*OWN, CONTENDERS["scikit-learn"]]).directory
     facts = json.loads((directory / "run.json").read_text())
-    again = summarise(read_timings(directory / "timings.csv"), facts["calibration"])
+    again = summarise(
+        read_timings(directory / "timings.csv"), facts["calibration"], facts["gather_s"]
+    )
     text = again.to_csv(index=False, lineterminator="\n")
     assert text == (directory / "summary.csv").read_text()
 
@@ -59,6 +61,7 @@ def test_run_json_says_what_was_measured_and_on_what(perform):
     assert facts["calibration"] == [RATES]
     assert pd.Timestamp(facts["started"]) <= pd.Timestamp(facts["finished"])
     assert facts["packages"]["numpy"] == CONTENDERS["numpy"].version()
+    assert list(facts["gather_s"]) == ["softmax/iris/sgd/b32/float32/t1/e1/s7"]
     for key in ("git", "packages", "cpu", "memory_bytes", "environment", "thread_pools"):
         assert key in facts
     assert len(facts["load_start"]) == len(facts["load_end"]) == 3

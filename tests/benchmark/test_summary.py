@@ -13,7 +13,7 @@ def rows(impl, times, *, cell="c", status="ok", dtype="float32", **other):
         {
             **dict.fromkeys(TIMING_COLUMNS),
             "cell_id": cell,
-            "model": "softmax",
+            "model": "mlp-softmax",
             "dataset": "iris",
             "impl": impl,
             "division": "closed",
@@ -33,9 +33,9 @@ def rows(impl, times, *, cell="c", status="ok", dtype="float32", **other):
     ]
 
 
-def summary(*groups, calibration=CALIBRATION):
+def summary(*groups, calibration=CALIBRATION, gathers=None):
     frame = pd.DataFrame([row for group in groups for row in group], columns=list(TIMING_COLUMNS))
-    return summarise(frame, calibration)
+    return summarise(frame, calibration, gathers)
 
 
 def test_figures_of_one_contender():
@@ -58,6 +58,13 @@ def test_the_limit_is_the_dtype_s():
 def test_without_calibration_there_is_no_limit():
     (row,) = summary(rows("numba", [2.0]), calibration=()).to_dict("records")
     assert pd.isna(row["limit_fraction"])
+
+
+def test_the_limit_of_a_linear_model_is_the_gather_of_its_rows():
+    measured = [rows("numba", [2.0, 4.0], cell=cell, model="softmax") for cell in ("c", "d")]
+    table = summary(*measured, gathers={"c": 1.5})
+    assert table["limit_fraction"][0] == pytest.approx(0.5)
+    assert pd.isna(table["limit_fraction"][1])
 
 
 def test_another_algorithm_has_a_rate_and_no_ratio():
