@@ -24,7 +24,7 @@ Floats = NDArray[np.floating[Any]]
 Indices = NDArray[np.intp]
 Shapes = tuple[tuple[int, ...], ...]
 
-# Where a backend's entry points are: run_batches, loss_and_gradient, predict_proba.
+# Where a backend's entry points are: run_batches and predict_proba.
 BACKENDS: dict[str, ModuleType] = {"numba": jitted_epoch, "numpy": plain_epoch}
 
 
@@ -86,9 +86,9 @@ class Model:
             arrays[-2] = np.ascontiguousarray(arrays[-2].T)
         return self.params_types[backend](*arrays)
 
-    def buffers(self, named: Any, n_features: int, n_rows: int, backend: str) -> Any:
-        """Return a thread's workspace for up to n_rows rows, gathered if they have n_features."""
-        return allocate(named, n_features, n_rows) if backend == "numba" else None
+    def buffers(self, named: Any, n_rows: int, backend: str) -> Any:
+        """Return a thread's workspace for up to n_rows rows."""
+        return allocate(named, n_rows) if backend == "numba" else None
 
     def flops_per_sample(self, n_features: int, n_hidden: int | None, n_outputs: int) -> int:
         """Count the matrix products' flops of one training row, a multiply-add as two.

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from fastlogit.kernels.epoch import Rule, State
+from fastlogit.kernels.optimizers import NO_STEP
 from fastlogit.models import BACKENDS, FlatParams, Floats, Model, Rows, Shapes
 from fastlogit.threads import Crew, by_rows, team_size, workspace
 
@@ -38,16 +40,25 @@ class Objective:
         self, model: Model, shapes: Shapes, rows: Rows, alpha: float, backend: str = "numba",
         n_threads: int = 1,
     ) -> None:  # fmt: skip
-        dtype = rows.X.dtype
+        dtype, n_rows = rows.X.dtype, rows.y.size
         self.params = FlatParams(model, backend, shapes, dtype)
-        self._gradients = workspace(self.params.flat, rows.y.size)
-        self.gradient = FlatParams(model, backend, shapes, dtype, self._gradients.values[0])
-        self._rows, self._alpha = rows, float(alpha)
+        theta, n_weights = self.params.flat, self.params.n_weights
+        gradients = workspace(theta, n_rows)
+        self.gradient = FlatParams(model, backend, shapes, dtype, gradients.values[0])
+        self._loss = np.zeros(1)
+        # One batch of all rows as they lie, and no step after it.
+        rule = Rule(NO_STEP, np.zeros(1), n_weights, float(alpha), False, False)
+        state = State(theta, np.empty((0, theta.size), dtype), np.zeros(1, np.int64))
+        self._arguments = (
+            self.params.named, state, gradients, rule, rows.data, np.empty((1, 0), np.intp), n_rows,
+            0, 1, self._loss,
+        )  # fmt: skip
+        self._multiply_adds = n_weights * n_rows
         self._crew = Crew(
-            team_size(n_threads, rows.y.size) if backend == "numba" else 1,
-            lambda: model.buffers(self.params.named, 0, rows.y.size, backend),
+            team_size(n_threads, n_rows) if backend == "numba" else 1,
+            lambda: model.buffers(self.params.named, n_rows, backend),
         )
-        self._evaluate = BACKENDS[backend].loss_and_gradient
+        self._run_batches = BACKENDS[backend].run_batches
 
     def __call__(self, theta: Floats) -> tuple[float, Floats]:
         """Return the loss at theta, flat parameters, and its gradient, flat too."""
@@ -57,17 +68,9 @@ class Objective:
 
     def evaluate(self) -> float:
         """Return the loss at ``params`` and leave its gradient in ``gradient``."""
-        n_weights = self.params.n_weights
-        multiply_adds = n_weights * self._rows.y.size
-        loss = self._crew.call(
-            multiply_adds, self._evaluate, self.params.named, self._gradients, self._rows.data
-        )
-        if self._alpha > 0:
-            weights = self.params.flat[:n_weights]
-            self.gradient.flat[:n_weights] += weights.dtype.type(self._alpha) * weights
-            squares = np.square(weights, dtype=np.float64)
-            loss += 0.5 * self._alpha * float(squares.sum())
-        return float(loss)
+        self._loss[0] = 0
+        self._crew.call(self._multiply_adds, self._run_batches, *self._arguments)
+        return float(self._loss[0])
 
 
 def predict(
@@ -79,7 +82,7 @@ def predict(
     named = model.named(params, backend)
 
     def fill(rows: slice) -> None:
-        buffers = model.buffers(named, 0, len(X), backend)
+        buffers = model.buffers(named, len(X), backend)
         BACKENDS[backend].predict_proba(buffers, named, X[rows], proba[rows])
 
     by_rows(n_threads, fill, len(X))

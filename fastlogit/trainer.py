@@ -157,16 +157,18 @@ class Trainer:
         self.steps = np.zeros(1, np.int64)
         self._state = State(self.flat.flat[:n_trained], self.moments, self.steps)
         self._settings = np.array([float(settings[name]) for name in self.solver.settings])
+        in_place = solver == "sgd" and fit_bias and alpha == settings["momentum"] == 0
         self._rule = Rule(
-            self.solver.optimizer, self._settings, self.flat.n_weights, float(alpha), alpha_by_row
-        )
+            self.solver.optimizer, self._settings, self.flat.n_weights, float(alpha), alpha_by_row,
+            in_place,
+        )  # fmt: skip
         self._batch_size = batch_size
         self._gradients = workspace(self.flat.flat, batch_size)
         self._run_batches = BACKENDS[backend].run_batches
         self._blas_limit = n_threads if backend == "numpy" else None
         self._crew = Crew(
             1 if backend == "numpy" else team_size(n_threads, batch_size),
-            lambda: model.buffers(self.flat.named, shapes[0][0], batch_size, backend),
+            lambda: model.buffers(self.flat.named, batch_size, backend),
         )
         self._slice_batches = 1
         self.checkpoint = self._reached(0)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fastlogit
-from fastlogit.kernels.jit import compilations
+from fastlogit.kernels.cache import compilations
 from fastlogit.models import MODELS
 
 # Rows, features, hidden units, classes.

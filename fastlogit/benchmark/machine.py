@@ -139,9 +139,9 @@ def git_state() -> dict[str, Any] | None:
 
 def cache_state() -> str:
     """Say where compiled kernels are kept and how many there are."""
-    from fastlogit.kernels import jit
+    from fastlogit.kernels import cache
 
-    directory = jit.cache_directory()
+    directory = cache.cache_directory()
     if directory is None:
         return "none: no directory is writable, so kernels are compiled in every process"
     files = list(directory.glob("*.bin"))

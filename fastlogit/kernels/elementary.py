@@ -10,7 +10,7 @@ from numba import types
 from numba.extending import overload
 from numba.np.numpy_support import as_dtype
 
-from fastlogit.kernels.jit import EXACT
+from fastlogit.kernels.options import EXACT
 
 f32, i32, i64 = np.float32, np.int32, np.int64
 
@@ -23,18 +23,18 @@ def _exp_f32(x):
     high = x - k * f32(0.693359375)  # ln 2 in two parts, the first product exact
     r = high - k * f32(-2.12194440e-4)
     low = (high - r) - k * f32(-2.12194440e-4)
-    q = f32(0.0013814464820170638382)
-    q = q * r + f32(0.0083687803804153062088)
-    q = q * r + f32(0.041668394239184525062)
-    q = q * r + f32(0.16666520108282358163)
-    q = q * r + f32(0.4999999341249613241)
+    # By pairs of terms, which wait less for each other than Horner's rule.
+    r2 = r * r
+    low_terms = f32(0.4999999341249613241) + f32(0.16666520108282358163) * r
+    high_terms = f32(0.041668394239184525062) + f32(0.0083687803804153062088) * r
+    q = low_terms + r2 * (high_terms + r2 * f32(0.0013814464820170638382))
     # 2^k in two factors: the second may round into the denormals, or overflow to inf.
     whole = i32(k)
     half = i32(whole >> i32(1))
     first = i32(i32(half + i32(127)) << i32(23)).view(f32)
     second = i32(i32(i32(whole - half) + i32(127)) << i32(23)).view(f32)
     near = f32(1.0) + r
-    return (near + ((r - (near - f32(1.0))) + (q * r * r + low))) * first * second
+    return (near + ((r - (near - f32(1.0))) + (q * r2 + low))) * first * second
 
 
 def _exp_f64(x):
@@ -44,22 +44,20 @@ def _exp_f64(x):
     high = x - k * 0.693147180369123816490
     r = high - k * 1.90821492927058770002e-10
     low = (high - r) - k * 1.90821492927058770002e-10
-    q = 2.4999946176398252201e-8
-    q = q * r + 2.7630378297662027702e-7
-    q = q * r + 2.7557587400354695061e-6
-    q = q * r + 0.000024801492763800740706
-    q = q * r + 0.00019841269504704312412
-    q = q * r + 0.0013888888943921564148
-    q = q * r + 0.0083333333334956492336
-    q = q * r + 0.041666666666529193125
-    q = q * r + 0.16666666666666410201
-    q = q * r + 0.50000000000000107204
+    r2 = r * r
+    r4 = r2 * r2
+    q01 = 0.50000000000000107204 + 0.16666666666666410201 * r
+    q23 = 0.041666666666529193125 + 0.0083333333334956492336 * r
+    q45 = 0.0013888888943921564148 + 0.00019841269504704312412 * r
+    q67 = 0.000024801492763800740706 + 2.7557587400354695061e-6 * r
+    q89 = 2.7630378297662027702e-7 + 2.4999946176398252201e-8 * r
+    q = (q01 + r2 * q23) + r4 * ((q45 + r2 * q67) + r4 * q89)
     whole = i32(k)
     half = i32(whole >> i32(1))
     first = i64(i64(i64(half) + i64(1023)) << i64(52)).view(np.float64)
     second = i64(i64(i64(i32(whole - half)) + i64(1023)) << i64(52)).view(np.float64)
     near = 1.0 + r
-    return (near + ((r - (near - 1.0)) + (q * r * r + low))) * first * second
+    return (near + ((r - (near - 1.0)) + (q * r2 + low))) * first * second
 
 
 def _log1p_f32(e):

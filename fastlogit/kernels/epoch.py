@@ -1,4 +1,6 @@
-"""The entry points: batches of an epoch, the gradient over all rows, probabilities.
+"""The entry points: the batches of an epoch, and probabilities.
+
+A batch of all rows without a step after it is the loss over the data and its gradient.
 
 Rows are worked on in blocks that stay in cache. The blocks of a large batch fall into groups, whose
 number follows from the batch's rows alone; each group has a gradient of its own, and they are added
@@ -12,14 +14,14 @@ import numpy as np
 
 from fastlogit.kernels import per_model
 from fastlogit.kernels.barrier import wait
-from fastlogit.kernels.jit import entry, inlined, kernel
-from fastlogit.kernels.layout import flat_views
+from fastlogit.kernels.jit import entry, inlined
+from fastlogit.kernels.layout import flat_views, part
+from fastlogit.kernels.linking import linked
 from fastlogit.kernels.optimizers import l2_penalty, update
-from fastlogit.kernels.simd import prefetch_row
+from fastlogit.kernels.simd import NEAR_BYTES, PREFETCH_ROWS, VECTOR_BYTES, prefetch_row
 
 BLOCK_ROWS = 256
 MAX_GROUPS = 8
-PREFETCH_ROWS = 12
 # A batch whose weights sum to less is passed over: one over it would overflow in float32.
 LEAST_WEIGHT = 1.2e-38
 
@@ -54,7 +56,8 @@ class Rule(NamedTuple):
     """How a step is taken: the optimizer's number and settings, and the penalty α/2 ‖w‖².
 
     The first n_weights elements of theta are penalised. With alpha_by_row α is divided by the sum
-    of a batch's weights.
+    of a batch's weights. A step of plain gradient descent may be taken in place: the gradient of a
+    batch of one block, times −η, is summed into theta itself.
     """
 
     optimizer: Any
@@ -62,13 +65,24 @@ class Rule(NamedTuple):
     n_weights: Any
     alpha: Any
     alpha_by_row: Any
+    in_place: Any
+
+
+class Rows(NamedTuple):
+    """Numbers of a block's rows in X, then of those that come next; in_order: 0, 1, 2, ..."""
+
+    numbers: Any
+    in_order: Any
 
 
 class Buffers(NamedTuple):
-    """Workspace of a thread: the model's own, and a block's gathered rows."""
+    """Workspace of a thread: the model's own, and the labels and weights of a block's rows.
+
+    numbers are 0, 1, 2, ... for the rows of a block that lie in order.
+    """
 
     work: Any
-    X: Any
+    numbers: Any
     y: Any
     weight: Any
 
@@ -82,22 +96,23 @@ class Team(NamedTuple):
     buffers: Any
 
 
-def allocate(params: Any, n_features: int, n_rows: int) -> Buffers:
+def allocate(params: Any, n_rows: int) -> Buffers:
     """Allocate a thread's buffers for batches of up to n_rows rows."""
     rows, dtype = min(n_rows, BLOCK_ROWS), params[0].dtype
-    return Buffers(
-        workspace(params, rows),
-        np.empty((rows, n_features), dtype),
-        np.empty(rows, np.intp),
-        np.empty(rows, dtype),
-    )
+    work = workspace(params, rows)
+    return Buffers(work, np.arange(rows), np.empty(rows, np.intp), np.empty(rows, dtype))
 
 
 def workspace(params: Any, rows: int) -> tuple[Any, ...]:
-    """Allocate a model's own workspace for a block: A and dA of a hidden layer, then the logits."""
-    *hidden, outputs = (b.size for b in params[1::2])
-    widths = [*hidden, *hidden, outputs]
-    return tuple(np.empty((rows, width), params[0].dtype) for width in widths)
+    """Allocate a model's own: logits and a row's length, or A, dA, the logits and X's rows."""
+    outputs, dtype = params[-1].size, params[0].dtype
+    if len(params) == 2:
+        lanes = VECTOR_BYTES // dtype.itemsize
+        shapes = [(rows, outputs), (1, params[0].shape[1] + lanes)]
+    else:
+        n_features, n_hidden = params[0].shape
+        shapes = [(rows, width) for width in (n_hidden, n_hidden, outputs, n_features)]
+    return tuple(np.empty(shape, dtype) for shape in shapes)
 
 
 @entry
@@ -109,43 +124,71 @@ def run_batches(
     Epoch e takes its rows in the order orders[e] (E, n), or as they lie if orders has no columns.
     A batch's loss is that before its step, and includes the penalty. A batch whose weights sum to
     next to zero is passed over. losses[e] gains the batch's share of the epoch's mean loss, rows /
-    n of its own. OUT: state, losses (and params, which are state's theta); gradients as workspace.
+    n of its own. OUT: state, losses (and params, which are state's theta); gradients, of which the
+    first ends as that of the last batch unless steps are taken in place.
     """
     n_rows = data.y.size
     batches = (n_rows + batch_size - 1) // batch_size
-    gradient, n_weights = gradients.values[0], rule.n_weights
-    for batch in range(first_batch, last_batch):
-        epoch = batch // batches
-        order = orders[epoch if orders.shape[1] > 0 else 0]
-        first = (batch - epoch * batches) * batch_size
-        last = min(first + batch_size, n_rows)
+    unweighted_rows = batch_size == 1 and data.weight.size == 0 and orders.shape[1] > 0
+    if unweighted_rows and rule.in_place and per_model.has_train_rows(params):
+        run_rows(team, params, state, rule, data, orders, first_batch, last_batch, losses)
+        return
+    theta = Gradients(part(state.theta, 0, (1, state.theta.size)), gradients.losses)
+    epoch, last = first_batch // batches, first_batch % batches * batch_size
+    for _ in range(first_batch, last_batch):
+        if last == n_rows:
+            epoch, last = epoch + 1, 0
+        first, last = last, min(last + batch_size, n_rows)
+        order = part(orders, epoch * orders.shape[1], (orders.shape[1],))
         scale = mean_scale(data.weight, order, first, last)
         if scale == 0:
             continue
-        share_groups(team, params, gradients, data, order, first, last, scale)
+        in_place = rule.in_place and last - first <= BLOCK_ROWS
+        factor = -rule.settings[0] if in_place else 1.0
+        share_groups(
+            team, params, theta if in_place else gradients, in_place, data, order, first, last,
+            factor * scale,
+        )  # fmt: skip
         if not wait(team.barrier, team.n_threads):
             return
         if team.thread == 0:
-            loss = add_groups(gradients, group_count(gradients, last - first))
-            if rule.alpha > 0:
-                alpha = rule.alpha * scale if rule.alpha_by_row else rule.alpha
-                loss += l2_penalty(state.theta[:n_weights], alpha, gradient[:n_weights])
-            update(rule.optimizer, state.theta, gradient, state.moments, state.steps, rule.settings)
-            losses[epoch] += loss * (last - first) / n_rows
+            n_groups = group_count(gradients, last - first)
+            loss = step(state, gradients, rule, in_place, n_groups, scale)
+            losses[epoch] += loss / factor * ((last - first) / n_rows)
         if not wait(team.barrier, team.n_threads):
             return
 
 
-@entry
-def loss_and_gradient(team, params, gradients, data):
-    """Return the mean loss over all rows, without a penalty. OUT: gradients, the first of them."""
-    as_they_lie = data.y[:0]
-    n_rows = data.y.size
-    scale = mean_scale(data.weight, as_they_lie, 0, n_rows)
-    share_groups(team, params, gradients, data, as_they_lie, 0, n_rows, scale)
-    if wait(team.barrier, team.n_threads) and team.thread == 0:
-        return add_groups(gradients, group_count(gradients, n_rows))
-    return 0.0
+@inlined
+def run_rows(team, params, state, rule, data, orders, first_batch, last_batch, losses):
+    """Train on batches of one row the model's own way. OUT: params, state, losses."""
+    n_rows, first = data.y.size, first_batch
+    while first < last_batch and team.thread == 0:
+        epoch = first // n_rows
+        count = min((epoch + 1) * n_rows, last_batch) - first
+        order = part(orders, first, (count,))
+        loss = per_model.train_rows(
+            params, data.X, data.y, order, rule.settings[0], team.buffers.work
+        )
+        losses[epoch] += loss / n_rows
+        state.steps[0] += count
+        first += count
+
+
+@inlined
+def step(state, gradients, rule, in_place, n_groups, scale):
+    """Take the optimizer's step, unless it is done; return the loss. OUT: state, gradients."""
+    if in_place:
+        state.steps[0] += 1
+        return gradients.losses[0]
+    loss = add_groups(gradients.values, gradients.losses, n_groups)
+    theta, weights = state.theta, (rule.n_weights,)
+    gradient = part(gradients.values, 0, theta.shape)
+    if rule.alpha > 0:
+        alpha = rule.alpha * scale if rule.alpha_by_row else rule.alpha
+        loss += l2_penalty(part(theta, 0, weights), alpha, part(gradient, 0, weights))
+    update(rule.optimizer, theta, gradient, state.moments, state.steps, rule.settings)
+    return loss
 
 
 @inlined
@@ -155,38 +198,44 @@ def group_count(gradients, n_rows):
 
 
 @inlined
-def share_groups(team, params, gradients, data, order, first, last, scale):
-    """Work out this thread's share of the groups of rows order[first:last]. OUT: gradients."""
+def share_groups(team, params, gradients, accumulate, data, order, first, last, scale):
+    """Work out this thread's share of the groups of rows order[first:last]. OUT: gradients.
+
+    With accumulate a group's gradient is added to what is there.
+    """
     n_groups = group_count(gradients, last - first)
     blocks = (last - first + BLOCK_ROWS - 1) // BLOCK_ROWS
     for group in range(team.thread, n_groups, team.n_threads):
         start = first + group * blocks // n_groups * BLOCK_ROWS
         stop = min(first + (group + 1) * blocks // n_groups * BLOCK_ROWS, last)
-        grads = flat_views(params, gradients.values[group])
+        P = gradients.values.shape[1]
+        grads = flat_views(params, part(gradients.values, group * P, (P,)))
         gradients.losses[group] = sum_blocks(
-            params, data, order, start, stop, scale, grads, team.buffers
+            params, data, order, start, stop, scale, accumulate, grads, team.buffers
         )
 
 
-@kernel
-def add_groups(gradients, n_groups):
-    """Add the groups up in their order; return their loss. OUT: gradients, the first of them."""
-    total = gradients.values[0]
-    loss = gradients.losses[0]
+@linked
+def add_groups(values, losses, n_groups) -> float:
+    """Add the groups up in their order; return their loss. OUT: values, the first of them."""
+    loss = losses[0]
     for group in range(1, n_groups):
-        values = gradients.values[group]
-        for i in range(total.size):
-            total[i] += values[i]
-        loss += gradients.losses[group]
+        for i in range(values.shape[1]):
+            values[0, i] += values[group, i]
+        loss += losses[group]
     return loss
 
 
 @entry
 def predict_proba(buffers, params, X, proba):
     """Fill the rows' class probabilities. OUT: proba (n, max(K, 2))."""
-    for first in range(0, X.shape[0], BLOCK_ROWS):
-        last = min(first + BLOCK_ROWS, X.shape[0])
-        per_model.predict_proba(params, X[first:last], proba[first:last], buffers.work)
+    (n_rows, columns), D = proba.shape, X.shape[1]
+    for first in range(0, n_rows, BLOCK_ROWS):
+        rows = min(BLOCK_ROWS, n_rows - first)
+        per_model.predict_proba(
+            params, part(X, first * D, (rows, D)), Rows(buffers.numbers, True),
+            part(proba, first * columns, (rows, columns)), buffers.work,
+        )  # fmt: skip
 
 
 @inlined
@@ -201,41 +250,35 @@ def mean_scale(weight, order, first, last):
 
 
 @inlined
-def sum_blocks(params, data, order, first, last, scale, grads, buffers):
+def sum_blocks(params, data, order, first, last, scale, accumulate, grads, buffers):
     """Return Σ w loss · scale over rows order[first:last]. OUT: grads, its gradient."""
     X, y, weight = data
-    work, X_rows, y_rows, weight_rows = buffers
-    loss = 0.0
+    work, numbers, y_rows, weight_rows = buffers
+    D, loss, in_order = X.shape[1], 0.0, order.size == 0
     for start in range(first, last, BLOCK_ROWS):
-        stop = min(start + BLOCK_ROWS, last)
-        if order.size > 0:
-            gather(X, y, weight, order, start, stop, X_rows, y_rows, weight_rows)
-            X_block, y_block = X_rows[: stop - start], y_rows[: stop - start]
-            weight_block = weight_rows[: stop - start if weight.size > 0 else 0]
+        n_rows = min(last - start, BLOCK_ROWS)
+        n_weights = n_rows if weight.size > 0 else 0
+        if in_order:
+            X_block, rows = part(X, start * D, (n_rows, D)), Rows(numbers, True)
+            y_block, weight_block = part(y, start, (n_rows,)), part(weight, start, (n_weights,))
         else:
-            X_block, y_block, weight_block = X[start:stop], y[start:stop], weight[start:stop]
+            X_block, rows = X, Rows(part(order, start, (order.size - start,)), False)
+            y_block, weight_block = part(y_rows, 0, (n_rows,)), part(weight_rows, 0, (n_weights,))
+            gather_labels(y, weight, rows.numbers, y_block, weight_block)
         loss += per_model.loss_and_gradient(
-            params, X_block, y_block, weight_block, scale, start > first, grads, work
-        )
+            params, X_block, rows, y_block, weight_block, scale, accumulate or start > first,
+            grads, work,
+        )  # fmt: skip
     return loss
 
 
-@kernel
-def gather(X, y, weight, order, start, stop, X_rows, y_rows, weight_rows):
-    """Copy rows order[start:stop]. OUT: X_rows, y_rows, weight_rows.
-
-    Rows further on in the order, those of the next batch too, are asked for while these are
-    copied: rows in random order come from memory, and the CPU cannot foresee them.
-    """
-    last = order.size - 1
-    for i in range(start, stop):
-        ahead = order[min(i + PREFETCH_ROWS, last)]
-        prefetch_row(X, ahead)
-        prefetch_row(y, ahead)
-        row = order[i]
-        y_rows[i - start] = y[row]
-        for j in range(X.shape[1]):
-            X_rows[i - start, j] = X[row, j]
-    if weight.size > 0:
-        for i in range(start, stop):
-            weight_rows[i - start] = weight[order[i]]
+@linked
+def gather_labels(y, weight, numbers, y_rows, weight_rows):
+    """Copy the labels and weights of the rows of those numbers. OUT: y_rows, weight_rows."""
+    if y.size * y.itemsize > NEAR_BYTES:
+        for i in range(y_rows.size):
+            prefetch_row(y, numbers[min(i + PREFETCH_ROWS, numbers.size - 1)])
+    for i in range(y_rows.size):
+        y_rows[i] = y[numbers[i]]
+    for i in range(weight_rows.size):
+        weight_rows[i] = weight[numbers[i]]

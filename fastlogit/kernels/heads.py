@@ -9,52 +9,53 @@ import numpy as np
 
 from fastlogit.kernels import elementary
 from fastlogit.kernels.jit import kernel
+from fastlogit.kernels.linking import linked
 
 
-@kernel
-def logistic_head(logits, y, weight, scale):
+@linked
+def logistic_head(logits, y, weight, scale) -> float:
     """Return Σ w softplus(u) · scale; logits become dz = w (p − y) · scale.
 
     u = z for y = 0 and −z for y = 1, so that softplus(z) − y z = softplus(u), and p − y = σ(u) or
     −σ(u): neither subtracts nearly equal numbers.
     """
-    scale = logits.dtype.type(scale)
+    factor = logits.dtype.type(scale)
     loss = 0.0
     for i in range(y.size):
         z = logits[i, 0]
         u = -z if y[i] == 1 else z
-        w = weight[i] * scale if weight.size > 0 else scale
-        loss += np.float64(elementary.softplus(u) * w)
-        d = elementary.sigmoid(u) * w
+        w = weight[i] if weight.size > 0 else logits.dtype.type(1)
+        loss += np.float64(elementary.softplus(u)) * np.float64(w)
+        d = elementary.sigmoid(u) * (w * factor)
         logits[i, 0] = -d if y[i] == 1 else d
-    return loss
+    return loss * scale
 
 
-@kernel
-def softmax_head(logits, y, weight, scale):
+@linked
+def softmax_head(logits, y, weight, scale) -> float:
     """Return Σ w (logsumexp(Z) − Z_y) · scale; logits become dZ = w (P − onehot(y)) · scale."""
     rows, classes = logits.shape
-    scale = logits.dtype.type(scale)
+    factor = logits.dtype.type(scale)
     loss = 0.0
     for i in range(rows):
         largest = row_max(logits, i)
-        w = weight[i] * scale if weight.size > 0 else scale
-        loss -= np.float64((logits[i, y[i]] - largest) * w)
+        w = weight[i] if weight.size > 0 else logits.dtype.type(1)
+        loss -= np.float64(logits[i, y[i]] - largest) * np.float64(w)
         for k in range(classes):
             logits[i, k] -= largest
     exp_in_place(logits)
     for i in range(rows):
         total = row_sum(logits, i)
-        w = weight[i] * scale if weight.size > 0 else scale
-        loss += np.float64(np.log(total) * w)
-        factor = w / total
+        w = weight[i] if weight.size > 0 else logits.dtype.type(1)
+        loss += np.float64(np.log(total)) * np.float64(w)
+        share = w * factor / total
         for k in range(classes):
-            logits[i, k] *= factor
-        logits[i, y[i]] -= w
-    return loss
+            logits[i, k] *= share
+        logits[i, y[i]] -= w * factor
+    return loss * scale
 
 
-@kernel
+@linked
 def logistic_proba(logits, proba):
     """Fill both columns, P(y = 0) = σ(−z) and P(y = 1) = σ(z). OUT: proba (B, 2)."""
     for i in range(logits.shape[0]):
@@ -62,7 +63,7 @@ def logistic_proba(logits, proba):
         proba[i, 1] = elementary.sigmoid(logits[i, 0])
 
 
-@kernel
+@linked
 def softmax_proba(logits, proba):
     """Fill P = softmax(Z). OUT: proba (B, K), logits."""
     rows, classes = logits.shape

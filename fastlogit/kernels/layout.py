@@ -4,9 +4,16 @@ An optimizer then is one loop over the block that knows no model, and the penalt
 weights.
 """
 
-from numba.extending import overload
+from collections.abc import Callable
+from typing import Any
 
-from fastlogit.kernels.jit import KERNEL_OPTIONS
+import numpy as np
+from numba.core import types
+from numba.extending import lower_builtin, overload, type_callable
+
+from fastlogit.kernels.jit import inlined
+from fastlogit.kernels.linking import contiguous
+from fastlogit.kernels.options import KERNEL_OPTIONS
 
 
 def flat_views(params, flat):
@@ -18,19 +25,50 @@ def flat_views(params, flat):
     return tuple(views)
 
 
+def part(array, start, shape):
+    """Return a contiguous array's elements from start on as an array of that shape: a view.
+
+    Numba checks the ends of a slice, and calls its library for a reshape.
+    """
+    return array.reshape(-1)[start : start + np.prod(shape)].reshape(shape)
+
+
+@type_callable(part)
+def _typed_part(_context: Any) -> Callable[..., Any]:
+    def typer(array: Any, start: Any, shape: Any) -> Any:
+        return types.Array(array.dtype, len(shape), "C") if array.layout == "C" else None
+
+    return typer
+
+
+@lower_builtin(part, types.Array, types.Integer, types.UniTuple)
+def _lower_part(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+    kind = signature.return_type
+    array = context.make_array(signature.args[0])(context, builder, values[0])
+    lengths = [builder.extract_value(values[2], n) for n in range(kind.ndim)]
+    start = builder.gep(array.data, [values[1]])
+    return contiguous(context, builder, kind, start, lengths)
+
+
+@inlined
+def first_rows(array, n_rows):
+    """Return the first rows of an array (n, width) as a view."""
+    return part(array, 0, (n_rows, array.shape[1]))
+
+
 def _linear_views(params, flat):
-    W, _ = params
-    return flat[: W.size].reshape(W.shape), flat[W.size :]
+    W, b = params
+    return part(flat, 0, W.shape), part(flat, W.size, b.shape)
 
 
 def _network_views(params, flat):
-    W1, b1, W2, _ = params
-    hidden, weights = W1.size, W1.size + W2.size
+    W1, b1, W2, b2 = params
+    weights = W1.size + W2.size
     return (
-        flat[:hidden].reshape(W1.shape),
-        flat[weights : weights + b1.size],
-        flat[hidden:weights].reshape(W2.shape),
-        flat[weights + b1.size :],
+        part(flat, 0, W1.shape),
+        part(flat, weights, b1.shape),
+        part(flat, W1.size, W2.shape),
+        part(flat, weights + b1.size, b2.shape),
     )
 
 

@@ -21,7 +21,9 @@ from typing import Any, NamedTuple
 
 from fastlogit.kernels.heads import logistic_head, logistic_proba
 from fastlogit.kernels.jit import inlined
-from fastlogit.kernels.linear_maps import output_affine, output_affine_grad
+from fastlogit.kernels.layout import first_rows, part
+from fastlogit.kernels.linear_maps import rows_affine, rows_affine_grad
+from fastlogit.kernels.single_rows import logistic_rows
 
 
 class LogisticParams(NamedTuple):
@@ -32,22 +34,30 @@ class LogisticParams(NamedTuple):
 
 
 @inlined
-def loss_and_gradient(params, X, y, weight, scale, accumulate, grads, work):
+def loss_and_gradient(params, X, rows, y, weight, scale, accumulate, grads, work):
     """Return the batch's loss; scale is 1 / Σ w. OUT: grads, work."""
     Wt, b = params
     grad_Wt, grad_b = grads
-    logits = work[0][: X.shape[0]]
+    logits = first_rows(work[0], y.size)
 
-    output_affine(X, Wt, b, logits)  # z
+    rows_affine(X, rows, Wt, b, logits)  # z
     loss = logistic_head(logits, y, weight, scale)  # z becomes dz
-    output_affine_grad(X, logits, accumulate, grad_Wt, grad_b)
+    rows_affine_grad(X, rows, logits, accumulate, grad_Wt, grad_b)
     return loss
 
 
 @inlined
-def predict_proba(params, X, proba, work):
+def train_rows(params, X, y, order, learning_rate, work):
+    """Descend on a row at a time, in that order; return the sum of losses. OUT: params, work."""
+    Wt, b = params
+    w = part(Wt, 0, (Wt.size,))
+    return logistic_rows(X, y, order, learning_rate, part(work[1], 0, (work[1].size,)), w, b)
+
+
+@inlined
+def predict_proba(params, X, rows, proba, work):
     """Fill proba (B, 2) with 1 − p and p. OUT: proba, work."""
     Wt, b = params
-    logits = work[0][: X.shape[0]]
-    output_affine(X, Wt, b, logits)
+    logits = first_rows(work[0], proba.shape[0])
+    rows_affine(X, rows, Wt, b, logits)
     logistic_proba(logits, proba)

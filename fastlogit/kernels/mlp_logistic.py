@@ -28,9 +28,11 @@ from typing import Any, NamedTuple
 from fastlogit.kernels.activations import sigmoid, sigmoid_grad
 from fastlogit.kernels.heads import logistic_head, logistic_proba
 from fastlogit.kernels.jit import inlined
+from fastlogit.kernels.layout import first_rows
 from fastlogit.kernels.linear_maps import (
     affine,
     affine_grad,
+    gathered,
     output_affine,
     output_affine_grad,
     output_input_grad,
@@ -47,29 +49,31 @@ class MLPLogisticParams(NamedTuple):
 
 
 @inlined
-def loss_and_gradient(params, X, y, weight, scale, accumulate, grads, work):
+def loss_and_gradient(params, X, rows, y, weight, scale, accumulate, grads, work):
     """Return the batch's loss; scale is 1 / Σ w. OUT: grads, work."""
     W1, b1, W2t, b2 = params
     grad_W1, grad_b1, grad_W2t, grad_b2 = grads
-    rows = X.shape[0]
-    hidden, d_hidden, logits = work[0][:rows], work[1][:rows], work[2][:rows]
+    hidden, d_hidden = first_rows(work[0], y.size), first_rows(work[1], y.size)
+    logits = first_rows(work[2], y.size)
 
+    X = gathered(X, rows, y.size, work[3])
     affine(X, W1, b1, hidden)
     sigmoid(hidden)  # A
     output_affine(hidden, W2t, b2, logits)  # z
     loss = logistic_head(logits, y, weight, scale)  # z becomes dz
-    output_affine_grad(hidden, logits, accumulate, grad_W2t, grad_b2)
     output_input_grad(logits, W2t, d_hidden)  # dA
+    output_affine_grad(hidden, logits, accumulate, grad_W2t, grad_b2)
     sigmoid_grad(hidden, d_hidden)  # dA becomes dS
     affine_grad(X, d_hidden, accumulate, grad_W1, grad_b1)
     return loss
 
 
 @inlined
-def predict_proba(params, X, proba, work):
+def predict_proba(params, X, rows, proba, work):
     """Fill proba (B, 2) with 1 − p and p. OUT: proba, work."""
     W1, b1, W2t, b2 = params
-    hidden, logits = work[0][: X.shape[0]], work[2][: X.shape[0]]
+    hidden, logits = first_rows(work[0], len(proba)), first_rows(work[2], len(proba))
+    X = gathered(X, rows, len(proba), work[3])
     affine(X, W1, b1, hidden)
     sigmoid(hidden)
     output_affine(hidden, W2t, b2, logits)

@@ -10,13 +10,14 @@ import math
 import numpy as np
 
 from fastlogit.kernels.jit import kernel
+from fastlogit.kernels.linking import linked
 
-SGD, ADAM = 0, 1
+NO_STEP, SGD, ADAM = -1, 0, 1
 
 
-@kernel
+@linked
 def update(optimizer, theta, grad, moments, steps, settings):
-    """Take one step with the optimizer of that number. OUT: theta, moments, steps."""
+    """Take one step with the optimizer of that number, if any. OUT: theta, moments, steps."""
     if optimizer == SGD:
         sgd(theta, grad, moments, settings)
     elif optimizer == ADAM:
@@ -69,8 +70,8 @@ def adam(theta, grad, moments, steps, settings):
         theta[i] -= learning_rate * first[i] / (math.sqrt(second[i]) + epsilon)
 
 
-@kernel
-def l2_penalty(weights, alpha, grad):
+@linked
+def l2_penalty(weights, alpha, grad) -> float:
     """Return α/2 ‖w‖² and add its gradient α w. OUT: grad."""
     factor = weights.dtype.type(alpha)
     total = 0.0

@@ -9,33 +9,74 @@ import sys
 
 from numba.extending import overload
 
-from fastlogit.kernels.jit import KERNEL_OPTIONS
+from fastlogit.kernels.options import KERNEL_OPTIONS
+
+
+def _module(params_type):
+    return sys.modules[params_type.__module__]
 
 
 def _of_model(params_type, name):
-    return getattr(sys.modules[params_type.__module__], name)
+    return getattr(_module(params_type), name)
 
 
-def loss_and_gradient(params, X, y, weight, scale, accumulate, grads, work):
+def loss_and_gradient(params, X, rows, y, weight, scale, accumulate, grads, work):
     """Call the model's own ``loss_and_gradient``."""
     function = _of_model(type(params), "loss_and_gradient")
-    return function(params, X, y, weight, scale, accumulate, grads, work)
+    return function(params, X, rows, y, weight, scale, accumulate, grads, work)
 
 
-def predict_proba(params, X, proba, work):
+def predict_proba(params, X, rows, proba, work):
     """Call the model's own ``predict_proba``."""
-    return _of_model(type(params), "predict_proba")(params, X, proba, work)
+    return _of_model(type(params), "predict_proba")(params, X, rows, proba, work)
+
+
+def has_train_rows(params):
+    """Return whether the model has a ``train_rows``, its own way for batches of one row."""
+    return hasattr(_module(type(params)), "train_rows")
+
+
+def train_rows(params, X, y, order, learning_rate, work):
+    """Call the model's own ``train_rows``."""
+    return _of_model(type(params), "train_rows")(params, X, y, order, learning_rate, work)
 
 
 @overload(loss_and_gradient, jit_options=KERNEL_OPTIONS, inline="always")
-def _loss_and_gradient(params, X, y, weight, scale, accumulate, grads, work):
+def _loss_and_gradient(params, X, rows, y, weight, scale, accumulate, grads, work):
     function = _of_model(params.instance_class, "loss_and_gradient")
-    return lambda params, X, y, weight, scale, accumulate, grads, work: function(
-        params, X, y, weight, scale, accumulate, grads, work
+    return lambda params, X, rows, y, weight, scale, accumulate, grads, work: function(
+        params, X, rows, y, weight, scale, accumulate, grads, work
     )
 
 
 @overload(predict_proba, jit_options=KERNEL_OPTIONS, inline="always")
-def _predict_proba(params, X, proba, work):
+def _predict_proba(params, X, rows, proba, work):
     function = _of_model(params.instance_class, "predict_proba")
-    return lambda params, X, proba, work: function(params, X, proba, work)
+    return lambda params, X, rows, proba, work: function(params, X, rows, proba, work)
+
+
+def _yes(params):
+    return True
+
+
+def _no(params):
+    return False
+
+
+def _never_called(params, X, y, order, learning_rate, work):
+    return 0.0
+
+
+@overload(has_train_rows, jit_options=KERNEL_OPTIONS, inline="always")
+def _has_train_rows(params):
+    return _yes if hasattr(_module(params.instance_class), "train_rows") else _no
+
+
+@overload(train_rows, jit_options=KERNEL_OPTIONS, inline="always")
+def _train_rows(params, X, y, order, learning_rate, work):
+    if not hasattr(_module(params.instance_class), "train_rows"):
+        return _never_called
+    function = _of_model(params.instance_class, "train_rows")
+    return lambda params, X, y, order, learning_rate, work: function(
+        params, X, y, order, learning_rate, work
+    )

@@ -1,13 +1,12 @@
-"""SIMD vectors in jitted code: an emitter of vector instructions, and linking of what it emits.
+"""SIMD vectors in jitted code: an emitter of vector instructions, and prefetching.
 
 LLVM vectorises simple loops by itself, but it does not tile a matrix product. Functions that need
 more are written as Python that emits LLVM's instructions on whole vectors; LLVM splits the vectors
-on a CPU that has narrower ones. :func:`link` makes such a function callable from jitted code.
+on a CPU that has narrower ones.
 """
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,13 +17,15 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import lower_builtin, type_callable
 
-from fastlogit.kernels.jit import before_first_use, c_callable
-
 HAS_AVX512 = "+avx512f" in (
     numba.config.CPU_FEATURES or llvmlite.binding.get_host_cpu_features().flatten()
 )
 VECTOR_BYTES = 64 if HAS_AVX512 else 32
 CACHE_LINE = 64
+# Data of more bytes come from memory, or from a cache that is little faster. Their rows are asked
+# for so many rows ahead.
+NEAR_BYTES = 1 << 20
+PREFETCH_ROWS = 12
 
 INDEX = ir.IntType(64)
 _LANE = ir.IntType(32)
@@ -79,6 +80,10 @@ class Vectors:
         lane = ir.Constant(index_type, [index(n) for n in range(self.count)])
         return self.builder.icmp_signed("<", lane, self.splat(lanes, index_type))
 
+    def element(self, base: ir.Value, place: ir.Value) -> ir.Value:
+        """Load one element of an array of any type."""
+        return self.builder.load(self.builder.gep(base, [place]))
+
     def _pointer(self, base: ir.Value, offset: ir.Value) -> ir.Value:
         return self.builder.bitcast(self.builder.gep(base, [offset]), self.type.as_pointer())
 
@@ -123,6 +128,16 @@ class Vectors:
             size = half
         return vectors[0]
 
+    def sum_of_lanes(self, vector: ir.Value) -> ir.Value:
+        """Return the sum of a vector's lanes."""
+        lanes = self.count
+        while lanes > 1:
+            lanes //= 2
+            low = self.shuffle(vector, vector, list(range(lanes)))
+            high = self.shuffle(vector, vector, list(range(lanes, 2 * lanes)))
+            vector = self.builder.fadd(low, high)
+        return self.builder.extract_element(vector, ir.Constant(_LANE, 0))
+
     def shuffle(self, u: ir.Value, v: ir.Value, lanes: list[int]) -> ir.Value:
         """Return the lanes of those numbers, u's counted first and then v's."""
         return self.builder.shuffle_vector(
@@ -130,64 +145,21 @@ class Vectors:
         )
 
 
-def link(
-    function: Callable[..., Any],
-    caller: Callable[..., None],
-    kinds: str,
-    generate: Callable[..., None],
+def prefetch(
+    builder: ir.IRBuilder, base: ir.Value, row: ir.Value, width: ir.Value, element_bytes: int
 ) -> None:
-    """Have jitted calls of function run the code that generate emits.
-
-    That code is compiled once for each dtype and linked by address. If every jitted function that
-    calls it carried a copy instead, to compile all kernels would take three times as long.
-
-    Parameters
-    ----------
-    function : callable
-        What jitted code calls, with arrays of one dtype and indices. Its Python body is the
-        meaning, and what runs when jitting is disabled.
-    caller : callable
-        A function that calls it with its own arguments: what is compiled for C.
-    kinds : str
-        A letter an argument: "a" an array, of which the code sees the address; "i" an index.
-    generate : callable
-        Called with a builder, the element type and a value an argument.
-    """
-
-    @type_callable(function)
-    def typed(_context: Any) -> Callable[..., Any]:
-        def nothing(*_args: Any) -> Any:
-            return types.void
-
-        nothing.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
-        return nothing
-
-    def symbol(dtype: Any) -> str:
-        return f"fastlogit_{function.__name__}_{dtype}"
-
-    @lower_builtin(function, types.VarArg(types.Any))
-    def lowered(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        if isinstance(signature.args[0], types.CPointer):
-            generate(builder, context.get_data_type(signature.args[0].dtype), *values)
-            return context.get_dummy_value()
-        arguments = [
-            context.make_array(given)(context, builder, value).data
-            if kind == "a"
-            else context.cast(builder, value, given, types.intp)
-            for kind, given, value in zip(kinds, signature.args, values, strict=True)
-        ]
-        callee = ir.FunctionType(ir.VoidType(), [argument.type for argument in arguments])
-        name = symbol(signature.args[0].dtype)
-        builder.call(cgutils.get_or_insert_function(builder.module, callee, name), arguments)
-        return context.get_dummy_value()
-
-    @before_first_use
-    def provide() -> None:
-        for dtype in (types.float32, types.float64):
-            pointer = types.CPointer(dtype)
-            arguments = [pointer if kind == "a" else types.intp for kind in kinds]
-            compiled = c_callable(caller, types.void(*arguments))
-            llvmlite.binding.add_symbol(symbol(dtype), compiled.address)
+    """Emit requests to bring a row into the cache, without waiting for it."""
+    row_bytes = builder.mul(width, index(element_bytes))
+    byte = ir.IntType(8).as_pointer()
+    start = builder.gep(builder.bitcast(base, byte), [builder.mul(row, row_bytes)])
+    flag = ir.IntType(32)
+    kinds = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
+    function = cgutils.get_or_insert_function(builder.module, kinds, "llvm.prefetch.p0")
+    read, keep, data = ir.Constant(flag, 0), ir.Constant(flag, 3), ir.Constant(flag, 1)
+    lines = builder.sdiv(builder.add(row_bytes, index(CACHE_LINE - 1)), index(CACHE_LINE))
+    with cgutils.for_range(builder, lines) as loop:
+        line = builder.gep(start, [builder.mul(loop.index, index(CACHE_LINE))])
+        builder.call(function, [line, read, keep, data])
 
 
 def prefetch_row(array: Any, row: int) -> None:
@@ -207,16 +179,6 @@ def _lower_prefetch(context: Any, builder: Any, signature: Any, values: Any) -> 
     kind = signature.args[0]
     array = context.make_array(kind)(context, builder, values[0])
     width = builder.extract_value(array.shape, 1) if kind.ndim == 2 else index(1)
-    size = index(context.get_abi_sizeof(context.get_data_type(kind.dtype)))
-    row_bytes = builder.mul(width, size)
-    byte = ir.IntType(8).as_pointer()
-    start = builder.gep(builder.bitcast(array.data, byte), [builder.mul(values[1], row_bytes)])
-    flag = ir.IntType(32)
-    kinds = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
-    function = cgutils.get_or_insert_function(builder.module, kinds, "llvm.prefetch.p0")
-    read, keep, data = ir.Constant(flag, 0), ir.Constant(flag, 3), ir.Constant(flag, 1)
-    lines = builder.sdiv(builder.add(row_bytes, index(CACHE_LINE - 1)), index(CACHE_LINE))
-    with cgutils.for_range(builder, lines) as loop:
-        line = builder.gep(start, [builder.mul(loop.index, index(CACHE_LINE))])
-        builder.call(function, [line, read, keep, data])
+    size = context.get_abi_sizeof(context.get_data_type(kind.dtype))
+    prefetch(builder, array.data, values[1], width, size)
     return context.get_dummy_value()

@@ -20,7 +20,8 @@ from typing import Any, NamedTuple
 
 from fastlogit.kernels.heads import softmax_head, softmax_proba
 from fastlogit.kernels.jit import inlined
-from fastlogit.kernels.linear_maps import output_affine, output_affine_grad
+from fastlogit.kernels.layout import first_rows
+from fastlogit.kernels.linear_maps import rows_affine, rows_affine_grad
 
 
 class SoftmaxParams(NamedTuple):
@@ -31,22 +32,22 @@ class SoftmaxParams(NamedTuple):
 
 
 @inlined
-def loss_and_gradient(params, X, y, weight, scale, accumulate, grads, work):
+def loss_and_gradient(params, X, rows, y, weight, scale, accumulate, grads, work):
     """Return the batch's loss; scale is 1 / Σ w. OUT: grads, work."""
     Wt, b = params
     grad_Wt, grad_b = grads
-    logits = work[0][: X.shape[0]]
+    logits = first_rows(work[0], y.size)
 
-    output_affine(X, Wt, b, logits)  # Z
+    rows_affine(X, rows, Wt, b, logits)  # Z
     loss = softmax_head(logits, y, weight, scale)  # Z becomes dZ
-    output_affine_grad(X, logits, accumulate, grad_Wt, grad_b)
+    rows_affine_grad(X, rows, logits, accumulate, grad_Wt, grad_b)
     return loss
 
 
 @inlined
-def predict_proba(params, X, proba, work):
+def predict_proba(params, X, rows, proba, work):
     """Fill proba (B, K). OUT: proba, work."""
     Wt, b = params
-    logits = work[0][: X.shape[0]]
-    output_affine(X, Wt, b, logits)
+    logits = first_rows(work[0], proba.shape[0])
+    rows_affine(X, rows, Wt, b, logits)
     softmax_proba(logits, proba)

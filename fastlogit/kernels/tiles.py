@@ -15,62 +15,39 @@ import numpy as np
 from llvmlite import ir
 from numba.core import cgutils
 
-from fastlogit.kernels.simd import HAS_AVX512, Vectors, index, link, steps
+from fastlogit.kernels.linking import emitted
+from fastlogit.kernels.simd import HAS_AVX512, INDEX, PREFETCH_ROWS, Vectors, index, prefetch, steps
 
 # Tiles of a product as (rows, vectors), the rows left over by one taken by the next. The first
 # keeps 16 of AVX-512's 32 registers busy, or 12 of AVX2's 16; few rows take more vectors instead,
 # so that enough sums are in flight to hide the latency of a multiply-add.
 PRODUCT_TILES = ((8 if HAS_AVX512 else 6, 2), (4, 2), (2, 4), (1, 8))
 PANEL_BYTES = 1 << 18
-# Tiles of dot products as (rows, outputs); outputs left over are taken by narrower ones.
-DOT_ROWS = (4, 1)
-DOT_OUTPUTS = (4, 3, 2, 1)
-
-
-def product(a, a_row, a_inner, b, init, init_start, init_row, rows, columns, inner, c):
-    """Compute c = init + a b on the arrays' memory, each described by its strides in elements.
-
-    a's element of row r and inner step p lies at ``r * a_row + p * a_inner``, so a transposed
-    operand is a matter of strides; b is (inner, columns) and c (rows, columns), both contiguous.
-    Row r of init starts at ``init_start + r * init_row``; a negative init_start stands for zeros.
-    OUT: c.
-    """
-    r, p = np.arange(rows)[:, None], np.arange(inner)
-    result = a.ravel()[r * a_row + p * a_inner] @ b.reshape(inner, columns)
-    if init_start >= 0:
-        result = result + init.ravel()[init_start + r * init_row + np.arange(columns)]
-    c.reshape(rows, columns)[...] = result
-
-
-def dots(a, b, bias, rows, outputs, inner, c):
-    """Compute c = a bᵀ + bias: a (rows, inner), b (outputs, inner), c (rows, outputs). OUT: c."""
-    c.reshape(rows, outputs)[...] = a.reshape(rows, inner) @ b.reshape(outputs, inner).T + bias
-
-
-def _c_product(a, a_row, a_inner, b, init, init_start, init_row, rows, columns, inner, c):
-    product(a, a_row, a_inner, b, init, init_start, init_row, rows, columns, inner, c)
-
-
-def _c_dots(a, b, bias, rows, outputs, inner, c):
-    dots(a, b, bias, rows, outputs, inner, c)
+# Tiles of dot products as (rows, outputs); outputs left over are taken by narrower ones. The first
+# is for one output, of which many rows share one sum over lanes.
+DOT_TILES = ((8, (1,)), (4, (4, 3, 2, 1)), (1, (4, 3, 2, 1)))
 
 
 def _generate_product(
     builder: ir.IRBuilder, element: ir.Type, a: ir.Value, a_row: ir.Value, a_inner: ir.Value,
     b: ir.Value, init: ir.Value, init_start: ir.Value, init_row: ir.Value, rows: ir.Value,
     columns: ir.Value, inner: ir.Value, c: ir.Value,
+    b_rows: ir.Value | None = None,
 ) -> None:  # fmt: skip
     v = Vectors(builder, element)
 
     def tile(n_rows: int, width: int, row: ir.Value, column: ir.Value, *, tail: bool) -> None:
         block = _Block(v, n_rows, width, builder.sub(columns, column) if tail else None)
-        start = builder.add(init_start, builder.mul(row, init_row))
-        block.start(init, start, init_row, column)
         row_start = builder.mul(row, a_row)
         with cgutils.for_range(builder, inner) as loop:
-            b_start = builder.add(builder.mul(loop.index, columns), column)
+            b_row = loop.index if b_rows is None else v.element(b_rows, loop.index)
+            b_start = builder.add(builder.mul(b_row, columns), column)
             a_start = builder.add(row_start, builder.mul(loop.index, a_inner))
             block.add_outer_product(a, a_start, a_row, b, b_start)
+        # Added last, to a whole sum: a gradient summed into much larger weights keeps its digits.
+        with builder.if_then(builder.icmp_signed(">=", init_start, index(0))):
+            start = builder.add(init_start, builder.mul(row, init_row))
+            block.add_rows(init, builder.add(start, column), init_row)
         block.store(c, builder.add(builder.mul(row, columns), column), columns)
 
     def row_tiles(panel: ir.Value, panel_end: ir.Value) -> None:
@@ -78,7 +55,7 @@ def _generate_product(
         for n_rows, width in PRODUCT_TILES:
             with steps(builder, row_end, rows, n_rows) as (row, row_end):
                 column_end = panel
-                for n_vectors in dict.fromkeys((width, 2)):
+                for n_vectors in dict.fromkeys((width, min(width, 4), 2)):
                     step = n_vectors * v.count
                     with steps(builder, column_end, panel_end, step) as (column, column_end):
                         tile(n_rows, n_vectors, row, column, tail=False)
@@ -89,18 +66,37 @@ def _generate_product(
                         with two:
                             tile(n_rows, 2, row, column_end, tail=True)
                         with one:
-                            tile(n_rows, 1, row, column_end, tail=True)
+                            whole = builder.icmp_signed("==", left, index(v.count))
+                            with builder.if_else(whole) as (unmasked, masked):
+                                with unmasked:
+                                    tile(n_rows, 1, row, column_end, tail=False)
+                                with masked:
+                                    tile(n_rows, 1, row, column_end, tail=True)
 
     # b is worked through in panels of columns, whole tiles each, that fit into the cache.
     unit = 2 * v.count
-    fitting = builder.sdiv(index(PANEL_BYTES // v.element_bytes), builder.mul(inner, index(unit)))
-    fitting = builder.select(builder.icmp_signed("<", fitting, index(1)), index(1), fitting)
-    width = builder.mul(fitting, index(unit))
-    n_panels = builder.sdiv(builder.sub(builder.add(columns, width), index(1)), width)
-    with cgutils.for_range(builder, n_panels) as loop:
-        panel = builder.mul(loop.index, width)
-        end = builder.add(panel, width)
+    width = builder.alloca(INDEX)
+    builder.store(columns, width)
+    room = index(PANEL_BYTES // v.element_bytes)
+    with builder.if_then(builder.icmp_signed(">", builder.mul(inner, columns), room)):
+        fitting = builder.sdiv(room, builder.mul(inner, index(unit)))
+        fitting = builder.select(builder.icmp_signed("<", fitting, index(1)), index(1), fitting)
+        builder.store(builder.mul(fitting, index(unit)), width)
+    step = builder.load(width)
+    with cgutils.for_range_slice(builder, index(0), columns, step, inc=True) as (panel, _):
+        end = builder.add(panel, step)
         row_tiles(panel, builder.select(builder.icmp_signed("<", end, columns), end, columns))
+
+
+def _generate_product_with_rows(
+    builder: ir.IRBuilder, element: ir.Type, a: ir.Value, a_inner: ir.Value, X: ir.Value,
+    rows: ir.Value, init_start: ir.Value, outputs: ir.Value, columns: ir.Value, inner: ir.Value,
+    c: ir.Value,
+) -> None:  # fmt: skip
+    _generate_product(
+        builder, element, a, index(1), a_inner, X, c, init_start, columns, outputs, columns, inner,
+        c, rows,
+    )  # fmt: skip
 
 
 class _Block:
@@ -118,6 +114,8 @@ class _Block:
             [cgutils.alloca_once(self.builder, vectors.type) for _ in range(width)]
             for _ in range(rows)
         ]
+        for place in (place for row in self.sums for place in row):
+            self.builder.store(vectors.zero, place)
 
     def _row(self, start: ir.Value, stride: ir.Value, row: int) -> ir.Value:
         return self.builder.add(start, self.builder.mul(stride, index(row)))
@@ -128,20 +126,12 @@ class _Block:
             for offset, mask in zip(self.offsets, self.masks, strict=True)
         ]
 
-    def start(self, base: ir.Value, start: ir.Value, stride: ir.Value, column: ir.Value) -> None:
-        """Set the sums to the rows at base, or to zero where start is negative."""
-        from_zero = self.builder.icmp_signed("<", start, index(0))
-        with self.builder.if_else(from_zero) as (zero, given):
-            with zero:
-                for row in self.sums:
-                    for place in row:
-                        self.builder.store(self.v.zero, place)
-            with given:
-                first = self.builder.add(start, column)
-                for r, row in enumerate(self.sums):
-                    loaded = self._load(base, self._row(first, stride, r))
-                    for place, value in zip(row, loaded, strict=True):
-                        self.builder.store(value, place)
+    def add_rows(self, base: ir.Value, start: ir.Value, stride: ir.Value) -> None:
+        """Add the rows at base to the sums."""
+        for r, row in enumerate(self.sums):
+            loaded = self._load(base, self._row(start, stride, r))
+            for place, value in zip(row, loaded, strict=True):
+                self.builder.store(self.builder.fadd(self.builder.load(place), value), place)
 
     def add_outer_product(
         self, a: ir.Value, a_start: ir.Value, a_row: ir.Value, b: ir.Value, b_start: ir.Value
@@ -167,21 +157,21 @@ class _Block:
 def _generate_dots(
     builder: ir.IRBuilder, element: ir.Type, a: ir.Value, b: ir.Value, bias: ir.Value,
     rows: ir.Value, outputs: ir.Value, inner: ir.Value, c: ir.Value,
+    a_rows: ir.Value | None = None, n_known: ir.Value | None = None, far: ir.Value | None = None,
 ) -> None:  # fmt: skip
     v = Vectors(builder, element)
     whole = builder.sub(inner, builder.srem(inner, index(v.count)))
     mask = v.mask(builder.sub(inner, whole))
 
-    def tile(n_rows: int, n_outputs: int, row: ir.Value, output: ir.Value) -> None:
-        a_rows = [builder.mul(builder.add(row, index(r)), inner) for r in range(n_rows)]
+    def tile(n_outputs: int, starts: list[ir.Value], row: ir.Value, output: ir.Value) -> None:
         b_rows = [builder.mul(builder.add(output, index(n)), inner) for n in range(n_outputs)]
-        sums = [[cgutils.alloca_once(builder, v.type) for _ in b_rows] for _ in a_rows]
+        sums = [[cgutils.alloca_once(builder, v.type) for _ in b_rows] for _ in starts]
         for place in (place for places in sums for place in places):
             builder.store(v.zero, place)
 
         def add_products(step: ir.Value, lanes: ir.Value | None) -> None:
             b_vectors = [v.load(b, builder.add(start, step), lanes) for start in b_rows]
-            for start, places in zip(a_rows, sums, strict=True):
+            for start, places in zip(starts, sums, strict=True):
                 a_vector = v.load(a, builder.add(start, step), lanes)
                 for place, b_vector in zip(places, b_vectors, strict=True):
                     total = v.multiply_add(a_vector, b_vector, builder.load(place))
@@ -193,13 +183,36 @@ def _generate_dots(
             add_products(whole, mask)
         _store_sums(v, sums, bias, output, c, builder.mul(row, outputs), outputs)
 
+    def ahead(place: ir.Value) -> ir.Value:
+        later = builder.add(place, index(PREFETCH_ROWS))
+        known = builder.icmp_signed("<", later, n_known)
+        return v.element(a_rows, builder.select(known, later, place))
+
+    one = builder.icmp_signed("==", outputs, index(1))
     row_end = index(0)
-    for n_rows in DOT_ROWS:
-        with steps(builder, row_end, rows, n_rows) as (row, row_end):
+    for n_rows, tile_outputs in DOT_TILES:
+        rows_end = builder.select(one, rows, row_end) if tile_outputs == (1,) else rows
+        with steps(builder, row_end, rows_end, n_rows) as (row, row_end):
+            places = [builder.add(row, index(r)) for r in range(n_rows)]
+            if a_rows is not None:
+                with builder.if_then(far):
+                    for place in places:
+                        prefetch(builder, a, ahead(place), inner, v.element_bytes)
+                places = [v.element(a_rows, place) for place in places]
+            starts = [builder.mul(place, inner) for place in places]
             output_end = index(0)
-            for n_outputs in DOT_OUTPUTS:
+            for n_outputs in tile_outputs:
                 with steps(builder, output_end, outputs, n_outputs) as (output, output_end):
-                    tile(n_rows, n_outputs, row, output)
+                    tile(n_outputs, starts, row, output)
+
+
+def _generate_dots_of_rows(
+    builder: ir.IRBuilder, element: ir.Type, X: ir.Value, x_rows: ir.Value, n_known: ir.Value,
+    far: ir.Value, b: ir.Value, bias: ir.Value, rows: ir.Value, outputs: ir.Value, inner: ir.Value,
+    c: ir.Value,
+) -> None:  # fmt: skip
+    far = builder.icmp_signed("!=", far, index(0))
+    _generate_dots(builder, element, X, b, bias, rows, outputs, inner, c, x_rows, n_known, far)
 
 
 def _store_sums(
@@ -208,18 +221,23 @@ def _store_sums(
 ) -> None:  # fmt: skip
     """Emit c's rows: a row's sums over lanes, plus the bias."""
     builder, width = v.builder, len(sums[0])
-    # A row has four lanes whatever its outputs, so that none is cut by the end of a vector.
-    vectors = [builder.load(place) for row in sums for place in row]
-    padded = [
-        vectors[r * width + n] if n < width else v.zero for r in range(len(sums)) for n in range(4)
-    ]
+    # A row has 1, 2 or 4 lanes, so that none is cut by the end of a vector.
+    lanes = {1: 1, 2: 2}.get(width, 4)
+    padded = [builder.load(row[n]) if n < width else v.zero for row in sums for n in range(lanes)]
     padded += [v.zero] * (-len(padded) % v.count)
     totals = [v.sums_of_lanes(padded[n : n + v.count]) for n in range(0, len(padded), v.count)]
     row_type = ir.VectorType(v.type.element, width).as_pointer()
     bias_at = builder.bitcast(builder.gep(bias, [output]), row_type)
     bias_row = builder.load(bias_at, align=v.element_bytes)
+    if width == 1 and len(sums) == 8:  # of the only output: c's rows are one vector
+        row_type = ir.VectorType(v.type.element, 8).as_pointer()
+        target = builder.bitcast(builder.gep(c, [row_start]), row_type)
+        total = v.shuffle(totals[0], v.zero, list(range(8)))
+        bias_all = v.shuffle(bias_row, bias_row, [0] * 8)
+        builder.store(builder.fadd(total, bias_all), target, align=v.element_bytes)
+        return
     for r in range(len(sums)):
-        vector, lane = divmod(r * 4, v.count)
+        vector, lane = divmod(r * lanes, v.count)
         row = v.shuffle(totals[vector], v.zero, list(range(lane, lane + width)))
         place = builder.add(row_start, builder.mul(outputs, index(r)))
         target = builder.gep(c, [builder.add(place, output)])
@@ -227,5 +245,42 @@ def _store_sums(
         builder.store(builder.fadd(row, bias_row), target, align=v.element_bytes)
 
 
-link(product, _c_product, "aiiaaiiiiia", _generate_product)
-link(dots, _c_dots, "aaaiiia", _generate_dots)
+@emitted(_generate_product)
+def product(a, a_row, a_inner, b, init, init_start, init_row, rows, columns, inner, c):
+    """Compute c = init + a b on the arrays' memory, each described by its strides in elements.
+
+    a's element of row r and inner step p lies at ``r * a_row + p * a_inner``, so a transposed
+    operand is a matter of strides; b is (inner, columns) and c (rows, columns), both contiguous.
+    Row r of init starts at ``init_start + r * init_row``; a negative init_start stands for zeros.
+    OUT: c.
+    """
+    r, p = np.arange(rows)[:, None], np.arange(inner)
+    result = a.ravel()[r * a_row + p * a_inner] @ b.reshape(inner, columns)
+    if init_start >= 0:
+        result = result + init.ravel()[init_start + r * init_row + np.arange(columns)]
+    c.reshape(rows, columns)[...] = result
+
+
+@emitted(_generate_dots)
+def dots(a, b, bias, rows, outputs, inner, c):
+    """Compute c = a bᵀ + bias: a (rows, inner), b (outputs, inner), c (rows, outputs). OUT: c."""
+    c.reshape(rows, outputs)[...] = a.reshape(rows, inner) @ b.reshape(outputs, inner).T + bias
+
+
+@emitted(_generate_product_with_rows)
+def product_with_rows(a, a_inner, X, rows, init_start, outputs, columns, inner, c):
+    """Compute c = aᵀ X' + c, or without the c if init_start is negative, with X' = X[rows].
+
+    a's element of row p and output k lies at ``p * a_inner + k``; c is (outputs, columns). OUT: c.
+    """
+    result = a.ravel()[np.arange(inner)[:, None] * a_inner + np.arange(outputs)].T @ X[rows[:inner]]
+    c[...] = result + c if init_start >= 0 else result
+
+
+@emitted(_generate_dots_of_rows)
+def dots_of_rows(X, x_rows, n_known, far, b, bias, rows, outputs, inner, c):
+    """Compute c = X' bᵀ + bias for X' = X[x_rows], the first ``rows`` of them. OUT: c.
+
+    x_rows holds n_known row numbers. If X is far, those after the rows in work are prefetched.
+    """
+    dots(X[x_rows[:rows]], b, bias, rows, outputs, inner, c)

@@ -1,4 +1,4 @@
-"""The entry points: batches of an epoch, the gradient over all rows, probabilities.
+"""The entry points: the batches of an epoch, and probabilities.
 
 Arguments and results are those of :mod:`fastlogit.kernels.epoch`; one thread runs them, and a batch
 is one group.
@@ -24,7 +24,7 @@ def run_batches(
 ):
     """Train on batches first_batch to last_batch, numbered through the epochs.
 
-    OUT: state, losses (and params, which are state's theta); gradients as workspace.
+    OUT: state, losses (and params, which are state's theta); gradients, the last batch's.
     """
     model = model_of(params)
     X, y, weight = data
@@ -55,17 +55,7 @@ def run_batches(
             alpha = rule.alpha * scale if rule.alpha_by_row else rule.alpha
             loss += l2_penalty(state.theta[:n_weights], alpha, gradient[:n_weights])
         update(rule.optimizer, state.theta, gradient, state.moments, state.steps, rule.settings)
-        losses[epoch] += loss * (last - first) / n_rows
-
-
-def loss_and_gradient(_team, params, gradients, data):
-    """Return the mean loss over all rows, without a penalty. OUT: gradients, the first of them."""
-    model = model_of(params)
-    X, y, weight = data
-    work = workspace(params, X.shape[0])
-    scale = mean_scale(weight, X.shape[0])
-    grads = flat_views(params, gradients.values[0])
-    return model.loss_and_gradient(params, X, y, weight, scale, grads, work)
+        losses[epoch] += loss * ((last - first) / n_rows)
 
 
 def predict_proba(_buffers, params, X, proba):

@@ -29,8 +29,8 @@ def loss_and_gradient(params, X, y, weight, scale, grads, work):
     sigmoid(hidden)  # A
     affine(hidden, W2, b2, logits)  # Z
     loss = softmax_head(logits, y, weight, scale)  # Z becomes dZ
-    affine_grad(hidden, logits, grad_W2, grad_b2)
     input_grad(logits, W2, d_hidden)  # dA
+    affine_grad(hidden, logits, grad_W2, grad_b2)
     sigmoid_grad(hidden, d_hidden)  # dA becomes dS
     affine_grad(X, d_hidden, grad_W1, grad_b1)
     return loss

@@ -135,12 +135,12 @@ def test_calibration_gives_rates_at_the_threads_asked_for(monkeypatch):
 
 
 def test_cache_state(monkeypatch, tmp_path):
-    from fastlogit.kernels import jit
+    from fastlogit.kernels import cache
 
     (tmp_path / "kernel-1.bin").write_bytes(b"x" * 200_000)
-    monkeypatch.setattr(jit, "cache_directory", lambda: tmp_path)
+    monkeypatch.setattr(cache, "cache_directory", lambda: tmp_path)
     assert machine.cache_state() == f"{tmp_path}: 1 kernels, 0.2 MB"
-    monkeypatch.setattr(jit, "cache_directory", lambda: None)
+    monkeypatch.setattr(cache, "cache_directory", lambda: None)
     assert machine.cache_state().startswith("none: no directory is writable")
 
 

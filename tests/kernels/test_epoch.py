@@ -93,31 +93,18 @@ def test_rows_of_a_block_and_of_many_give_one_gradient(problem, model):
         np.testing.assert_allclose(array, mean, rtol=1e-11, atol=1e-14)
 
 
-@pytest.fixture(scope="module")
-def run_gather(jit):
-    return jit(
-        lambda X, y, w, order, X_out, y_out, w_out: jitted.gather(
-            X, y, w, order, 2, 7, X_out, y_out, w_out
-        )
-    )
-
-
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("width", [1, 3, 8, 17])
-def test_gather(run_gather, width, weighted, dtype):
-    rng = np.random.default_rng(width)
-    X, y = rng.normal(size=(9, width)).astype(dtype), rng.integers(5, size=9)
-    weight = rng.random(9 if weighted else 0).astype(dtype)
-    order = np.array([4, 4, 8, 0, 0, 3, 5, 7])
-    rows = order[2:7]
-    X_rows, y_rows = np.zeros((7, width), dtype), np.zeros(7, np.intp)
-    weight_rows = np.zeros(7 if weighted else 0, dtype)
-    run_gather(X, y, weight, order, X_rows, y_rows, weight_rows)
-    assert np.array_equal(X_rows[:5], X[rows])
-    assert np.array_equal(y_rows[:5], y[rows])
-    assert not X_rows[5:].any()
-    if weighted:
-        assert np.array_equal(weight_rows[:5], weight[rows])
+def test_gather_labels(jit, weighted, dtype):
+    gather = jitted.gather_labels
+    call = jit(lambda y, w, rows, y_out, w_out: gather(y, w, rows, y_out, w_out))
+    rng = np.random.default_rng(0)
+    for n in (9, 200_000):  # near the CPU and far
+        y, weight = rng.integers(5, size=n), rng.random(n if weighted else 0).astype(dtype)
+        rows = np.append(rng.integers(n, size=6), n - 1)  # the last has none to look ahead to
+        y_rows, weight_rows = np.zeros(7, np.intp), np.zeros(7 if weighted else 0, dtype)
+        call(y, weight, rows, y_rows, weight_rows)
+        assert np.array_equal(y_rows, y[rows])
+        assert np.array_equal(weight_rows, weight[rows] if weighted else [])
 
 
 @pytest.fixture(scope="module")

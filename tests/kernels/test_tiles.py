@@ -91,3 +91,50 @@ def test_dots(run_dots, outputs, dtype):
         terms = np.abs(a) @ np.abs(b).T + np.abs(bias)
         for c in (jitted, plain):
             assert (np.abs(c - expected) <= ACCURACY[dtype] * terms).all(), (rows, inner)
+
+
+@pytest.mark.parametrize("outputs", [1, 2, 3, 10, 17])
+@pytest.mark.parametrize("far", [0, 1])
+def test_dots_of_rows(jit, outputs, far, dtype):
+    of_rows = tiles.dots_of_rows
+    call = jit(
+        lambda X, rows, known, far, b, bias, n, outputs, inner, c: of_rows(
+            X, rows, known, far, b, bias, n, outputs, inner, c
+        )
+    )
+    for rows, inner in itertools.product((1, 3, 7, 8, 9, 21), (1, 7, 16, 33, 130)):
+        rng = np.random.default_rng([rows, outputs, inner])
+        X = rng.normal(size=(40, inner)).astype(dtype)
+        numbers = rng.integers(40, size=30)
+        b = rng.normal(size=(outputs, inner)).astype(dtype)
+        bias = rng.normal(size=outputs).astype(dtype)
+        jitted, plain = np.full((2, rows, outputs), np.nan, dtype)
+        call(X, numbers, numbers.size, far, b, bias, rows, outputs, inner, jitted)
+        tiles.dots_of_rows(X, numbers, numbers.size, far, b, bias, rows, outputs, inner, plain)
+        chosen = X[numbers[:rows]]
+        expected = chosen.astype(float) @ b.T.astype(float) + bias
+        terms = np.abs(chosen) @ np.abs(b).T + np.abs(bias)
+        for c in (jitted, plain):
+            assert (np.abs(c - expected) <= ACCURACY[dtype] * terms).all(), (rows, inner)
+
+
+@pytest.mark.parametrize("start", [-1, 0])
+@pytest.mark.parametrize("outputs", [1, 2, 3, 10, 17])
+def test_product_with_rows(jit, outputs, start, dtype):
+    with_rows = tiles.product_with_rows
+    call = jit(
+        lambda a, a_inner, X, rows, start, outputs, columns, inner, c: with_rows(
+            a, a_inner, X, rows, start, outputs, columns, inner, c
+        )
+    )
+    for rows, columns in itertools.product((1, 3, 8, 21), (1, 7, 16, 33, 130)):
+        rng = np.random.default_rng([rows, outputs, columns])
+        X = rng.integers(-9, 9, (40, columns)).astype(dtype)
+        a = rng.integers(-9, 9, (rows, outputs)).astype(dtype)
+        before = rng.integers(-9, 9, (outputs, columns)).astype(dtype)
+        numbers = rng.integers(40, size=rows + 5)
+        expected = a.T @ X[numbers[:rows]] + (before if start == 0 else 0)
+        for run in (call, tiles.product_with_rows):
+            c = before.copy()
+            run(a, outputs, X, numbers, start, outputs, columns, rows, c)
+            assert np.array_equal(c, expected)  # small integers are exact in any order

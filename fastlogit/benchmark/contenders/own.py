@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import fastlogit
 from fastlogit.benchmark.contenders.base import Contender
 from fastlogit.benchmark.problem import Outcome, Problem
-from fastlogit.kernels import jit
+from fastlogit.kernels import cache
 
 __all__ = ["NumbaContender", "NumpyContender"]
 
@@ -68,4 +68,4 @@ class NumbaContender(_OwnContender):
 
     def compilations(self) -> int:
         """Count the kernels compiled or loaded so far."""
-        return jit.compilations()
+        return cache.compilations()
