@@ -159,7 +159,7 @@ def diverging(dtype, backend, solver="sgd"):
     """Give arguments with which the weights grow 24-fold a step, until they overflow."""
     if solver == "sgd":
         return {"learning_rate": 0.5, "alpha": 50.0, "batch_size": 8, "backend": backend}
-    rate = 0.2 * float(np.finfo(dtype).max)
+    rate = 0.5 * float(np.finfo(dtype).max)
     return {"solver": "adam", "learning_rate": rate, "batch_size": 8, "backend": backend}
 
 
