@@ -5,8 +5,8 @@ The models, one file each, with the derivation of every gradient beside the code
 
 The primitives: :mod:`linear_maps` (matrix products on the register tiles of
 :mod:`tiles`, which :mod:`simd` emits), :mod:`activations` and :mod:`heads` (both on
-:mod:`elementary`'s exp and log), :mod:`optimizers`, and :mod:`single_rows` for batches of one
-(on the :mod:`rows` that it needs).
+:mod:`elementary`'s exp and log), :mod:`optimizers`, :mod:`single_rows` for batches of one (on the
+:mod:`rows` that it needs), and the rows' orders of :mod:`shuffle`.
 :mod:`epoch` strings them into the entry points that Python calls, one or several threads of it,
 which meet at a :mod:`barrier`. :mod:`jit` says what is inlined and what is an entry point,
 :mod:`linking` what is compiled once and called by name; both keep what they compile in the
