@@ -12,6 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "fastlogit"
 LAYERS = [
     {"kernels", "reference", "datasets"},
     {"models", "threads"},
+    {"orders"},
     {"functional", "trainer", "objective", "validation"},
     {"estimators"},
     {"benchmark"},

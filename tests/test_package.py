@@ -16,6 +16,7 @@ CORE = [
     "fastlogit.functional",
     "fastlogit.models",
     "fastlogit.objective",
+    "fastlogit.orders",
     "fastlogit.trainer",
     "fastlogit.validation",
 ]

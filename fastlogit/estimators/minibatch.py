@@ -18,10 +18,9 @@ from sklearn.exceptions import ConvergenceWarning
 from fastlogit.estimators.sklearn_internals import AdamOptimizer, SGDOptimizer
 from fastlogit.estimators.validation_split import ValidationSplit
 from fastlogit.models import FlatParams, Floats, Indices, Model, Rows
+from fastlogit.orders import LegacyOrders, epochs_ahead
 from fastlogit.trainer import Trainer
 
-# Row indices drawn ahead of the epochs that use them: a few MB.
-DRAWN_INDICES = 1 << 19
 NON_FINITE = (
     "Solver produced non-finite parameter weights: the loss is not finite in epoch 1 at "
     "learning_rate={:g}. Features of unit variance, or a smaller learning rate, may help."
@@ -101,7 +100,7 @@ class EpochLoop:
         random_state: Any, *, alpha: float, alpha_by_row: bool = False, fit_bias: bool = True,
         validation: ValidationSplit | None = None,
     ) -> None:  # fmt: skip
-        self.estimator, self.rows, self.random_state = estimator, rows, random_state
+        self.estimator, self.rows = estimator, rows
         self.optimizer, self.validation = estimator._optimizer, validation
         self.n_rows = rows.y.size
         self.trainer = Trainer(
@@ -114,7 +113,8 @@ class EpochLoop:
             model, "numba", tuple(array.shape for array in params), params[0].dtype
         )
         self._load_optimizer()
-        self._order = np.arange(self.n_rows, dtype=np.intp)
+        # The bits of sklearn.utils.shuffle, which draws a permutation of range(n) and takes it.
+        self._orders = LegacyOrders(random_state, self.n_rows) if estimator.shuffle else None
         self._best: Floats | None = None
 
     @property
@@ -221,17 +221,10 @@ class EpochLoop:
         if estimator.verbose or scheduled or self.validation is not None:
             return 1
         patience = estimator.n_iter_no_change - estimator._no_improvement_count + 1
-        return int(max(min(patience, DRAWN_INDICES // self.n_rows), 1))
+        return int(max(min(patience, epochs_ahead(self.n_rows)), 1))
 
     def _draw_orders(self, epochs: int) -> Indices:
-        if not self.estimator.shuffle:
-            return np.empty((epochs, 0), np.intp)
-        orders = np.empty((epochs, self.n_rows), np.intp)
-        for order in orders:
-            # The bits of sklearn.utils.shuffle, which draws a permutation of range(n) and takes it.
-            self.random_state.shuffle(self._order)
-            order[:] = self._order
-        return orders
+        return np.empty((epochs, 0), np.intp) if self._orders is None else self._orders.draw(epochs)
 
     def _end_epoch(self, loss: float) -> bool:
         """Enter an epoch into the books; return whether training stops."""

@@ -10,10 +10,14 @@ import fastlogit
 PROGRAM = """
 import numba, numpy as np, fastlogit
 from fastlogit.models import BACKENDS, MODELS
+from fastlogit.orders import LegacyOrders
 from fastlogit.trainer import SOLVERS
 
 assert numba.config.DISABLE_JIT
 rng = np.random.default_rng(0)
+order = np.arange(900)
+np.random.RandomState(0).shuffle(order)
+assert np.array_equal(LegacyOrders(np.random.RandomState(0), 900).draw(1)[0], order)
 for dtype, tolerance in ((np.float32, 1e-5), (np.float64, 1e-12)):
     X, y = rng.normal(size=(7, 3)).astype(dtype), np.array([0, 1, 1, 0, 1, 0, 0])
     weight = rng.uniform(0, 2, 7).astype(dtype)
