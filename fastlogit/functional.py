@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from fastlogit import validation as check
-from fastlogit.models import BACKENDS, MODELS, Floats, Indices, Model, Rows, unlocked
+from fastlogit.models import BACKENDS, MODELS, Floats, Model, Rows, unlocked
 from fastlogit.objective import Objective, predict
+from fastlogit.orders import FreshOrders, LegacyOrders, epochs_ahead
 from fastlogit.trainer import SOLVERS, Trainer, TrainResult, train_epochs
-
-# Row indices drawn ahead of the epochs that use them.
-DRAWN_INDICES = 1 << 20
 
 
 def loss_and_gradient(
@@ -179,7 +177,7 @@ def train(
     sample_weight : array_like of shape (n,), optional
         Weights of the rows; a batch's loss is the weighted mean. A batch without any is skipped.
     random_state : None, int, numpy Generator or RandomState
-        Source of what is drawn: first the parameters, then an order an epoch.
+        Source of what is drawn: first the parameters, then the seed of the orders.
     n_threads : int
         Threads that share batches of more than 256 rows. In the kernels the result does not depend
         on it; in the NumPy backend they are BLAS's.
@@ -246,9 +244,11 @@ def train(
         params = check.params_like(spec, params, matrix.shape[1], matrix.dtype)
         indices = check.labels(y, n_rows, _n_classes(spec, params))
     weight = check.row_weights(sample_weight, n_rows, matrix.dtype)
-    chunk_epochs = 1 if callback is not None else max(DRAWN_INDICES // n_rows, 1)
     if order is None:
-        orders = _drawn_orders(generator, n_rows, epochs, chunk_epochs)
+        chunk_epochs = 1 if callback is not None else epochs_ahead(n_rows)
+        drawn = FreshOrders(generator, n_rows)
+        chunks = range(0, epochs, chunk_epochs)
+        orders = (drawn.draw(min(chunk_epochs, epochs - first)) for first in chunks)
     else:
         given = unlocked(check.row_order(order, epochs, n_rows))
         chunk_epochs = 1 if callback is not None else epochs
@@ -272,6 +272,7 @@ def warmup() -> None:
     >>> fastlogit.warmup()
     """
     X, y = np.array([[0.0, 1.0], [1.0, 0.0]]), np.array([0, 1])
+    LegacyOrders(np.random.RandomState(0), len(X)).draw(1)
     for spec in MODELS.values():
         for dtype in (np.float32, np.float64):
             rows = X.astype(dtype)
@@ -304,11 +305,3 @@ def _hidden_units(spec: Model, hidden: int | None) -> int | None:
             f"hidden={hidden!r} must be None for {spec.name!r}, it has no hidden layer"
         )
     return None
-
-
-def _drawn_orders(generator: Any, n_rows: int, epochs: int, chunk_epochs: int) -> Iterator[Indices]:
-    for first in range(0, epochs, chunk_epochs):
-        chunk = np.empty((min(chunk_epochs, epochs - first), n_rows), np.intp)
-        for order in chunk:
-            order[:] = generator.permutation(n_rows)
-        yield chunk

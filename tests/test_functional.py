@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 import fastlogit
 from fastlogit.kernels.cache import compilations
 from fastlogit.models import MODELS
+from fastlogit.orders import LegacyOrders
 
 # Rows, features, hidden units, classes.
 SIZES = [(1, 1, 1, 2), (2, 3, 2, 2), (1, 5, 3, 17), (7, 9, 5, 3), (17, 4, 9, 17), (300, 3, 2, 3)]
@@ -236,6 +237,7 @@ def test_warmup_leaves_nothing_to_compile(problem):
         for dtype in (np.float32, np.float64):
             task = problem(model, 5, 3, 2, dtype=dtype, weighted=True)
             evaluate(model, task, alpha=0.1)
+            LegacyOrders(np.random.RandomState(0), 5).draw(2)
             for solver in ("sgd", "adam"):
                 fastlogit.train(
                     model, task.X, task.y, task.params, solver=solver, sample_weight=task.weight

@@ -7,6 +7,7 @@ import fastlogit
 from fastlogit import trainer as trainer_module
 from fastlogit.kernels import optimizers as jitted_optimizers
 from fastlogit.models import BACKENDS, MODELS
+from fastlogit.orders import FreshOrders
 from fastlogit.reference import optimizers as plain_optimizers
 from fastlogit.trainer import SOLVERS
 
@@ -205,12 +206,12 @@ def test_params_then_orders_are_drawn_from_the_one_generator(problem, model, mon
     hidden = 2 if spec.has_hidden else None
     generator = np.random.default_rng(5)
     params = spec.initial_params(3, hidden, task.params[-1].size, np.float64, generator)
-    orders = np.stack([generator.permutation(30) for _ in range(4)])
+    orders = FreshOrders(generator, 30).draw(4)
     expected = run(model, task, params=params, order=orders, epochs=4)
     arguments = {"params": None, "hidden": hidden, "epochs": 4, "random_state": 5}
     assert_equal(run(model, task, **arguments), expected)
     assert_equal(run(model, task, callback=lambda *_: None, **arguments), expected)
-    monkeypatch.setattr("fastlogit.functional.DRAWN_INDICES", 70)
+    monkeypatch.setattr("fastlogit.orders.DRAWN_INDICES", 70)
     assert_equal(run(model, task, **arguments), expected)
 
 
