@@ -90,6 +90,9 @@ class Crew:
 
 def by_rows(n_threads: int, function: Callable[[slice], None], n_rows: int) -> None:
     """Call function with slices that cover the rows, whole blocks each, one a thread."""
+    if n_threads == 1 or n_rows <= BLOCK_ROWS:
+        function(slice(n_rows))
+        return
     blocks = -(-n_rows // BLOCK_ROWS)
     n_threads = max(min(n_threads, blocks, numba.config.NUMBA_NUM_THREADS), 1)
     ends = [blocks * thread // n_threads * BLOCK_ROWS for thread in range(n_threads + 1)]
