@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
@@ -121,6 +122,21 @@ MODELS: dict[str, Model] = {
 }
 
 
+@lru_cache(256)
+def _layout(
+    shapes: Shapes, transposed: bool
+) -> tuple[int, int, tuple[tuple[int, int, tuple[int, ...]], ...]]:
+    """Return how many weights and parameters a block has, and each one's start, end and shape."""
+    sizes = [math.prod(shape) for shape in shapes]
+    starts = {0: 0, 1: sum(sizes[::2])}  # of the next weight matrix, of the next bias
+    places = []
+    for i, (shape, size) in enumerate(zip(shapes, sizes, strict=True)):
+        layout = shape[::-1] if transposed and i == len(shapes) - 2 else shape
+        places.append((starts[i % 2], starts[i % 2] + size, layout))
+        starts[i % 2] += size
+    return sum(sizes[::2]), sum(sizes), tuple(places)
+
+
 class FlatParams:
     """A model's parameters in one block: all weights, then all biases.
 
@@ -133,21 +149,22 @@ class FlatParams:
     def __init__(
         self, model: Model, backend: str, shapes: Shapes, dtype: Any, flat: Floats | None = None
     ) -> None:
-        sizes = [math.prod(shape) for shape in shapes]
-        self.n_weights = sum(sizes[::2])
-        self.flat: Floats = np.zeros(sum(sizes), dtype) if flat is None else flat
-        views: list[Floats] = []
-        public: list[Floats] = []
-        starts = {0: 0, 1: self.n_weights}  # of the next weight matrix, of the next bias
-        for i, (shape, size) in enumerate(zip(shapes, sizes, strict=True)):
-            start = starts[i % 2]
-            transposed = backend == "numba" and i == len(shapes) - 2
-            layout = shape[::-1] if transposed else shape
-            views.append(self.flat[start : start + size].reshape(layout))
-            public.append(views[-1].T if transposed else views[-1])
-            starts[i % 2] += size
+        transposed = backend == "numba"
+        self.n_weights, size, self._places = _layout(shapes, transposed)
+        self._transposed = transposed
+        self.flat: Floats = np.zeros(size, dtype) if flat is None else flat
+        views = self.parts(self.flat)
+        self.public = model.params_types["numpy"](*views)
+        if transposed:
+            views[-2] = views[-2].T
         self.named = model.params_types[backend](*views)
-        self.public = model.params_types["numpy"](*public)
+
+    def parts(self, block: Floats) -> list[Floats]:
+        """Return views of a block that is laid out like this one, in the public shapes."""
+        views = [block[start:stop].reshape(shape) for start, stop, shape in self._places]
+        if self._transposed:
+            views[-2] = views[-2].T
+        return views
 
     def assign(self, params: Sequence[Floats]) -> None:
         """Copy the values of arrays of the same shapes."""
@@ -156,7 +173,7 @@ class FlatParams:
 
     def copies(self) -> Any:
         """Return the parameters as arrays of their own, in the public shapes."""
-        return type(self.public)(*(view.copy(order="C") for view in self.public))
+        return type(self.public)(*[view.copy() for view in self.public])
 
 
 @dataclass

@@ -16,6 +16,7 @@ from threadpoolctl import ThreadpoolController
 from fastlogit.kernels.epoch import Rule, State
 from fastlogit.models import BACKENDS, FlatParams, Floats, Indices, Model, Rows
 from fastlogit.threads import Crew, team_size, workspace
+from fastlogit.validation import finite
 
 # A jitted call of about this long, then Python looks for Ctrl-C.
 SLICE_SECONDS = 0.1
@@ -188,6 +189,10 @@ class Trainer:
         self.flat.flat[...] = point.theta
         self.moments[...], self.steps[...] = point.moments, point.steps
 
+    def mark(self) -> None:
+        """Make the present state the checkpoint, after it has been set from outside."""
+        self.checkpoint = self._reached(self.checkpoint.epochs)
+
     def _reached(self, epochs: int) -> Checkpoint:
         return Checkpoint(epochs, self.flat.flat.copy(), self.moments.copy(), self.steps.copy())
 
@@ -213,9 +218,8 @@ class Trainer:
             while done < len(orders):
                 end = min(done + max(self._slice_batches // batches, 1), len(orders))
                 self._run_slices(rows, orders, done * batches, end * batches, losses)
-                finite = np.isfinite(losses[done:end])
-                if not (finite.all() and self._is_finite()):
-                    last = end - 1 if finite.all() else done + int(np.argmin(finite))
+                if not (finite(losses[done:end]) and self._is_finite()):
+                    last = done + int(np.argmin([*np.isfinite(losses[done : end - 1]), False]))
                     last = self._replay(rows, orders, done, last)
                     self.checkpoint = self._reached(earlier + last)
                     yield last
@@ -228,7 +232,7 @@ class Trainer:
             raise
 
     def _is_finite(self) -> bool:
-        return bool(np.isfinite(self.flat.flat).all())
+        return finite(self.flat.flat)
 
     def _replay(self, rows: Rows, orders: Indices, done: int, last: int) -> int:
         """Train again from the checkpoint up to the last epoch with a finite end; return it."""

@@ -17,7 +17,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fastlogit.estimators.sklearn_internals import AdamOptimizer, SGDOptimizer
 from fastlogit.estimators.validation_split import ValidationSplit
-from fastlogit.models import FlatParams, Floats, Indices, Model, Rows
+from fastlogit.models import Floats, Indices, Model, Rows
 from fastlogit.orders import LegacyOrders, epochs_ahead
 from fastlogit.trainer import Trainer
 
@@ -67,7 +67,7 @@ def batch_size_of(estimator: Any, n_rows: int) -> int:
             "It is going to be clipped",
             stacklevel=2,
         )
-    return min(int(estimator.batch_size), n_rows)
+    return max(min(int(estimator.batch_size), n_rows), 1)
 
 
 class EpochLoop:
@@ -103,23 +103,18 @@ class EpochLoop:
         self.estimator, self.rows = estimator, rows
         self.optimizer, self.validation = estimator._optimizer, validation
         self.n_rows = rows.y.size
+        self._solver = "adam" if isinstance(self.optimizer, AdamOptimizer) else "sgd"
+        self._moments = ("ms", "vs") if self._solver == "adam" else ("velocities",)
         self.trainer = Trainer(
             model, params, solver=self._solver, settings=self._settings, alpha=alpha,
             alpha_by_row=alpha_by_row, batch_size=batch_size_of(estimator, self.n_rows),
             fit_bias=fit_bias,
         )  # fmt: skip
-        # Where an optimizer's arrays and a row of the trainer's moments are turned into each other.
-        self._block = FlatParams(
-            model, "numba", tuple(array.shape for array in params), params[0].dtype
-        )
         self._load_optimizer()
+        self.trainer.mark()
         # The bits of sklearn.utils.shuffle, which draws a permutation of range(n) and takes it.
         self._orders = LegacyOrders(random_state, self.n_rows) if estimator.shuffle else None
         self._best: Floats | None = None
-
-    @property
-    def _solver(self) -> str:
-        return "adam" if isinstance(self.optimizer, AdamOptimizer) else "sgd"
 
     @property
     def _settings(self) -> dict[str, float]:
@@ -137,29 +132,30 @@ class EpochLoop:
             "nesterov": optimizer.nesterov,
         }
 
-    def _moments(self) -> tuple[str, ...]:
-        return ("ms", "vs") if self._solver == "adam" else ("velocities",)
-
     def _load_optimizer(self) -> None:
-        for row, name in zip(self.trainer.moments, self._moments(), strict=True):
-            arrays = getattr(self.optimizer, name)
-            half = len(arrays) // 2
-            self._block.assign(
-                [
-                    array
-                    for layer in zip(arrays[:half], arrays[half:], strict=True)
-                    for array in layer
-                ]
-            )
-            row[:] = self._block.flat[: row.size]
+        flat = self.trainer.flat
+        for row, name in zip(self.trainer.moments, self._moments, strict=True):
+            # Biases that are not trained have no moments here, and zeros in the optimizer.
+            block = row if row.size == flat.flat.size else np.zeros_like(flat.flat)
+            views = flat.parts(block)
+            for view, values in zip(
+                [*views[::2], *views[1::2]], getattr(self.optimizer, name), strict=True
+            ):
+                view[...] = values
+            if block is not row:
+                row[:] = block[: row.size]
         self.trainer.steps[0] = getattr(self.optimizer, "t", 0)
 
     def _store_optimizer(self) -> None:
         optimizer, steps = self.optimizer, int(self.trainer.steps[0])
-        for row, name in zip(self.trainer.moments, self._moments(), strict=True):
-            self._block.flat[: row.size] = row
-            arrays = self._block.copies()
-            setattr(optimizer, name, [*arrays[::2], *arrays[1::2]])
+        flat = self.trainer.flat
+        for row, name in zip(self.trainer.moments, self._moments, strict=True):
+            block = row
+            if row.size < flat.flat.size:
+                block = np.zeros_like(flat.flat)
+                block[: row.size] = row
+            views = flat.parts(block)  # the trainer, now done, leaves its block to them
+            setattr(optimizer, name, [*views[::2], *views[1::2]])
         if self._solver == "adam" and steps:
             optimizer.t = steps
             optimizer.learning_rate = (
