@@ -13,6 +13,8 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from fastlogit.estimators import lbfgs, minibatch
+from fastlogit.estimators.parts import generator_of
+from fastlogit.estimators.predicting import are_of_a_model
 from fastlogit.estimators.routing import is_sparse, on_kernels
 from fastlogit.estimators.sklearn_internals import check_sample_weight
 from fastlogit.estimators.validation_split import split
@@ -79,6 +81,25 @@ def fit_minibatch(estimator: Any, X: Any, y: Any, sample_weight: Any, *, increme
         alpha=_alpha(est, rows), fit_bias=est.fit_intercept, validation=validation,
     )  # fmt: skip
     _keep(est, loop.run(one_epoch=incremental), est.n_iter_)
+
+
+def go_on(estimator: Any, rows: Rows) -> bool:
+    """Train one epoch on rows that need no check; return False where the parameters need one."""
+    est, dtype = estimator, rows.X.dtype
+    if not all(
+        isinstance(array, np.ndarray) and array.dtype == dtype
+        for array in (est.coef_, est.intercept_)
+    ):
+        return False
+    params = est.coef_.T, est.intercept_
+    if not are_of_a_model(_model(est), params, rows.X.shape[1]):
+        return False
+    loop = minibatch.EpochLoop(
+        est, _model(est), params, rows, generator_of(est.random_state),
+        alpha=_alpha(est, rows), fit_bias=est.fit_intercept,
+    )  # fmt: skip
+    _keep(est, loop.run(one_epoch=True), est.n_iter_)
+    return True
 
 
 def _validated(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Floats, Any]:

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from sklearn import get_config
-from sklearn.linear_model import LogisticRegression as _SklearnLogisticRegression
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, validate_data
 
-from fastlogit.estimators.linear_fit import MINIBATCH_ATTRIBUTES, fit_lbfgs, fit_minibatch
+from fastlogit.estimators.linear_fit import MINIBATCH_ATTRIBUTES, fit_lbfgs, fit_minibatch, go_on
+from fastlogit.estimators.linear_predicting import LinearPrediction
 from fastlogit.estimators.logistic_arguments import (
     CONSTRAINTS,
     MINIBATCH_SOLVERS,
     check_minibatch_arguments,
     has_partial_fit,
+    has_plain_penalty,
     uncovered,
     warn_of_deprecations,
 )
 from fastlogit.estimators.minibatch import BALANCED_IN_PARTS
-from fastlogit.estimators.predicting import log_proba_from, predicted_proba
-from fastlogit.estimators.routing import is_sparse, on_scikit_learn
+from fastlogit.estimators.parts import plain_part
+from fastlogit.estimators.routing import on_scikit_learn
 from fastlogit.estimators.sklearn_internals import fit_context, fit_task, is_first_partial_fit
 
 
-class LogisticRegression(_SklearnLogisticRegression):  # type: ignore[misc]
+class LogisticRegression(LinearPrediction):
     """scikit-learn's LogisticRegression, trained by jitted kernels where they cover it.
 
     Arguments, fitted attributes and numbers are those of
@@ -173,7 +172,6 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
         return self
 
     @available_if(has_partial_fit)  # type: ignore[untyped-decorator]
-    @fit_context
     def partial_fit(
         self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None
     ) -> LogisticRegression:
@@ -195,52 +193,10 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
         self
             The fitted estimator.
         """
-        check_minibatch_arguments(self)
-        warn_of_deprecations(self)
-        if self.early_stopping:
-            raise ValueError("partial_fit does not support early_stopping=True")
-        if self.class_weight == "balanced":
-            raise ValueError(BALANCED_IN_PARTS)
-        is_first_partial_fit(self, classes)
-        fit_minibatch(self, X, y, sample_weight, incremental=True)
+        rows = plain_part(self, X, y, sample_weight, classes, plain_penalty=has_plain_penalty(self))
+        if rows is None or not go_on(self, rows):
+            _partial_fit(self, X, y, sample_weight, classes)
         return self
-
-    def predict_proba(self, X: Any) -> Any:
-        """Return the class probabilities.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n, D)
-            Rows.
-
-        Returns
-        -------
-        ndarray of shape (n, K)
-            Classes in the order of ``classes_``.
-        """
-        check_is_fitted(self)
-        by_kernels = getattr(self, "backend_", None) == "numba" and not is_sparse(self.coef_)
-        if not by_kernels or is_sparse(X) or get_config()["array_api_dispatch"]:
-            return super().predict_proba(X)
-        X = validate_data(self, X, reset=False)
-        return predicted_proba(self.model_, (self.coef_.T, self.intercept_), X)
-
-    def predict_log_proba(self, X: Any) -> Any:
-        """Return the logarithms of the class probabilities, from the logits.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n, D)
-            Rows.
-
-        Returns
-        -------
-        ndarray of shape (n, K)
-            Finite for finite logits, classes in the order of ``classes_``.
-        """
-        if get_config()["array_api_dispatch"]:
-            return super().predict_log_proba(X)
-        return log_proba_from(self.decision_function(X))
 
     def __sklearn_tags__(self) -> Any:
         """Return scikit-learn's tags; the mini-batch solvers take no sparse X."""
@@ -248,3 +204,20 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
         if self.solver in MINIBATCH_SOLVERS:
             tags.input_tags.sparse = False
         return tags
+
+
+def partial_fit(estimator: Any, X: Any, y: Any, sample_weight: Any, classes: Any) -> None:
+    """Train one epoch after all checks."""
+    est = estimator
+    check_minibatch_arguments(est)
+    warn_of_deprecations(est)
+    if est.early_stopping:
+        raise ValueError("partial_fit does not support early_stopping=True")
+    if est.class_weight == "balanced":
+        raise ValueError(BALANCED_IN_PARTS)
+    is_first_partial_fit(est, classes)
+    fit_minibatch(est, X, y, sample_weight, incremental=True)
+
+
+# By the method's name scikit-learn knows that arguments need a check in the first call only.
+_partial_fit = fit_context(partial_fit)

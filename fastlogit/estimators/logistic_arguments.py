@@ -9,6 +9,7 @@ from sklearn import get_config
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 
+from fastlogit.estimators.plain import plain_number
 from fastlogit.estimators.routing import is_sparse
 from fastlogit.estimators.sklearn_internals import StrOptions, has_callbacks
 
@@ -79,6 +80,22 @@ def warn_of_deprecations(estimator: Any) -> None:
 def _has_l2_penalty(estimator: Any) -> bool:
     penalised = estimator.penalty in ("deprecated", "l2") and estimator.l1_ratio == 0
     return penalised and not estimator.dual
+
+
+def has_plain_penalty(estimator: Any) -> bool:
+    """Return whether what partial_fit reads besides MLPClassifier's arguments is plainly valid."""
+    est = estimator
+    return (
+        plain_number(est.C)
+        and est.C > 0
+        and type(est.penalty) is str
+        and est.penalty == "deprecated"
+        and plain_number(est.l1_ratio)
+        and est.l1_ratio == 0
+        and est.dual is False
+        and type(est.fit_intercept) is bool
+        and est.n_jobs is None
+    )
 
 
 def has_partial_fit(estimator: Any) -> bool:

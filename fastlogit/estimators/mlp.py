@@ -7,18 +7,27 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.linear_model import LogisticRegression as _SklearnLogisticRegression
 from sklearn.neural_network import MLPClassifier as _SklearnMLPClassifier
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.metaestimators import available_if
 
 from fastlogit.estimators import lbfgs, minibatch
-from fastlogit.estimators.predicting import log_proba_from, logits_of, predicted_proba
+from fastlogit.estimators.mlp_predicting import MLPPrediction
+from fastlogit.estimators.parts import generator_of, plain_part
+from fastlogit.estimators.plain import plain_number
+from fastlogit.estimators.predicting import are_of_a_model
 from fastlogit.estimators.routing import is_sparse, on_kernels, on_scikit_learn
+from fastlogit.estimators.sklearn_internals import MLP_STEPS
 from fastlogit.estimators.validation_split import split
 from fastlogit.estimators.weights import row_weight, with_class_weight
-from fastlogit.models import MODELS, Floats, Indices, Model, Rows
+from fastlogit.models import Floats, Indices, Rows
 from fastlogit.objective import Objective
 
 
-class MLPClassifier(_SklearnMLPClassifier):  # type: ignore[misc]
+def has_partial_fit(estimator: Any) -> bool:
+    """Return True, or raise scikit-learn's AttributeError for a solver that has no partial_fit."""
+    return bool(super(MLPClassifier, estimator).partial_fit)
+
+
+class MLPClassifier(MLPPrediction):
     """scikit-learn's MLPClassifier, trained by jitted kernels where they cover it.
 
     Arguments, fitted attributes, random draws and numbers are those of
@@ -186,17 +195,60 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
         objective.params.flat[...] = theta
         self._params = tuple(objective.params.copies())
 
-    @property
-    def _model(self) -> Model:
-        return MODELS["mlp-softmax" if self.out_activation_ == "softmax" else "mlp-logistic"]
+    @available_if(has_partial_fit)  # type: ignore[untyped-decorator]
+    def partial_fit(
+        self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None
+    ) -> MLPClassifier:
+        """Train one epoch on the given rows, going on from the last call or fit.
 
-    @property
-    def _params(self) -> tuple[Floats, ...]:
-        return self.coefs_[0], self.intercepts_[0], self.coefs_[1], self.intercepts_[1]
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n, D)
+            Training rows.
+        y : array-like of shape (n,)
+            Labels.
+        sample_weight : array-like of shape (n,), optional
+            Weights of the rows.
+        classes : array-like of shape (K,), optional
+            All labels there will be; the first call needs them.
 
-    @_params.setter
-    def _params(self, params: tuple[Floats, ...]) -> None:
-        self.coefs_, self.intercepts_ = list(params[::2]), list(params[1::2])
+        Returns
+        -------
+        self
+            The fitted estimator.
+        """
+        rows = plain_part(
+            self, X, y, sample_weight, classes,
+            plain_penalty=plain_number(self.alpha) and self.activation == "logistic",
+        )  # fmt: skip
+        if rows is None or not self._goes_on_with(rows):
+            super().partial_fit(X, y, sample_weight=sample_weight, classes=classes)
+            return self
+        loop = minibatch.EpochLoop(
+            self, self._model, self._params, rows, generator_of(self.random_state),
+            alpha=self.alpha, alpha_by_row=True,
+        )  # fmt: skip
+        self._params = loop.run(one_epoch=True)
+        return self
+
+    def _goes_on_with(self, rows: Rows) -> bool:
+        """Return whether scikit-learn's partial_fit would find nothing to convert or refuse."""
+        n_hidden = self.hidden_layer_sizes
+        if type(n_hidden) in (tuple, list) and len(n_hidden) == 1:
+            n_hidden = n_hidden[0]
+        return (
+            self.warm_start is False  # else y has to have all classes
+            and type(n_hidden) is int
+            and self.coefs_[0].shape == (rows.X.shape[1], n_hidden)
+            and are_of_a_model(self._model, self._params, rows.X.shape[1])
+            and all(array.dtype == rows.X.dtype for array in self._params)
+            and (
+                type(self) is MLPClassifier
+                or all(
+                    getattr(type(self), name) is getattr(MLPClassifier, name) for name in MLP_STEPS
+                )
+            )
+        )
 
     def _uncovered(self, X: Any) -> str | None:
         """Return why the kernels do not cover this fit, or None if they do."""
@@ -232,51 +284,3 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
 
     def _class_indices(self, y: Any) -> Indices:
         return np.asarray(y[:, 0] if self._model.binary else y.argmax(axis=1), np.intp)
-
-    def _forward_pass_fast(self, X: Any, check_input: bool = True) -> Any:
-        if getattr(self, "backend_", None) != "numba":
-            return super()._forward_pass_fast(X, check_input=check_input)
-        if check_input:
-            X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
-        if is_sparse(X):
-            return super()._forward_pass_fast(X, check_input=False)
-        proba = predicted_proba(self.model_, self._params, X)
-        return proba[:, 1:] if self._model.binary else proba
-
-    def predict_proba(self, X: Any) -> Any:
-        """Return the class probabilities.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n, D)
-            Rows.
-
-        Returns
-        -------
-        ndarray of shape (n, K)
-            Classes in the order of ``classes_``; (n, labels) where y had several labels a row.
-        """
-        check_is_fitted(self)
-        if getattr(self, "backend_", None) != "numba" or is_sparse(X):
-            return super().predict_proba(X)
-        X = validate_data(self, X, reset=False)
-        return predicted_proba(self.model_, self._params, X)
-
-    def predict_log_proba(self, X: Any) -> Any:
-        """Return the logarithms of the class probabilities, from the logits.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n, D)
-            Rows.
-
-        Returns
-        -------
-        ndarray of shape (n, K)
-            Finite for finite logits, classes in the order of ``classes_``.
-        """
-        check_is_fitted(self)
-        if getattr(self, "backend_", None) != "numba":
-            return super().predict_log_proba(X)
-        X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
-        return log_proba_from(logits_of(self._params, X))

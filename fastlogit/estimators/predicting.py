@@ -11,18 +11,41 @@ from typing import Any
 import numpy as np
 from scipy.special import expit, log_expit, log_softmax
 
-from fastlogit.models import MODELS, Floats, unlocked
+from fastlogit.estimators.plain import FLOATS
+from fastlogit.models import MODELS, Floats, Model, unlocked
 from fastlogit.objective import predict
+from fastlogit.validation import finite
 
 
-def predicted_proba(model: str, params: Sequence[Floats], X: Any) -> Floats:
+def predicted_proba(model: str, params: Sequence[Floats], X: Any) -> Floats | None:
     """Return the class probabilities of dense rows, (n, K) or (n, 2), on the kernels.
 
-    They are of the wider of the dtypes of parameters and rows.
+    They are of the wider of the dtypes of parameters and rows. None where the parameters are none
+    of that model's for such rows: whoever assigned them is to hear of it from NumPy, the kernels
+    ask for no shapes.
     """
-    dtype = np.result_type(params[0], X.dtype)
+    spec = MODELS[model]
+    if not are_of_a_model(spec, params, X.shape[1]):
+        return None
+    dtype = X.dtype if params[0].dtype == X.dtype else np.result_type(params[0], X.dtype)
+    if dtype not in FLOATS:
+        return None
     arrays = [np.ascontiguousarray(array, dtype) for array in params]
-    return predict(MODELS[model], arrays, unlocked(np.ascontiguousarray(X, dtype)))
+    return predict(spec, arrays, unlocked(np.ascontiguousarray(X, dtype)))
+
+
+def are_of_a_model(model: Model, params: Sequence[Floats], n_features: int) -> bool:
+    """Return whether the parameters are arrays of a model's shapes for so many features."""
+    if not all(isinstance(array, np.ndarray) for array in params):
+        return False
+    if model.binary and params[-1].shape != (1,):
+        return False
+    fan_in = n_features
+    for weights, bias in zip(params[::2], params[1::2], strict=True):
+        if bias.ndim != 1 or weights.shape != (fan_in, bias.size):
+            return False
+        fan_in = bias.size
+    return True
 
 
 def logits_of(params: Sequence[Floats], X: Any) -> Floats:
@@ -40,5 +63,14 @@ def log_proba_from(logits: Floats) -> Floats:
     """Return the logarithms of the class probabilities: logits (n,), (n, 1) or (n, K)."""
     if logits.ndim == 1 or logits.shape[1] == 1:
         column = logits.reshape(-1)
-        return np.stack([log_expit(-column), log_expit(column)], axis=1)
-    return np.asarray(log_softmax(logits, axis=1))
+        log_proba = np.empty((column.size, 2), column.dtype)
+        log_expit(-column, out=log_proba[:, 0])
+        log_expit(column, out=log_proba[:, 1])
+        return log_proba
+    largest = logits.max(axis=1, keepdims=True)
+    if not finite(largest):
+        return np.asarray(log_softmax(logits, axis=1))
+    # What SciPy computes, without its look at what kind of array it was given.
+    shifted = logits - largest
+    shifted -= np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return np.asarray(shifted)

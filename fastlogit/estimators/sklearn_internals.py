@@ -2,7 +2,7 @@
 
 A release of scikit-learn may change any of it without notice, so it is named here and nowhere else,
 and a test looks each name up in the installed release. Beyond that the estimators read their
-parents' ``_parameter_constraints``, ``_random_state`` and ``_optimizer``.
+parents' ``_parameter_constraints``, ``_random_state``, ``_optimizer`` and ``_label_binarizer``.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from sklearn import get_config
 from sklearn.base import _fit_context
 from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
 from sklearn.utils._param_validation import StrOptions
@@ -21,6 +22,7 @@ from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
 __all__ = [
     "MLP_METHODS",
+    "MLP_STEPS",
     "AdamOptimizer",
     "SGDOptimizer",
     "StrOptions",
@@ -31,6 +33,7 @@ __all__ = [
     "has_callbacks",
     "is_first_partial_fit",
     "lbfgs_print_option",
+    "validate_arguments",
 ]
 
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -46,13 +49,23 @@ MLP_METHODS = {
         "intercept_grads", "layer_units",
     ),
     "_forward_pass_fast": ("self", "X", "check_input"),
+    "_predict": ("self", "X", "check_input"),
 }  # fmt: skip
+
+# What its partial_fit goes through, where an heir of ours may have something of its own to do.
+MLP_STEPS = ("_fit", "_validate_input", "_fit_stochastic")
 
 
 def fit_context(method: Method) -> Method:
     """Have a fit check the estimator's arguments first, as scikit-learn's own fits do."""
     decorated: Method = _fit_context(prefer_skip_nested_validation=True)(method)
     return decorated
+
+
+def validate_arguments(estimator: Any) -> None:
+    """Check the estimator's arguments as its fits do, where the configuration does not forbid."""
+    if not get_config()["skip_parameter_validation"]:
+        estimator._validate_params()
 
 
 def has_callbacks(estimator: object) -> bool:

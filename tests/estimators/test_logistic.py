@@ -215,7 +215,8 @@ def test_metadata_routing_hands_over_sample_weight(toy_set):
 def test_array_api_dispatch_is_scikit_learns(toy_set, monkeypatch):
     X, y = toy_set("iris", "softmax")
     expected = SklearnLogisticRegression().fit(X, y)
-    for module in ("logistic", "logistic_arguments"):  # SciPy lacks it unless told at its import
+    # SciPy lacks it unless told at its import.
+    for module in ("linear_predicting", "logistic_arguments"):
         monkeypatch.setattr(
             f"fastlogit.estimators.{module}.get_config", lambda: {"array_api_dispatch": True}
         )

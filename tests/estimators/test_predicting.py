@@ -32,3 +32,25 @@ def test_mixed_dtypes_give_the_wider_and_read_only_input_is_fine(problem):
         array.setflags(write=False)
     assert predicted_proba("logistic", given.params, X).dtype == np.float64
     assert predicted_proba("logistic", given.params, np.arange(6).reshape(2, 3)).shape == (2, 2)
+
+
+@pytest.mark.parametrize("name", ["logistic", "mlp-logistic"])
+def test_parameters_of_no_model_are_left_to_numpy(problem, name):
+    given = problem(name, 4, 3)
+    assert predicted_proba(name, given.params, given.X) is not None
+    assert predicted_proba(name, given.params, given.X[:, :2]) is None
+    two_outputs = (*given.params[:-2], np.hstack([given.params[-2]] * 2), np.zeros(2))
+    assert predicted_proba(name, two_outputs, given.X) is None
+    scalar = (*given.params[:-1], np.array(0.5))
+    assert predicted_proba(name, scalar, given.X) is None
+    assert predicted_proba(name, [a.astype(np.longdouble) for a in given.params], given.X) is None
+
+
+def test_logarithms_of_infinite_logits():
+    logits = np.array([[0.0, -np.inf, 0.0], [1e4, 0.0, -1e4]])
+    with np.errstate(divide="ignore"):
+        expected = np.log(softmax(logits, axis=1))
+    np.testing.assert_allclose(log_proba_from(logits)[0], expected[0])
+    np.testing.assert_array_equal(log_proba_from(logits)[1], [0, -1e4, -2e4])
+    with np.errstate(invalid="ignore"):
+        assert np.isnan(log_proba_from(np.full((1, 3), np.nan))).all()

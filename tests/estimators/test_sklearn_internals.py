@@ -4,6 +4,7 @@ import inspect
 
 import numpy as np
 import pytest
+from sklearn import config_context
 from sklearn.linear_model import LogisticRegression as SklearnLogisticRegression
 from sklearn.neural_network import MLPClassifier as SklearnMLPClassifier
 
@@ -23,6 +24,26 @@ def test_every_name_is_there(name):
     assert getattr(sklearn_internals, name) is not None
 
 
+@pytest.mark.parametrize("method", sklearn_internals.MLP_STEPS)
+def test_partial_fit_goes_through_these_steps(monkeypatch, method):
+    fitted = SklearnMLPClassifier((2,)).partial_fit(np.eye(2), [0, 1], classes=[0, 1])
+
+    def reached(*_, **__):
+        raise NotImplementedError(method)
+
+    monkeypatch.setattr(SklearnMLPClassifier, method, reached)
+    with pytest.raises(NotImplementedError, match=method):
+        fitted.partial_fit(np.eye(2), [0, 1])
+
+
+def test_arguments_are_validated_where_the_configuration_lets_them_be():
+    wrong = LogisticRegression(tol=-1)
+    with pytest.raises(ValueError, match="'tol' parameter"):
+        sklearn_internals.validate_arguments(wrong)
+    with config_context(skip_parameter_validation=True):
+        sklearn_internals.validate_arguments(wrong)
+
+
 def test_a_fit_of_scikit_learns_leaves_what_ours_goes_on_from():
     X, y = np.eye(4), [0, 1, 0, 1]
     for solver, moments in (("sgd", ["velocities"]), ("adam", ["ms", "vs"])):
@@ -30,6 +51,8 @@ def test_a_fit_of_scikit_learns_leaves_what_ours_goes_on_from():
         assert fitted._no_improvement_count == 2
         assert isinstance(fitted._random_state, np.random.RandomState)
         assert fitted._label_binarizer.y_type_ == "binary"
+        assert fitted._label_binarizer.sparse_input_ is False
+        assert fitted._label_binarizer.classes_.tolist() == [0, 1]
         for name in moments:
             shapes = [array.shape for array in getattr(fitted._optimizer, name)]
             assert shapes == [(4, 2), (2, 1), (2,), (1,)]

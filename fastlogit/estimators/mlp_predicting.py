@@ -1,0 +1,99 @@
+"""What a fitted MLPClassifier says of rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.neural_network import MLPClassifier as _SklearnMLPClassifier
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from fastlogit.estimators.plain import plain_rows
+from fastlogit.estimators.predicting import log_proba_from, logits_of, predicted_proba
+from fastlogit.estimators.routing import is_sparse
+from fastlogit.models import MODELS, Floats, Model
+
+
+class MLPPrediction(_SklearnMLPClassifier):  # type: ignore[misc]
+    """Predictions on the kernels, of plain rows without scikit-learn's checks."""
+
+    @property
+    def _model(self) -> Model:
+        return MODELS["mlp-softmax" if self.out_activation_ == "softmax" else "mlp-logistic"]
+
+    @property
+    def _params(self) -> tuple[Floats, ...]:
+        return self.coefs_[0], self.intercepts_[0], self.coefs_[1], self.intercepts_[1]
+
+    @_params.setter
+    def _params(self, params: tuple[Floats, ...]) -> None:
+        self.coefs_, self.intercepts_ = list(params[::2]), list(params[1::2])
+
+    def _forward_pass_fast(self, X: Any, check_input: bool = True) -> Any:
+        if getattr(self, "backend_", None) != "numba":
+            return super()._forward_pass_fast(X, check_input=check_input)
+        if check_input and not plain_rows(self, X):
+            X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
+        proba = None if is_sparse(X) else self._proba(X)
+        if proba is None:
+            return super()._forward_pass_fast(X, check_input=False)
+        return proba[:, 1:] if self._model.binary else proba
+
+    def _proba(self, X: Any) -> Floats | None:
+        return predicted_proba(self.model_, self._params, X)
+
+    def _predict(self, X: Any, check_input: bool = True) -> Any:
+        binarizer = self._label_binarizer
+        labels = binarizer.classes_
+        if getattr(self, "backend_", None) != "numba" or binarizer.sparse_input_ or len(labels) < 2:
+            return super()._predict(X, check_input=check_input)
+        # As the binarizer's inverse_transform has it, which takes longer than all else.
+        output = self._forward_pass_fast(X, check_input=check_input)
+        if self._model.binary:
+            return labels[(output.ravel() > 0.5).astype(np.intp)]
+        return labels[output.argmax(axis=1)]
+
+    def predict_proba(self, X: Any) -> Any:
+        """Return the class probabilities.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n, D)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n, K)
+            Classes in the order of ``classes_``; (n, labels) where y had several labels a row.
+        """
+        plain = plain_rows(self, X)
+        if not plain:
+            check_is_fitted(self)
+        if getattr(self, "backend_", None) != "numba" or (not plain and is_sparse(X)):
+            return super().predict_proba(X)
+        if not plain:
+            X = validate_data(self, X, reset=False)
+        proba = self._proba(X)
+        return super().predict_proba(X) if proba is None else proba
+
+    def predict_log_proba(self, X: Any) -> Any:
+        """Return the logarithms of the class probabilities, from the logits.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n, D)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n, K)
+            Finite for finite logits, classes in the order of ``classes_``.
+        """
+        plain = plain_rows(self, X)
+        if not plain:
+            check_is_fitted(self)
+        if getattr(self, "backend_", None) != "numba":
+            return super().predict_log_proba(X)
+        if not plain:
+            X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
+        return log_proba_from(logits_of(self._params, X))

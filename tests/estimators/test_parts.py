@@ -1,0 +1,253 @@
+"""partial_fit's short way leaves what its full way leaves, and goes no further than it may."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+from sklearn import config_context
+from sklearn.base import clone
+
+from fastlogit import LogisticRegression, MLPClassifier
+from fastlogit.estimators import logistic, mlp
+from fastlogit.estimators.parts import generator_of
+from fastlogit.trainer import Trainer
+
+ESTIMATORS = [
+    MLPClassifier((5,), solver="sgd", random_state=0, batch_size=1),
+    MLPClassifier(5, solver="sgd", learning_rate="invscaling", random_state=1),
+    MLPClassifier([5], solver="adam", random_state=None, shuffle=False),
+    LogisticRegression(solver="sgd", random_state=0, batch_size=1),
+    LogisticRegression(solver="adam", random_state=0, fit_intercept=False, C=10),
+    LogisticRegression(solver="sgd", momentum=0.5, shuffle=False),
+]
+LABELS = {
+    "integers": [0, 1, 2],
+    "two": [0, 1],
+    "strings": ["a", "bb", "ccc"],
+    "bools": [False, True],
+}
+
+
+@pytest.fixture(params=ESTIMATORS, ids=str)
+def estimator(request):
+    return clone(request.param)
+
+
+@pytest.fixture
+def short_calls(monkeypatch):
+    """Count the calls that went the short way."""
+    calls = []
+    for module in (logistic, mlp):
+        look = module.plain_part
+
+        def recorded(*args, look=look, **arguments):
+            rows = look(*args, **arguments)
+            if rows is not None:
+                calls.append(rows)
+            return rows
+
+        monkeypatch.setattr(module, "plain_part", recorded)
+    return calls
+
+
+def a_part(classes, n_rows, seed=0, dtype=np.float64):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(n_rows, 3)).astype(dtype), rng.choice(classes, n_rows)
+
+
+def state_of(estimator):
+    """Give what an estimator holds, its optimizer laid open, without its generator."""
+    state = dict(vars(estimator))
+    state.pop("_random_state", None)  # made anew by every fit
+    state.pop("_label_binarizer", None)
+    state["_optimizer"] = vars(state["_optimizer"])
+    return state
+
+
+# Where rows have weights, of 1 too, the call goes the full way.
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("classes", LABELS.values(), ids=LABELS)
+def test_leaves_what_the_full_way_leaves(estimator, classes, dtype, short_calls):
+    classes = np.array(classes)
+    if estimator.random_state is None:
+        estimator.set_params(shuffle=False)
+    first = estimator.partial_fit(*a_part(classes, 20, dtype=dtype), classes=classes)
+    short, full = copy.deepcopy(first), copy.deepcopy(first)
+    assert not short_calls
+    for seed, n_rows in enumerate((1, 1, 9, 2)):
+        X, y = a_part(classes, n_rows, seed, dtype)
+        short.partial_fit(X, y)
+        assert len(short_calls) == seed + 1
+        full.partial_fit(X, y, np.ones(n_rows))
+        assert len(short_calls) == seed + 1
+    for value, expected in zip(vars(short).values(), vars(full).values(), strict=True):
+        assert type(value) is type(expected)
+    np.testing.assert_equal(state_of(short), state_of(full))
+
+
+def fitted(estimator, dtype=np.float64):
+    return clone(estimator).partial_fit(*a_part([0, 1, 2], 20, dtype=dtype), classes=[0, 1, 2])
+
+
+BAD_PARTS = {
+    "NaN": (np.full((1, 3), np.nan), np.array([0]), ValueError, "NaN"),
+    "infinity": (np.full((1, 3), np.inf), np.array([0]), ValueError, "infinity"),
+    "features": (np.ones((1, 2)), np.array([0]), ValueError, "X has 2 features"),
+    "rows": (np.ones((2, 3)), np.array([0]), ValueError, "inconsistent numbers of samples"),
+    "no rows": (np.ones((0, 3)), np.array([], int), ValueError, "0 sample"),
+    "a vector": (np.ones(3), np.array([0]), ValueError, "Expected 2D array"),
+    "a label": (np.ones((1, 3)), np.array([7]), ValueError, "classes"),
+    "labels": (np.ones((2, 3)), np.array([0, 7]), ValueError, "classes"),
+}
+
+
+@pytest.mark.parametrize(("X", "y", "error", "match"), BAD_PARTS.values(), ids=BAD_PARTS)
+def test_bad_input_is_refused(estimator, X, y, error, match):
+    model = fitted(estimator)
+    before = pickle.dumps(model)
+    with pytest.raises(error, match=match):
+        model.partial_fit(X, y)
+    with pytest.raises(ValueError, match="not the same as on last call"):
+        model.partial_fit(np.ones((1, 3)), np.array([0]), classes=[0, 1])
+    if isinstance(model, LogisticRegression):  # scikit-learn's makes a generator first
+        assert pickle.dumps(model) == before
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        {"batch_size": -3},
+        {"tol": -1.0},
+        {"shuffle": "yes"},
+        {"random_state": "x"},
+    ],
+    ids=str,
+)
+def test_arguments_changed_between_calls_are_checked(estimator, argument):
+    model = fitted(estimator).set_params(**argument)
+    (name,) = argument
+    with pytest.raises(ValueError, match=f"The '{name}' parameter of"):
+        model.partial_fit(*a_part([0, 1, 2], 1))
+    with config_context(skip_parameter_validation=True):
+        if name in ("batch_size", "tol"):
+            model.partial_fit(*a_part([0, 1, 2], 1))
+            assert np.isfinite(model.loss_)
+
+
+def test_arguments_of_one_class_are_checked():
+    with pytest.raises(ValueError, match="The 'alpha' parameter"):
+        fitted(ESTIMATORS[0]).set_params(alpha=-1).partial_fit(*a_part([0, 1, 2], 4))
+    with pytest.raises(ValueError, match="The 'C' parameter"):
+        fitted(ESTIMATORS[3]).set_params(C=0).partial_fit(*a_part([0, 1, 2], 4))
+    with pytest.raises(ValueError, match="supports only the L2 penalty"):
+        fitted(ESTIMATORS[3]).set_params(l1_ratio=0.5).partial_fit(*a_part([0, 1, 2], 4))
+    with pytest.raises(AttributeError, match="no attribute 'partial_fit'"):
+        fitted(ESTIMATORS[3]).set_params(solver="lbfgs").partial_fit(*a_part([0, 1, 2], 4))
+    with pytest.raises(AttributeError, match="no attribute 'partial_fit'"):
+        fitted(ESTIMATORS[0]).set_params(solver="lbfgs").partial_fit(*a_part([0, 1, 2], 4))
+
+
+def test_arguments_changed_between_calls_are_honoured(short_calls):
+    part = a_part([0, 1, 2], 4)
+    for model, strong in (
+        (fitted(ESTIMATORS[0]), {"alpha": 100.0}),
+        (fitted(ESTIMATORS[3]), {"C": 1e-5}),
+    ):
+        other = copy.deepcopy(model).set_params(**strong)
+        assert other.partial_fit(*part).loss_ > 2 * model.partial_fit(*part).loss_
+    whole, rows = copy.deepcopy(model), copy.deepcopy(model).set_params(batch_size=4)
+    assert abs(whole.partial_fit(*part).coef_ - rows.partial_fit(*part).coef_).max() > 1e-3
+    assert len(short_calls) == 6
+
+
+def test_assigned_parameters_are_gone_on_from(short_calls):
+    X, y = a_part([0, 1, 2], 4)
+    model = fitted(LogisticRegression(solver="sgd", momentum=0))
+    model.coef_ = np.full((3, 3), 0.5)
+    assert abs(model.partial_fit(X, y).coef_ - 0.5).max() < 0.1
+    model.coef_ = np.asfortranarray(model.coef_, np.float32)  # of another dtype: the full way
+    assert model.partial_fit(X, y).coef_.dtype == np.float32
+    assert len(short_calls) == 2
+    model.coef_ = np.ones((3, 9), np.float32)
+    with pytest.raises(ValueError, match="coef_ of the previous fit is of shape"):
+        model.partial_fit(X.astype(np.float32), y)
+    network = fitted(ESTIMATORS[0])
+    network.coefs_[0] = np.zeros((3, 5))
+    network.intercepts_ = [np.zeros(5), np.zeros(3)]
+    assert network.predict_proba(X).shape == (4, 3)
+    network.partial_fit(X, y)
+    assert abs(network.coefs_[0]).max() < 0.1
+
+
+def test_nothing_but_what_a_fit_leaves_is_kept(estimator):
+    model = fitted(estimator)
+    once = set(vars(model))
+    model.partial_fit(*a_part([0, 1, 2], 1))
+    assert set(vars(model)) == once
+    assert "generator" not in "".join(vars(model))
+
+
+class Overriding(MLPClassifier):
+    def _validate_input(self, X, y, incremental, reset):
+        self.seen = getattr(self, "seen", 0) + 1
+        return super()._validate_input(X, y, incremental, reset)
+
+
+class Inheriting(MLPClassifier):
+    pass
+
+
+def test_heirs_keep_what_they_override(short_calls):
+    part = a_part([0, 1, 2], 1)
+    for _ in range(2):
+        assert fitted(Overriding((5,), solver="sgd")).partial_fit(*part).seen == 2
+    short_calls.clear()
+    expected = fitted(MLPClassifier((5,), solver="sgd", random_state=0)).partial_fit(*part)
+    heir = fitted(Inheriting((5,), solver="sgd", random_state=0)).partial_fit(*part)
+    np.testing.assert_array_equal(heir.coefs_[0], expected.coefs_[0])
+
+
+def test_warm_start_of_a_network_wants_all_classes():
+    model = fitted(MLPClassifier((5,), solver="sgd", warm_start=True))
+    with pytest.raises(ValueError, match="same classes"):
+        model.partial_fit(np.ones((1, 3)), np.array([0]))
+
+
+def test_callbacks_go_the_full_way(short_calls):
+    model = fitted(ESTIMATORS[3])
+    model._skl_callbacks = []
+    model.partial_fit(*a_part([0, 1, 2], 1))
+    assert not short_calls
+
+
+def test_an_interrupt_keeps_the_optimizer(monkeypatch):
+    def interrupted(self, *args):
+        self.moments += 1
+        raise KeyboardInterrupt
+
+    for estimator in (ESTIMATORS[0], ESTIMATORS[3]):
+        model = fitted(estimator)
+        before = copy.deepcopy(model._optimizer.velocities)
+        monkeypatch.setattr(Trainer, "_run_slices", interrupted)
+        with pytest.warns(UserWarning, match="interrupted"):
+            model.partial_fit(*a_part([0, 1, 2], 9))
+        monkeypatch.undo()
+        for array, expected in zip(model._optimizer.velocities, before, strict=True):
+            np.testing.assert_array_equal(array, expected)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 12345, 2**32 - 1])
+def test_a_seeded_generator_is_scikit_learns(seed):
+    expected = np.random.RandomState(seed).permutation(100)
+    for _ in range(2):
+        np.testing.assert_array_equal(generator_of(seed).permutation(100), expected)
+
+
+def test_a_given_generator_is_that_one():
+    given = np.random.RandomState(0)
+    assert generator_of(given) is given
+    assert generator_of(None) is np.random.mtrand._rand
+    assert generator_of(3) not in (given, np.random.mtrand._rand)
+    with pytest.raises(ValueError, match="cannot be used to seed"):
+        generator_of("seed")

@@ -1,0 +1,144 @@
+"""Predictions of plain rows are those of any others, and of scikit-learn's code."""
+
+import copy
+
+import numpy as np
+import pytest
+from sklearn import config_context
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression as SklearnLogisticRegression
+from sklearn.neural_network import MLPClassifier as SklearnMLPClassifier
+
+from fastlogit import LogisticRegression, MLPClassifier
+
+METHODS = {
+    MLPClassifier: ("predict", "predict_proba", "predict_log_proba"),
+    LogisticRegression: ("predict", "decision_function", "predict_proba", "predict_log_proba"),
+}
+THEIRS = {
+    MLPClassifier: SklearnMLPClassifier,
+    LogisticRegression: SklearnLogisticRegression,
+}
+CASES = [(kind, method) for kind, methods in METHODS.items() for method in methods]
+LABELS = {"two": [0, 1], "three": [-1, 4, 7], "strings": ["a", "bb", "ccc"]}
+
+
+class Array(np.ndarray):
+    """No plain array, but the same numbers in the same places."""
+
+
+def fitted(kind, classes=(0, 1, 2), dtype=np.float64, **arguments):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(30, 4)).astype(dtype), np.resize(classes, 30)
+    if kind is MLPClassifier:
+        arguments = {"hidden_layer_sizes": (6,), "solver": "lbfgs", "alpha": 9} | arguments
+    return kind(**{"max_iter": 2000} | arguments).fit(X, y), X
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("classes", LABELS.values(), ids=LABELS)
+@pytest.mark.parametrize(("kind", "method"), CASES)
+def test_plain_rows_get_what_others_get(kind, method, classes, dtype):
+    model, X = fitted(kind, classes, dtype)
+    before = dict(vars(model))
+    call = getattr(model, method)
+    for rows in (X, X[:1]):
+        got, other = call(rows), call(rows.view(Array))
+        assert got.dtype == other.dtype
+        np.testing.assert_array_equal(got, other)
+    assert vars(model) == before
+    plain = copy.copy(model)
+    plain.backend_ = "scikit-learn"
+    expected = getattr(THEIRS[kind], method)(plain, X)
+    if method == "predict":
+        np.testing.assert_array_equal(call(X), expected)
+    else:
+        tolerance = {"rtol": 1e-4, "atol": 1e-6} if dtype == np.float32 else {"rtol": 1e-9}
+        np.testing.assert_allclose(call(X), expected, **tolerance)
+
+
+@pytest.mark.parametrize(("kind", "method"), CASES)
+def test_bad_rows_are_refused(kind, method):
+    model, X = fitted(kind)
+    call = getattr(model, method)
+    with pytest.raises(NotFittedError):
+        getattr(kind(), method)(X)
+    with pytest.raises(ValueError, match="X has 3 features"):
+        call(X[:, :3].copy())
+    with pytest.raises(ValueError, match="contains NaN"):
+        call(np.where(X > 0, X, np.nan))
+    with pytest.raises(ValueError, match="0 sample"):
+        call(X[:0])
+    with config_context(assume_finite=True), np.errstate(invalid="ignore"):
+        assert len(call(np.where(X > 0, X, np.nan))) == len(X)
+
+
+@pytest.mark.parametrize(("kind", "method"), CASES)
+def test_a_frames_names_are_asked_for(kind, method):
+    pandas = pytest.importorskip("pandas")
+    model, X = fitted(kind)
+    model.fit(pandas.DataFrame(X, columns=list("abcd")), np.resize([0, 1], 30))
+    with pytest.warns(UserWarning, match="X does not have valid feature names"):
+        getattr(model, method)(X)
+
+
+def test_parameters_of_other_shapes_are_refused():
+    model, X = fitted(LogisticRegression)
+    model.coef_ = np.ones((3, 9))
+    for method in METHODS[LogisticRegression]:
+        with pytest.raises(ValueError, match="mismatch"):
+            getattr(model, method)(X)
+    network, X = fitted(MLPClassifier)
+    network.coefs_[1] = np.ones((5, 3))
+    for method in METHODS[MLPClassifier]:
+        with pytest.raises(ValueError, match="mismatch"):
+            getattr(network, method)(X)
+
+
+def test_assigned_parameters_are_used():
+    model, X = fitted(LogisticRegression)
+    model.coef_, model.intercept_ = np.zeros((3, 4)), np.log([1.0, 2.0, 5.0])
+    np.testing.assert_allclose(model.predict_proba(X[:1]), [[1 / 8, 2 / 8, 5 / 8]])
+    assert model.predict(X[:1]) == [2]
+    model.intercept_ = 0.0  # NumPy stretches it, the kernels do not
+    np.testing.assert_allclose(model.predict_proba(X[:1]), [[1 / 3] * 3])
+    network, X = fitted(MLPClassifier)
+    network.coefs_, network.intercepts_[1] = [np.zeros((4, 6)), np.zeros((6, 3))], np.log([1, 2, 5])
+    np.testing.assert_allclose(network.predict_proba(X[:1]), [[1 / 8, 2 / 8, 5 / 8]])
+    assert network.predict(X[:1]) == [2]
+
+
+class Contrary(LogisticRegression):
+    def decision_function(self, X):
+        return -super().decision_function(X)
+
+
+class Certain(MLPClassifier):
+    def _forward_pass_fast(self, X, check_input=True):  # noqa: ARG002
+        return np.tile([0.0, 0.0, 1.0], (len(X), 1))
+
+
+def test_heirs_keep_what_they_override():
+    model, X = fitted(LogisticRegression, [0, 1])
+    contrary, _ = fitted(Contrary, [0, 1])
+    np.testing.assert_array_equal(contrary.predict(X), 1 - model.predict(X))
+    certain, _ = fitted(Certain, hidden_layer_sizes=(6,), solver="lbfgs", random_state=0)
+    assert set(certain.predict(X)) == {2}
+
+
+@pytest.mark.parametrize("y", [np.zeros(30, int), np.eye(30)[:, :2]], ids=["one", "multilabel"])
+def test_networks_without_two_classes_predict_as_scikit_learns(y):
+    X = np.random.default_rng(0).normal(size=(30, 4))
+    ours, theirs = (
+        kind(
+            (3,),
+            activation="logistic",
+            solver="sgd",
+            random_state=0,
+        )
+        for kind in (MLPClassifier, SklearnMLPClassifier)
+    )
+    classes = [0] if y.ndim == 1 else [0, 1]
+    for model in (ours, theirs):
+        model.partial_fit(X, y, classes=classes)
+    np.testing.assert_array_equal(ours.predict(X), theirs.predict(X))
