@@ -41,7 +41,9 @@ def fit_lbfgs(estimator: Any, X: Any, y: Any, sample_weight: Any) -> None:
     rows = _rows(est, X, indices, sample_weight)
     params = _start(est, X, warm=est.warm_start)
     shapes = tuple(array.shape for array in params)
-    objective = Objective(_model(est), shapes, rows, _alpha(est, rows))
+    objective = Objective(
+        _model(est), shapes, rows, _alpha(est, rows), n_threads=int(est.n_threads)
+    )
     objective.params.assign(params)
     n_free = objective.params.flat.size if est.fit_intercept else objective.params.n_weights
     theta, _, n_iter = lbfgs.minimise(

@@ -86,7 +86,7 @@ class LinearPrediction(_SklearnLogisticRegression):  # type: ignore[misc]
                 return super().predict_proba(X)
             X = validate_data(self, X, reset=False)
         params = self.coef_.T, self.intercept_
-        proba = predicted_proba(self.model_, params, X)
+        proba = predicted_proba(self.model_, params, X, self.n_threads)
         return super().predict_proba(X) if proba is None else proba
 
     def predict_log_proba(self, X: Any) -> Any:

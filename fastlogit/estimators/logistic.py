@@ -47,6 +47,10 @@ solver, max_iter, verbose, warm_start, n_jobs
 beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
         Of the solvers "sgd" and "adam", as in scikit-learn's MLPClassifier. ``learning_rate_init``
         is 0.01 unless given, ten times MLPClassifier's, since a linear model takes it.
+    n_threads : int
+        Threads that may share the rows of a large batch, of an L-BFGS fit, and of a prediction, 256
+        rows each at least; 1 or more. No bit of a result depends on it. Numba's limit
+        (``NUMBA_NUM_THREADS``), which joblib lowers in its workers, holds here too.
 
     Attributes
     ----------
@@ -106,6 +110,7 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         n_iter_no_change: float = 10,
+        n_threads: int = 1,
     ) -> None:
         super().__init__(
             penalty=penalty,
@@ -136,6 +141,7 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
+        self.n_threads = n_threads
 
     @fit_context
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> LogisticRegression:

@@ -11,7 +11,7 @@ from sklearn.neural_network import MLPClassifier
 
 from fastlogit.estimators.plain import plain_number
 from fastlogit.estimators.routing import is_sparse
-from fastlogit.estimators.sklearn_internals import StrOptions, has_callbacks
+from fastlogit.estimators.sklearn_internals import N_THREADS, StrOptions, has_callbacks
 
 MINIBATCH_SOLVERS = ("sgd", "adam")
 # Arguments of the mini-batch solvers, which mean what they mean to MLPClassifier.
@@ -27,6 +27,7 @@ CONSTRAINTS: dict[str, Any] = {
         *LogisticRegression._parameter_constraints["solver"],
         StrOptions(set(MINIBATCH_SOLVERS)),
     ],
+    "n_threads": N_THREADS,
 }
 
 

@@ -15,7 +15,7 @@ from fastlogit.estimators.parts import generator_of, plain_part
 from fastlogit.estimators.plain import plain_number
 from fastlogit.estimators.predicting import are_of_a_model
 from fastlogit.estimators.routing import is_sparse, on_kernels, on_scikit_learn
-from fastlogit.estimators.sklearn_internals import MLP_STEPS
+from fastlogit.estimators.sklearn_internals import MLP_STEPS, N_THREADS
 from fastlogit.estimators.validation_split import split
 from fastlogit.estimators.weights import row_weight, with_class_weight
 from fastlogit.models import Floats, Indices, Rows
@@ -51,6 +51,10 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
         Weights by class label, which multiply the rows' weights. "balanced" weighs the classes
         inversely to their (weighted) frequencies in y; ``partial_fit`` sees a part of y only and
         does not take it.
+    n_threads : int
+        Threads that may share the rows of a large batch, of an L-BFGS fit, and of a prediction, 256
+        rows each at least; 1 or more. No bit of a result depends on it. Numba's limit
+        (``NUMBA_NUM_THREADS``), which joblib lowers in its workers, holds here too.
 
     Attributes
     ----------
@@ -75,6 +79,7 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **_SklearnMLPClassifier._parameter_constraints,
         "class_weight": _SklearnLogisticRegression._parameter_constraints["class_weight"],
+        "n_threads": N_THREADS,
     }
 
     def __init__(
@@ -104,6 +109,7 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
         n_iter_no_change: float = 10,
         max_fun: int = 15000,
         class_weight: Any = None,
+        n_threads: int = 1,
     ) -> None:
         super().__init__(
             hidden_layer_sizes=hidden_layer_sizes,
@@ -131,6 +137,7 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
             max_fun=max_fun,
         )
         self.class_weight = class_weight
+        self.n_threads = n_threads
 
     # scikit-learn's fit and partial_fit check their input, draw the first parameters and then call
     # one of the next two methods, with y as booleans (n, K).
@@ -182,6 +189,7 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
             tuple(array.shape for array in self._params),
             self._rows(X, y, sample_weight),
             self.alpha / total,
+            n_threads=int(self.n_threads),
         )
         objective.params.assign(self._params)
         theta, self.loss_, self.n_iter_ = lbfgs.minimise(

@@ -40,7 +40,7 @@ class MLPPrediction(_SklearnMLPClassifier):  # type: ignore[misc]
         return proba[:, 1:] if self._model.binary else proba
 
     def _proba(self, X: Any) -> Floats | None:
-        return predicted_proba(self.model_, self._params, X)
+        return predicted_proba(self.model_, self._params, X, self.n_threads)
 
     def _predict(self, X: Any, check_input: bool = True) -> Any:
         binarizer = self._label_binarizer

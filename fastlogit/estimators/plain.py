@@ -84,6 +84,8 @@ def plain_arguments(estimator: Any) -> bool:
         and plain_number(est.tol)
         and (est.n_iter_no_change == np.inf or type(est.n_iter_no_change) is int)
         and est.n_iter_no_change >= 1
+        and type(est.n_threads) is int
+        and est.n_threads >= 1
         and _is_plain_random_state(est.random_state)
     )
 

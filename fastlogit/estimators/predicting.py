@@ -17,7 +17,9 @@ from fastlogit.objective import predict
 from fastlogit.validation import finite
 
 
-def predicted_proba(model: str, params: Sequence[Floats], X: Any) -> Floats | None:
+def predicted_proba(
+    model: str, params: Sequence[Floats], X: Any, n_threads: int = 1
+) -> Floats | None:
     """Return the class probabilities of dense rows, (n, K) or (n, 2), on the kernels.
 
     They are of the wider of the dtypes of parameters and rows. None where the parameters are none
@@ -31,7 +33,7 @@ def predicted_proba(model: str, params: Sequence[Floats], X: Any) -> Floats | No
     if dtype not in FLOATS:
         return None
     arrays = [np.ascontiguousarray(array, dtype) for array in params]
-    return predict(spec, arrays, unlocked(np.ascontiguousarray(X, dtype)))
+    return predict(spec, arrays, unlocked(np.ascontiguousarray(X, dtype)), n_threads=n_threads)
 
 
 def are_of_a_model(model: Model, params: Sequence[Floats], n_features: int) -> bool:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from numbers import Integral
 from typing import Any, TypeVar
 
 from sklearn import get_config
 from sklearn.base import _fit_context
 from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
-from sklearn.utils._param_validation import StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.fixes import _get_additional_lbfgs_options_dict as lbfgs_print_option
 from sklearn.utils.multiclass import _check_partial_fit_first_call as is_first_partial_fit
 from sklearn.utils.optimize import _check_optimize_result as checked_lbfgs_iterations
@@ -23,6 +24,7 @@ from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 __all__ = [
     "MLP_METHODS",
     "MLP_STEPS",
+    "N_THREADS",
     "AdamOptimizer",
     "SGDOptimizer",
     "StrOptions",
@@ -54,6 +56,9 @@ MLP_METHODS = {
 
 # What its partial_fit goes through, where an heir of ours may have something of its own to do.
 MLP_STEPS = ("_fit", "_validate_input", "_fit_stochastic")
+
+# What both estimators allow of n_threads.
+N_THREADS = [Interval(Integral, 1, None, closed="left")]
 
 
 def fit_context(method: Method) -> Method:

@@ -20,14 +20,16 @@ class ValidationSplit:
         What is to be scored.
     rows : Rows
         The rows held out.
+    n_threads : int
+        Threads that share them.
     """
 
-    def __init__(self, model: Model, rows: Rows) -> None:
-        self._model, self._rows = model, rows
+    def __init__(self, model: Model, rows: Rows, n_threads: int = 1) -> None:
+        self._model, self._rows, self._n_threads = model, rows, n_threads
 
     def score(self, params: Any) -> float:
         """Return the (weighted) share of the rows whose likeliest class is theirs."""
-        proba = predict(self._model, params, self._rows.X)
+        proba = predict(self._model, params, self._rows.X, n_threads=self._n_threads)
         # A binary model's tie goes to the first class, as an argmax has it.
         correct = proba.argmax(axis=1) == self._rows.y
         if self._rows.weight.size:
@@ -55,7 +57,8 @@ def split(
             f"The validation set is too small: {held_out.size} of {rows.y.size} rows at "
             f"validation_fraction={estimator.validation_fraction}."
         )
-    return _taken(rows, train), ValidationSplit(model, _taken(rows, held_out))
+    held = ValidationSplit(model, _taken(rows, held_out), int(estimator.n_threads))
+    return _taken(rows, train), held
 
 
 def _strata(y: Indices) -> Any:

@@ -15,7 +15,7 @@ from fastlogit.trainer import Trainer
 
 ESTIMATORS = [
     MLPClassifier((5,), solver="sgd", random_state=0, batch_size=1),
-    MLPClassifier(5, solver="sgd", learning_rate="invscaling", random_state=1),
+    MLPClassifier(5, solver="sgd", learning_rate="invscaling", random_state=1, n_threads=2),
     MLPClassifier([5], solver="adam", random_state=None, shuffle=False),
     LogisticRegression(solver="sgd", random_state=0, batch_size=1),
     LogisticRegression(solver="adam", random_state=0, fit_intercept=False, C=10),
@@ -121,6 +121,7 @@ def test_bad_input_is_refused(estimator, X, y, error, match):
         {"tol": -1.0},
         {"shuffle": "yes"},
         {"random_state": "x"},
+        {"n_threads": 0},
     ],
     ids=str,
 )
@@ -130,7 +131,7 @@ def test_arguments_changed_between_calls_are_checked(estimator, argument):
     with pytest.raises(ValueError, match=f"The '{name}' parameter of"):
         model.partial_fit(*a_part([0, 1, 2], 1))
     with config_context(skip_parameter_validation=True):
-        if name in ("batch_size", "tol"):
+        if name in ("batch_size", "tol", "n_threads"):
             model.partial_fit(*a_part([0, 1, 2], 1))
             assert np.isfinite(model.loss_)
 

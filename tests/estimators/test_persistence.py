@@ -53,16 +53,3 @@ def test_clone_is_unfitted_and_has_the_arguments(toy_set, estimator):
     again = clone(fitted)
     assert again.get_params() == fitted.get_params()
     assert not hasattr(again, "backend_")
-
-
-def test_searches_in_parallel_score_as_alone(toy_set):
-    from sklearn.model_selection import GridSearchCV
-
-    X, y = toy_set("iris", "softmax")
-    scores = [
-        GridSearchCV(LogisticRegression(), {"C": [0.1, 1.0]}, cv=3, n_jobs=n_jobs)
-        .fit(X, y)
-        .cv_results_["mean_test_score"]
-        for n_jobs in (1, 2)
-    ]
-    np.testing.assert_array_equal(*scores)

@@ -110,7 +110,7 @@ def test_the_defaults_are_plain():
         {"batch_size": 0}, {"batch_size": 2.0}, {"batch_size": "all"}, {"shuffle": 1},
         {"early_stopping": True}, {"class_weight": {0: 2}}, {"verbose": "yes"}, {"tol": -1},
         {"tol": np.nan}, {"tol": None}, {"n_iter_no_change": 0}, {"n_iter_no_change": 2.5},
-        {"random_state": -1}, {"random_state": 1 << 32},
+        {"n_threads": 0}, {"n_threads": None}, {"random_state": -1}, {"random_state": 1 << 32},
         {"random_state": "seed"}, {"random_state": np.random.default_rng(0)},
     ],
     ids=str,

@@ -61,8 +61,8 @@ def test_a_fit_of_scikit_learns_leaves_what_ours_goes_on_from():
 @pytest.mark.parametrize(
     ("ours", "theirs", "added", "changed"),
     [
-        (MLPClassifier, SklearnMLPClassifier, {"class_weight"}, {"activation"}),
-        (LogisticRegression, SklearnLogisticRegression, set(MINIBATCH_ARGUMENTS), set()),
+        (MLPClassifier, SklearnMLPClassifier, {"class_weight", "n_threads"}, {"activation"}),
+        (LogisticRegression, SklearnLogisticRegression, {*MINIBATCH_ARGUMENTS, "n_threads"}, set()),
     ],
 )
 def test_arguments_are_scikit_learns_and_the_added_ones(ours, theirs, added, changed):

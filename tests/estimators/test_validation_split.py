@@ -11,7 +11,7 @@ from fastlogit.models import MODELS, Rows
 
 
 def early_stopping(fraction):
-    return SimpleNamespace(early_stopping=True, validation_fraction=fraction)
+    return SimpleNamespace(n_threads=1, early_stopping=True, validation_fraction=fraction)
 
 
 @pytest.mark.parametrize("model", ["mlp-logistic", "softmax"])
