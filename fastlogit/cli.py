@@ -83,6 +83,9 @@ def bench_run(
     hidden: Annotated[
         int | None, typer.Option(help="Hidden units of the two networks. [64]")
     ] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Step size. [0.1 for sgd, 0.001 for adam]")
+    ] = None,
     repeats: Annotated[
         int | None, typer.Option(help="Timed repeats. [10, with --quick 5]", min=1)
     ] = None,
@@ -118,7 +121,7 @@ def bench_run(
         "solvers": solver,
         "threads": threads,
     }
-    single = {"epochs": epochs, "n_hidden": hidden, "seed": seed}
+    single = {"epochs": epochs, "n_hidden": hidden, "seed": seed, "learning_rate": learning_rate}
     chosen: dict[str, Any] = {name: tuple(values) for name, values in axes.items() if values}
     chosen |= {name: value for name, value in single.items() if value is not None}
     try:

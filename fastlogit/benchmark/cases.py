@@ -7,6 +7,7 @@ two runs may be compared wherever their ``cell_id`` agree.
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass, fields, replace
 
 from fastlogit import datasets
@@ -17,7 +18,7 @@ from fastlogit.trainer import SOLVERS
 __all__ = ["DTYPES", "Case", "Grid"]
 
 # Step sizes that train all the toy sets: 0.1 for plain gradients, 0.001 where they are scaled.
-_LEARNING_RATES = {"sgd": 0.1}
+_LEARNING_RATES, _SMALL_RATE = {"sgd": 0.1}, 0.001
 
 DTYPES = ("float32", "float64")
 
@@ -46,6 +47,8 @@ class Case:
         Hidden units; None for the models without a hidden layer.
     seed : int
         Seed of the initial parameters, the row order and the generated data.
+    learning_rate : float
+        The solver's step size.
     """
 
     model: str
@@ -57,19 +60,17 @@ class Case:
     epochs: int
     n_hidden: int | None
     seed: int
-
-    @property
-    def learning_rate(self) -> float:
-        """The solver's step size."""
-        return _LEARNING_RATES.get(self.solver, 0.001)
+    learning_rate: float
 
     @property
     def cell_id(self) -> str:
         """The case spelled out in one word, the same in every run."""
         hidden = "" if self.n_hidden is None else f"/h{self.n_hidden}"
+        usual = self.learning_rate == _LEARNING_RATES.get(self.solver, _SMALL_RATE)
+        rate = "" if usual else f"/lr{self.learning_rate:g}"
         return (
             f"{self.model}/{self.dataset}/{self.solver}/b{self.batch_size}/{self.dtype}"
-            f"/t{self.threads}/e{self.epochs}{hidden}/s{self.seed}"
+            f"/t{self.threads}/e{self.epochs}{hidden}{rate}/s{self.seed}"
         )
 
 
@@ -77,7 +78,8 @@ class Case:
 class Grid:
     """The values of every axis; the cases are all their combinations.
 
-    ``epochs=None`` lets every case choose its own number, from its sizes alone.
+    ``epochs=None`` lets every case choose its own number, from its sizes alone;
+    ``learning_rate=None`` takes the solver's usual one.
     """
 
     models: tuple[str, ...] = tuple(MODELS)
@@ -89,6 +91,7 @@ class Grid:
     epochs: int | None = None
     n_hidden: int = 64
     seed: int = 0
+    learning_rate: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse names that do not exist and sizes below one."""
@@ -107,6 +110,9 @@ class Grid:
         for what, values in sizes:
             if min(values) < 1:
                 raise ValueError(f"the {what} is {min(values)}; it must be at least 1")
+        rate = self.learning_rate
+        if rate is not None and not 0 < rate < math.inf:
+            raise ValueError(f"the learning rate is {rate:g}; it must be positive and finite")
 
     def quick(self) -> Grid:
         """Give the same grid with the default data sets cut down to a small and a larger one."""
@@ -130,7 +136,10 @@ class Grid:
     ) -> Case:
         n_hidden = self.n_hidden if MODELS[model].has_hidden else None
         epochs = self.epochs or _default_epochs(model, dataset, batch_size, n_hidden)
-        return Case(model, dataset, solver, batch_size, dtype, threads, epochs, n_hidden, self.seed)
+        rate = self.learning_rate or _LEARNING_RATES.get(solver, _SMALL_RATE)
+        return Case(
+            model, dataset, solver, batch_size, dtype, threads, epochs, n_hidden, self.seed, rate
+        )
 
 
 # What plain NumPy takes, roughly and rounded: the calls of one step and the rate of its products.

@@ -118,3 +118,16 @@ def test_the_first_batch_is_a_problem_of_one_step():
     assert np.array_equal(batch.X[batch.order[0]], problem.X[problem.order[0, :32]])
     assert np.array_equal(batch.y, problem.y[problem.order[0, :32]])
     assert batch.X.flags.c_contiguous
+
+
+def test_another_learning_rate_is_another_cell():
+    usual, stated, slow = (
+        Grid(models=("logistic",), datasets=("iris",), learning_rate=rate).cases()[0]
+        for rate in (None, 0.1, 0.002)
+    )
+    assert usual == stated
+    assert slow.learning_rate == 0.002
+    assert slow.cell_id == usual.cell_id.replace("/s0", "/lr0.002/s0")
+    for rate in (0, -1.0, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match=r"the learning rate is .*; it must be positive"):
+            Grid(learning_rate=rate)
