@@ -16,6 +16,7 @@ from fastlogit.kernels import per_model
 from fastlogit.kernels.barrier import wait
 from fastlogit.kernels.jit import entry, inlined
 from fastlogit.kernels.layout import flat_views, part
+from fastlogit.kernels.linear_maps import PANEL_BYTES
 from fastlogit.kernels.linking import linked
 from fastlogit.kernels.optimizers import l2_penalty, update
 from fastlogit.kernels.simd import NEAR_BYTES, PREFETCH_ROWS, VECTOR_BYTES, prefetch_row
@@ -104,7 +105,10 @@ def allocate(params: Any, n_rows: int) -> Buffers:
 
 
 def workspace(params: Any, rows: int) -> tuple[Any, ...]:
-    """Allocate a model's own: logits and a row's length, or A, dA, the logits and X's rows."""
+    """Allocate a model's own: logits and a row's length, or for a network A, dA, logits, X's rows.
+
+    A network whose first layer is large has a panel besides, see linear_maps.by_panels.
+    """
     outputs, dtype = params[-1].size, params[0].dtype
     if len(params) == 2:
         lanes = VECTOR_BYTES // dtype.itemsize
@@ -112,6 +116,8 @@ def workspace(params: Any, rows: int) -> tuple[Any, ...]:
     else:
         n_features, n_hidden = params[0].shape
         shapes = [(rows, width) for width in (n_hidden, n_hidden, outputs, n_features)]
+        largest = max(n_features, rows) * n_hidden * dtype.itemsize
+        shapes.append((1, PANEL_BYTES // dtype.itemsize if largest > PANEL_BYTES else 0))
     return tuple(np.empty(shape, dtype) for shape in shapes)
 
 

@@ -56,6 +56,12 @@ def first_rows(array, n_rows):
     return part(array, 0, (n_rows, array.shape[1]))
 
 
+@inlined
+def flattened(array):
+    """Return all of an array's elements as one row, a view."""
+    return part(array, 0, (array.size,))
+
+
 def _linear_views(params, flat):
     W, b = params
     return part(flat, 0, W.shape), part(flat, W.size, b.shape)

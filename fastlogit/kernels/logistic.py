@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from fastlogit.kernels.heads import logistic_head, logistic_proba
 from fastlogit.kernels.jit import inlined
-from fastlogit.kernels.layout import first_rows, part
+from fastlogit.kernels.layout import first_rows, flattened
 from fastlogit.kernels.linear_maps import rows_affine, rows_affine_grad
 from fastlogit.kernels.single_rows import logistic_rows
 
@@ -50,8 +50,7 @@ def loss_and_gradient(params, X, rows, y, weight, scale, accumulate, grads, work
 def train_rows(params, X, y, order, learning_rate, work):
     """Descend on a row at a time, in that order; return the sum of losses. OUT: params, work."""
     Wt, b = params
-    w = part(Wt, 0, (Wt.size,))
-    return logistic_rows(X, y, order, learning_rate, part(work[1], 0, (work[1].size,)), w, b)
+    return logistic_rows(X, y, order, learning_rate, flattened(work[1]), flattened(Wt), b)
 
 
 @inlined

@@ -30,7 +30,7 @@ from typing import Any, NamedTuple
 from fastlogit.kernels.activations import sigmoid, sigmoid_grad
 from fastlogit.kernels.heads import softmax_head, softmax_proba
 from fastlogit.kernels.jit import inlined
-from fastlogit.kernels.layout import first_rows
+from fastlogit.kernels.layout import first_rows, flattened
 from fastlogit.kernels.linear_maps import (
     affine,
     affine_grad,
@@ -58,15 +58,15 @@ def loss_and_gradient(params, X, rows, y, weight, scale, accumulate, grads, work
     hidden, d_hidden = first_rows(work[0], y.size), first_rows(work[1], y.size)
     logits = first_rows(work[2], y.size)
 
-    X = gathered(X, rows, y.size, work[3])
-    affine(X, W1, b1, hidden)
+    X, panel = gathered(X, rows, y.size, work[3]), flattened(work[4])
+    affine(X, W1, b1, panel, hidden)
     sigmoid(hidden)  # A
     output_affine(hidden, W2t, b2, logits)  # Z
     loss = softmax_head(logits, y, weight, scale)  # Z becomes dZ
     output_input_grad(logits, W2t, d_hidden)  # dA
     output_affine_grad(hidden, logits, accumulate, grad_W2t, grad_b2)
     sigmoid_grad(hidden, d_hidden)  # dA becomes dS
-    affine_grad(X, d_hidden, accumulate, grad_W1, grad_b1)
+    affine_grad(X, d_hidden, accumulate, panel, grad_W1, grad_b1)
     return loss
 
 
@@ -75,8 +75,8 @@ def predict_proba(params, X, rows, proba, work):
     """Fill proba (B, K). OUT: proba, work."""
     W1, b1, W2t, b2 = params
     hidden, logits = first_rows(work[0], len(proba)), first_rows(work[2], len(proba))
-    X = gathered(X, rows, len(proba), work[3])
-    affine(X, W1, b1, hidden)
+    X, panel = gathered(X, rows, len(proba), work[3]), flattened(work[4])
+    affine(X, W1, b1, panel, hidden)
     sigmoid(hidden)
     output_affine(hidden, W2t, b2, logits)
     softmax_proba(logits, proba)

@@ -16,13 +16,12 @@ from llvmlite import ir
 from numba.core import cgutils
 
 from fastlogit.kernels.linking import emitted
-from fastlogit.kernels.simd import HAS_AVX512, INDEX, PREFETCH_ROWS, Vectors, index, prefetch, steps
+from fastlogit.kernels.simd import HAS_AVX512, PREFETCH_ROWS, Vectors, index, prefetch, steps
 
 # Tiles of a product as (rows, vectors), the rows left over by one taken by the next. The first
 # keeps 16 of AVX-512's 32 registers busy, or 12 of AVX2's 16; few rows take more vectors instead,
 # so that enough sums are in flight to hide the latency of a multiply-add.
 PRODUCT_TILES = ((8 if HAS_AVX512 else 6, 2), (4, 2), (2, 4), (1, 8))
-PANEL_BYTES = 1 << 18
 # Tiles of dot products as (rows, outputs); outputs left over are taken by narrower ones. The first
 # is for one output, of which many rows share one sum over lanes.
 DOT_TILES = ((8, (1,)), (4, (4, 3, 2, 1)), (1, (4, 3, 2, 1)))
@@ -30,8 +29,8 @@ DOT_TILES = ((8, (1,)), (4, (4, 3, 2, 1)), (1, (4, 3, 2, 1)))
 
 def _generate_product(
     builder: ir.IRBuilder, element: ir.Type, a: ir.Value, a_row: ir.Value, a_inner: ir.Value,
-    b: ir.Value, init: ir.Value, init_start: ir.Value, init_row: ir.Value, rows: ir.Value,
-    columns: ir.Value, inner: ir.Value, c: ir.Value,
+    b: ir.Value, b_inner: ir.Value, init: ir.Value, init_start: ir.Value, init_row: ir.Value,
+    rows: ir.Value, columns: ir.Value, inner: ir.Value, c: ir.Value, c_row: ir.Value,
     b_rows: ir.Value | None = None,
 ) -> None:  # fmt: skip
     v = Vectors(builder, element)
@@ -41,51 +40,36 @@ def _generate_product(
         row_start = builder.mul(row, a_row)
         with cgutils.for_range(builder, inner) as loop:
             b_row = loop.index if b_rows is None else v.element(b_rows, loop.index)
-            b_start = builder.add(builder.mul(b_row, columns), column)
+            b_start = builder.add(builder.mul(b_row, b_inner), column)
             a_start = builder.add(row_start, builder.mul(loop.index, a_inner))
             block.add_outer_product(a, a_start, a_row, b, b_start)
         # Added last, to a whole sum: a gradient summed into much larger weights keeps its digits.
         with builder.if_then(builder.icmp_signed(">=", init_start, index(0))):
             start = builder.add(init_start, builder.mul(row, init_row))
             block.add_rows(init, builder.add(start, column), init_row)
-        block.store(c, builder.add(builder.mul(row, columns), column), columns)
+        block.store(c, builder.add(builder.mul(row, c_row), column), c_row)
 
-    def row_tiles(panel: ir.Value, panel_end: ir.Value) -> None:
-        row_end = index(0)
-        for n_rows, width in PRODUCT_TILES:
-            with steps(builder, row_end, rows, n_rows) as (row, row_end):
-                column_end = panel
-                for n_vectors in dict.fromkeys((width, min(width, 4), 2)):
-                    step = n_vectors * v.count
-                    with steps(builder, column_end, panel_end, step) as (column, column_end):
-                        tile(n_rows, n_vectors, row, column, tail=False)
-                left = builder.sub(panel_end, column_end)
-                with builder.if_then(builder.icmp_signed(">", left, index(0))):
-                    wide = builder.icmp_signed(">", left, index(v.count))
-                    with builder.if_else(wide) as (two, one):
-                        with two:
-                            tile(n_rows, 2, row, column_end, tail=True)
-                        with one:
-                            whole = builder.icmp_signed("==", left, index(v.count))
-                            with builder.if_else(whole) as (unmasked, masked):
-                                with unmasked:
-                                    tile(n_rows, 1, row, column_end, tail=False)
-                                with masked:
-                                    tile(n_rows, 1, row, column_end, tail=True)
-
-    # b is worked through in panels of columns, whole tiles each, that fit into the cache.
-    unit = 2 * v.count
-    width = builder.alloca(INDEX)
-    builder.store(columns, width)
-    room = index(PANEL_BYTES // v.element_bytes)
-    with builder.if_then(builder.icmp_signed(">", builder.mul(inner, columns), room)):
-        fitting = builder.sdiv(room, builder.mul(inner, index(unit)))
-        fitting = builder.select(builder.icmp_signed("<", fitting, index(1)), index(1), fitting)
-        builder.store(builder.mul(fitting, index(unit)), width)
-    step = builder.load(width)
-    with cgutils.for_range_slice(builder, index(0), columns, step, inc=True) as (panel, _):
-        end = builder.add(panel, step)
-        row_tiles(panel, builder.select(builder.icmp_signed("<", end, columns), end, columns))
+    row_end = index(0)
+    for n_rows, width in PRODUCT_TILES:
+        with steps(builder, row_end, rows, n_rows) as (row, row_end):
+            column_end = index(0)
+            for n_vectors in dict.fromkeys((width, min(width, 4), 2)):
+                step = n_vectors * v.count
+                with steps(builder, column_end, columns, step) as (column, column_end):
+                    tile(n_rows, n_vectors, row, column, tail=False)
+            left = builder.sub(columns, column_end)
+            with builder.if_then(builder.icmp_signed(">", left, index(0))):
+                wide = builder.icmp_signed(">", left, index(v.count))
+                with builder.if_else(wide) as (two, one):
+                    with two:
+                        tile(n_rows, 2, row, column_end, tail=True)
+                    with one:
+                        whole = builder.icmp_signed("==", left, index(v.count))
+                        with builder.if_else(whole) as (unmasked, masked):
+                            with unmasked:
+                                tile(n_rows, 1, row, column_end, tail=False)
+                            with masked:
+                                tile(n_rows, 1, row, column_end, tail=True)
 
 
 def _generate_product_with_rows(
@@ -94,8 +78,8 @@ def _generate_product_with_rows(
     c: ir.Value,
 ) -> None:  # fmt: skip
     _generate_product(
-        builder, element, a, index(1), a_inner, X, c, init_start, columns, outputs, columns, inner,
-        c, rows,
+        builder, element, a, index(1), a_inner, X, columns, c, init_start, columns, outputs,
+        columns, inner, c, columns, rows,
     )  # fmt: skip
 
 
@@ -246,19 +230,20 @@ def _store_sums(
 
 
 @emitted(_generate_product)
-def product(a, a_row, a_inner, b, init, init_start, init_row, rows, columns, inner, c):
+def product(
+    a, a_row, a_inner, b, b_inner, init, init_start, init_row, rows, columns, inner, c, c_row
+):
     """Compute c = init + a b on the arrays' memory, each described by its strides in elements.
 
     a's element of row r and inner step p lies at ``r * a_row + p * a_inner``, so a transposed
-    operand is a matter of strides; b is (inner, columns) and c (rows, columns), both contiguous.
-    Row r of init starts at ``init_start + r * init_row``; a negative init_start stands for zeros.
-    OUT: c.
+    operand is a matter of strides; b's row p begins at ``p * b_inner``, c's row r at ``r * c_row``
+    and init's at ``init_start + r * init_row``. A negative init_start stands for zeros. OUT: c.
     """
-    r, p = np.arange(rows)[:, None], np.arange(inner)
-    result = a.ravel()[r * a_row + p * a_inner] @ b.reshape(inner, columns)
+    r, p, columns = np.arange(rows)[:, None], np.arange(inner)[:, None], np.arange(columns)
+    result = a.ravel()[r * a_row + p.T * a_inner] @ b.ravel()[p * b_inner + columns]
     if init_start >= 0:
-        result = result + init.ravel()[init_start + r * init_row + np.arange(columns)]
-    c.reshape(rows, columns)[...] = result
+        result = result + init.ravel()[init_start + r * init_row + columns]
+    c.reshape(-1)[r * c_row + columns] = result
 
 
 @emitted(_generate_dots)

@@ -20,9 +20,18 @@ def maps(jit):
     output_affine_grad = linear_maps.output_affine_grad
     output_input_grad = linear_maps.output_input_grad
 
+    in_panels = jit(lambda X, W, b, panel, out: affine(X, W, b, panel, out))
+    grad_in_panels = jit(lambda X, d, add, panel, W, b: affine_grad(X, d, add, panel, W, b))
+
     class Called:
-        affine = jit(lambda X, W, b, out: affine(X, W, b, out))
-        affine_grad = jit(lambda X, d, add, W, b: affine_grad(X, d, add, W, b))
+        @staticmethod
+        def affine(X, W, b, out, panel=0):
+            in_panels(X, W, b, np.full(panel, np.nan, X.dtype), out)
+
+        @staticmethod
+        def affine_grad(X, d, add, W, b, panel=0):
+            grad_in_panels(X, d, add, np.full(panel, np.nan, X.dtype), W, b)
+
         output_affine = jit(lambda X, Wt, b, out: output_affine(X, Wt, b, out))
         output_affine_grad = jit(lambda X, d, add, Wt, b: output_affine_grad(X, d, add, Wt, b))
         output_input_grad = jit(lambda d, Wt, d_X: output_input_grad(d, Wt, d_X))
@@ -132,3 +141,18 @@ def test_nan_and_infinity_go_through(maps, dtype):
         assert (out[0] == 3).all()
         assert np.isnan(out[1]).all()
         assert (out[2] == np.inf).all()
+
+
+@pytest.mark.parametrize(("rows", "fan_out"), [(70, 1100), (70, 40), (5, 1100), (64, 1024)])
+@pytest.mark.parametrize("panel", [1, 32 * 9, 32 * 70, 100 * 70])
+def test_panels(maps, rows, fan_out, panel, dtype):
+    """Too small for one unit of columns, one, several; copied where rows are many and far apart."""
+    X, W, b, d = draw(dtype, (rows, 9), (9, fan_out), (fan_out,), (rows, fan_out))
+    out = np.full((rows, fan_out), np.nan, dtype)
+    maps.affine(X, W, b, out, panel)
+    assert_product(out, X, W, b, "forward")
+    for accumulate in (False, True):
+        start = W.astype(float) if accumulate else 0
+        grad_W, grad_b = W.copy(), b.copy()
+        maps.affine_grad(X, d, accumulate, grad_W, grad_b, panel)
+        assert_product(grad_W, X.T, d, start, f"gradient, accumulate={accumulate}")

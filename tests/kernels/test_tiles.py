@@ -17,7 +17,10 @@ def run_product(jit):
 
     @jit
     def call(a, a_row, a_inner, b, init, init_start, init_row, rows, columns, inner, c):
-        product(a, a_row, a_inner, b, init, init_start, init_row, rows, columns, inner, c)
+        product(
+            a, a_row, a_inner, b, columns, init, init_start, init_row, rows, columns, inner, c,
+            columns,
+        )  # fmt: skip
 
     return call
 
@@ -62,7 +65,8 @@ def test_the_python_body_is_the_meaning(run_product, dtype):
     init = rng.normal(size=9).astype(dtype)
     jitted, plain = np.empty((7, 9), dtype), np.empty((7, 9), dtype)
     for call, c in ((run_product, jitted), (tiles.product, plain)):
-        call(a, 5, 1, b, init, 0, 0, 7, 9, 5, c)
+        strides = (9,) if call is tiles.product else ()
+        call(a, 5, 1, b, *strides, init, 0, 0, 7, 9, 5, c, *strides)
     np.testing.assert_allclose(jitted, plain, atol=10 * ACCURACY[dtype])
 
 
