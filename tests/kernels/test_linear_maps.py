@@ -1,6 +1,7 @@
 """A layer's products against NumPy's in float64, over sizes around those of the SIMD tiles."""
 
 import itertools
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -156,3 +157,48 @@ def test_panels(maps, rows, fan_out, panel, dtype):
         grad_W, grad_b = W.copy(), b.copy()
         maps.affine_grad(X, d, accumulate, grad_W, grad_b, panel)
         assert_product(grad_W, X.T, d, start, f"gradient, accumulate={accumulate}")
+
+
+class Rows(NamedTuple):
+    numbers: np.ndarray
+    in_order: bool
+
+
+@pytest.mark.parametrize("width", [1, 3, 8, 17, 64])
+def test_gathered(jit, width, dtype):
+    gathered = linear_maps.gathered
+    call = jit(lambda X, rows, n, X_rows: gathered(X, rows, n, X_rows))
+    rng = np.random.default_rng(width)
+    for n in (9, 2**21 // width):  # near the CPU, and far from it
+        X = rng.normal(size=(n, width)).astype(dtype)
+        numbers = np.append(rng.integers(n, size=6), n - 1)
+        for known in (7, 5):  # all rows wanted, and two after them
+            X_rows = np.full((7, width), np.nan, dtype)
+            result = call(X, Rows(numbers, False), known, X_rows)
+            assert np.array_equal(result, X[numbers[:known]])
+            assert np.isnan(X_rows[known:]).all()
+        in_order = call(X, Rows(np.arange(7), True), 7, X_rows)
+        assert np.shares_memory(in_order, X)
+        assert np.array_equal(in_order, X[:7])
+
+
+@pytest.mark.parametrize("outputs", [1, 2, 5, 17])
+def test_a_linear_model_reads_rows_where_they_lie(jit, outputs, dtype):
+    rows_affine, rows_affine_grad = linear_maps.rows_affine, linear_maps.rows_affine_grad
+    forward = jit(lambda X, rows, Wt, b, out: rows_affine(X, rows, Wt, b, out))
+    backward = jit(
+        lambda X, rows, d, add, grad_Wt, grad_b: rows_affine_grad(X, rows, d, add, grad_Wt, grad_b)
+    )
+    for n, width, batch in ((9, 3, 1), (40, 33, 13), (2**21 // 65, 65, 20)):
+        X, Wt, b, d = draw(dtype, (n, width), (outputs, width), (outputs,), (batch, outputs))
+        rows = Rows(np.append(np.arange(batch + 3)[::-1] % n, n - 1), False)
+        chosen = X[rows.numbers[:batch]]
+        logits = np.full((batch, outputs), np.nan, dtype)
+        forward(X, rows, Wt, b, logits)
+        assert_product(logits, chosen, Wt.T, b, (n, width))
+        for add in (False, True):
+            grad_Wt, grad_b = Wt.copy(), b.copy()
+            backward(X, rows, d, add, grad_Wt, grad_b)
+            assert_product(grad_Wt, d.T, chosen, Wt.astype(float) if add else 0, (n, width))
+            ones = np.ones((1, batch), dtype)
+            assert_product(grad_b[None], ones, d, b.astype(float) if add else 0, (n, width))
