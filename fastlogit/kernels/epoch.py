@@ -23,6 +23,8 @@ from fastlogit.kernels.simd import NEAR_BYTES, PREFETCH_ROWS, VECTOR_BYTES, pref
 
 BLOCK_ROWS = 256
 MAX_GROUPS = 8
+# Elements of a cache line, or two: no two threads write to one.
+SHARED_ELEMENTS = 16
 # A batch whose weights sum to less is passed over: one over it would overflow in float32.
 LEAST_WEIGHT = 1.2e-38
 
@@ -157,8 +159,12 @@ def run_batches(
         )  # fmt: skip
         if not wait(team.barrier, team.n_threads):
             return
+        n_groups = group_count(gradients, last - first)
+        if n_groups > 1:
+            add_groups(gradients.values, n_groups, team.thread, team.n_threads)
+            if not wait(team.barrier, team.n_threads):
+                return
         if team.thread == 0:
-            n_groups = group_count(gradients, last - first)
             loss = step(state, gradients, rule, in_place, n_groups, scale)
             losses[epoch] += loss / factor * ((last - first) / n_rows)
         if not wait(team.barrier, team.n_threads):
@@ -187,7 +193,9 @@ def step(state, gradients, rule, in_place, n_groups, scale):
     if in_place:
         state.steps[0] += 1
         return gradients.losses[0]
-    loss = add_groups(gradients.values, gradients.losses, n_groups)
+    loss = 0.0
+    for group in range(n_groups):
+        loss += gradients.losses[group]
     theta, weights = state.theta, (rule.n_weights,)
     gradient = part(gradients.values, 0, theta.shape)
     if rule.alpha > 0:
@@ -222,14 +230,14 @@ def share_groups(team, params, gradients, accumulate, data, order, first, last, 
 
 
 @linked
-def add_groups(values, losses, n_groups) -> float:
-    """Add the groups up in their order; return their loss. OUT: values, the first of them."""
-    loss = losses[0]
+def add_groups(values, n_groups, thread, n_threads):
+    """Add up a thread's share of the elements of all groups in their order. OUT: values[0]."""
+    lines = (values.shape[1] + SHARED_ELEMENTS - 1) // SHARED_ELEMENTS
+    first = lines * thread // n_threads * SHARED_ELEMENTS
+    last = min(lines * (thread + 1) // n_threads * SHARED_ELEMENTS, values.shape[1])
     for group in range(1, n_groups):
-        for i in range(values.shape[1]):
+        for i in range(first, last):
             values[0, i] += values[group, i]
-        loss += losses[group]
-    return loss
 
 
 @entry
