@@ -11,6 +11,9 @@ from fastlogit.kernels import elementary
 from fastlogit.kernels.jit import kernel
 from fastlogit.kernels.linking import linked
 
+# A product of totals that one more cannot make overflow.
+LARGE = 1e150
+
 
 @linked
 def logistic_head(logits, y, weight, scale) -> float:
@@ -44,15 +47,22 @@ def softmax_head(logits, y, weight, scale) -> float:
         for k in range(classes):
             logits[i, k] -= largest
     exp_in_place(logits)
+    product = 1.0
     for i in range(rows):
         total = row_sum(logits, i)
         w = weight[i] if weight.size > 0 else logits.dtype.type(1)
-        loss += np.float64(np.log(total)) * np.float64(w)
+        if weight.size > 0:
+            loss += np.log(np.float64(total)) * np.float64(w)
+        else:  # a logarithm for many rows: a total is from 1 to K
+            product *= np.float64(total)
+            if product > LARGE:
+                loss += np.log(product)
+                product = 1.0
         share = w * factor / total
         for k in range(classes):
             logits[i, k] *= share
         logits[i, y[i]] -= w * factor
-    return loss * scale
+    return (loss + np.log(product)) * scale
 
 
 @linked
