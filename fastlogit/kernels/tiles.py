@@ -216,7 +216,8 @@ def _store_sums(
     if width == 1 and len(sums) == 8:  # of the only output: c's rows are one vector
         row_type = ir.VectorType(v.type.element, 8).as_pointer()
         target = builder.bitcast(builder.gep(c, [row_start]), row_type)
-        total = v.shuffle(totals[0], v.zero, list(range(8)))
+        # Their lanes are in one vector, or in two of AVX2's four float64.
+        total = v.shuffle(totals[0], totals[-1], list(range(8)))
         bias_all = v.shuffle(bias_row, bias_row, [0] * 8)
         builder.store(builder.fadd(total, bias_all), target, align=v.element_bytes)
         return
