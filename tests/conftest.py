@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 from sklearn import datasets
 from sklearn.preprocessing import StandardScaler
 
@@ -107,3 +108,42 @@ def relative_error():
         return difference / float(np.linalg.norm(expected)) if difference else 0.0
 
     return error
+
+
+@pytest.fixture(scope="session")
+def linear_problem():
+    """Give X, weights (perhaps none), Wt (K, D) and b of a random linear model."""
+
+    def draw(n, D, K, dtype, weighted):
+        rng = np.random.default_rng([n, D, K])
+        X = rng.normal(size=(n, D)).astype(dtype)
+        Wt = (rng.normal(size=(K, D)) / np.sqrt(D)).astype(dtype)
+        weight = rng.uniform(0, 2, n if weighted else 0).astype(dtype)
+        return X, weight, Wt, rng.normal(size=K).astype(dtype)
+
+    return draw
+
+
+@pytest.fixture(scope="session")
+def expected_hessian():
+    """Give the Hessian of the mean loss, its formula written out in float64.
+
+    In the weights of the first n_kept classes, class by class, then in their biases.
+    """
+
+    def hessian(X, weight, Wt, b, n_kept):
+        X, Wt, b, weight = (array.astype(float) for array in (X, Wt, b, weight))
+        weight = weight / weight.sum() if weight.size else np.full(len(X), 1 / len(X))
+        logits = X @ Wt.T + b
+        if len(Wt) == 1:
+            logits = np.hstack([logits, np.zeros_like(logits)])
+        p = softmax(logits, axis=1)[:, :n_kept]
+        v = weight[:, None, None] * (p[:, :, None] * np.eye(n_kept) - p[:, :, None] * p[:, None])
+        X = np.hstack([X, np.ones((len(X), 1))])
+        size = n_kept * X.shape[1]
+        by_class = np.einsum("nkl,ni,nj->kilj", v, X, X).reshape(size, size)
+        order = np.arange(size).reshape(n_kept, -1)
+        order = np.append(order[:, :-1], order[:, -1])
+        return by_class[np.ix_(order, order)]
+
+    return hessian

@@ -1,4 +1,4 @@
-"""LogisticRegression's fits on the kernels: L-BFGS over all rows, and mini-batches.
+"""LogisticRegression's fits on the kernels: L-BFGS or Newton over all rows, and mini-batches.
 
 Shapes: n rows, D features, K outputs (1 for two classes); W (D, K) is coef_ transposed, b (K,).
 """
@@ -12,7 +12,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
-from fastlogit.estimators import lbfgs, minibatch
+from fastlogit.estimators import lbfgs, minibatch, newton
+from fastlogit.estimators.conjugate_gradients import newton_steps
+from fastlogit.estimators.newton import LossAndGradient
+from fastlogit.estimators.newton_steps import LinearParams
 from fastlogit.estimators.parts import generator_of
 from fastlogit.estimators.predicting import are_of_a_model
 from fastlogit.estimators.routing import is_sparse, on_kernels
@@ -33,8 +36,8 @@ ADVICE = (
 )
 
 
-def fit_lbfgs(estimator: Any, X: Any, y: Any, sample_weight: Any) -> None:
-    """Minimise the loss over all rows."""
+def fit_all_rows(estimator: Any, X: Any, y: Any, sample_weight: Any) -> None:
+    """Minimise the loss over all rows, by L-BFGS or by Newton's method."""
     est = estimator
     X, y = _validated(est, X, y, reset=True)
     est.classes_, indices = np.unique(y, return_inverse=True)
@@ -46,10 +49,23 @@ def fit_lbfgs(estimator: Any, X: Any, y: Any, sample_weight: Any) -> None:
     )
     objective.params.assign(params)
     n_free = objective.params.flat.size if est.fit_intercept else objective.params.n_weights
+    loss_and_gradient = objective if est.fit_intercept else lbfgs.weights_only(objective)
+    start = objective.params.flat[:n_free].copy()
+    if est.solver == "lbfgs":
+        theta, n_iter = _by_lbfgs(est, loss_and_gradient, start, est.max_iter)
+    else:
+        theta, n_iter = _by_newton(est, loss_and_gradient, start, rows)
+    objective.params.flat[:n_free] = theta
+    _keep(est, objective.params.copies(), n_iter)
+
+
+def _by_lbfgs(
+    est: Any, loss_and_gradient: LossAndGradient, start: Floats, max_iter: int
+) -> tuple[Floats, int]:
     theta, _, n_iter = lbfgs.minimise(
-        objective if est.fit_intercept else lbfgs.weights_only(objective),
-        objective.params.flat[:n_free].copy(),
-        max_iter=est.max_iter,
+        loss_and_gradient,
+        start,
+        max_iter=max_iter,
         tol=est.tol,
         print_level=(-1, 50, 1, 100, 101)[min(int(est.verbose), 4)],
         advice=ADVICE,
@@ -57,8 +73,24 @@ def fit_lbfgs(estimator: Any, X: Any, y: Any, sample_weight: Any) -> None:
         maxls=50,
         ftol=64 * np.finfo(float).eps,
     )
-    objective.params.flat[:n_free] = theta
-    _keep(est, objective.params.copies(), n_iter)
+    return theta, n_iter
+
+
+def _by_newton(
+    est: Any, loss_and_gradient: LossAndGradient, start: Floats, rows: Rows
+) -> tuple[Floats, int]:
+    params = LinearParams(rows, _model(est).n_outputs(len(est.classes_)), est.fit_intercept)
+    return newton.minimise(
+        loss_and_gradient,
+        params.centred(start),
+        newton_steps(params, _alpha(est, rows)),
+        lambda theta, max_iter: _by_lbfgs(est, loss_and_gradient, theta, max_iter),
+        max_iter=est.max_iter,
+        tol=est.tol,
+        eps=float(np.finfo(rows.X.dtype).eps),
+        name=est.solver,
+        verbose=est.verbose,
+    )
 
 
 def fit_minibatch(estimator: Any, X: Any, y: Any, sample_weight: Any, *, incremental: bool) -> None:

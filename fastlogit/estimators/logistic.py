@@ -6,7 +6,12 @@ from typing import Any, ClassVar
 
 from sklearn.utils.metaestimators import available_if
 
-from fastlogit.estimators.linear_fit import MINIBATCH_ATTRIBUTES, fit_lbfgs, fit_minibatch, go_on
+from fastlogit.estimators.linear_fit import (
+    MINIBATCH_ATTRIBUTES,
+    fit_all_rows,
+    fit_minibatch,
+    go_on,
+)
 from fastlogit.estimators.linear_predicting import LinearPrediction
 from fastlogit.estimators.logistic_arguments import (
     CONSTRAINTS,
@@ -29,8 +34,11 @@ class LogisticRegression(LinearPrediction):
     Arguments, fitted attributes and numbers are those of
     :class:`sklearn.linear_model.LogisticRegression`, which documents them. What differs:
 
-    - The kernels run ``solver="lbfgs"`` on dense X, with an L2 penalty or none (``C=inf``).
-      Anything else runs scikit-learn's code.
+    - The kernels run the solvers "lbfgs", "newton-cholesky" and "newton-cg" on dense X, with an L2
+      penalty or none (``C=inf``). Anything else runs scikit-learn's code.
+    - Both Newton solvers take the steps that are fastest: from the factorised Hessian for up to 160
+      weights (of all classes but one), by preconditioned conjugate gradients for more. They differ
+      in when they stop, as scikit-learn's do.
     - Two solvers are added, ``"sgd"`` and ``"adam"``, with the arguments of
       :class:`sklearn.neural_network.MLPClassifier`, and ``partial_fit`` for them. They start at
       zero and train on the mean loss of a batch plus ‖w‖² / (2 C Σ weights), the sum over all
@@ -174,7 +182,7 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
             super().fit(X, y, sample_weight)
             return self
         warn_of_deprecations(self)
-        fit_lbfgs(self, X, y, sample_weight)
+        fit_all_rows(self, X, y, sample_weight)
         return self
 
     @available_if(has_partial_fit)  # type: ignore[untyped-decorator]

@@ -13,6 +13,8 @@ from fastlogit.estimators.plain import plain_number
 from fastlogit.estimators.routing import is_sparse
 from fastlogit.estimators.sklearn_internals import N_THREADS, StrOptions, has_callbacks
 
+# scikit-learn's solvers that the kernels cover; they work on all rows at once.
+FULL_SOLVERS = ("lbfgs", "newton-cholesky", "newton-cg")
 MINIBATCH_SOLVERS = ("sgd", "adam")
 # Arguments of the mini-batch solvers, which mean what they mean to MLPClassifier.
 MINIBATCH_ARGUMENTS = (
@@ -34,8 +36,8 @@ CONSTRAINTS: dict[str, Any] = {
 def uncovered(estimator: Any, X: Any) -> str | None:
     """Return why the kernels do not cover a fit by a solver of scikit-learn's, None if they do."""
     est = estimator
-    if est.solver != "lbfgs":
-        return f"solver={est.solver!r}, the kernels know 'lbfgs', 'sgd' and 'adam'"
+    if est.solver not in FULL_SOLVERS:
+        return f"solver={est.solver!r}, the kernels know {FULL_SOLVERS + MINIBATCH_SOLVERS}"
     if not _has_l2_penalty(est):
         return (
             f"penalty={est.penalty!r}, l1_ratio={est.l1_ratio!r}, dual={est.dual!r}; the kernels "

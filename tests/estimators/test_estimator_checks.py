@@ -14,7 +14,7 @@ ESTIMATORS = [
     estimator(solver=solver)
     for estimator in (MLPClassifier, LogisticRegression)
     for solver in ("lbfgs", "sgd", "adam")
-]
+] + [LogisticRegression(solver=solver) for solver in ("newton-cholesky", "newton-cg")]
 # The checks cut max_iter short.
 pytestmark = pytest.mark.filterwarnings(
     f"ignore::{ConvergenceWarning.__module__}.{ConvergenceWarning.__qualname__}"

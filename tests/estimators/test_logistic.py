@@ -167,7 +167,7 @@ def test_warns_as_scikit_learn_at_max_iter(toy_set):
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        ({"solver": "newton-cholesky"}, "solver='newton-cholesky'"),
+        ({"solver": "sag", "max_iter": 3000}, "solver='sag'"),
         ({"solver": "saga", "l1_ratio": 0.5, "max_iter": 3000}, "solver='saga'"),
         ({"l1_ratio": 0, "penalty": None}, "penalty=None"),
         ({"solver": "liblinear", "dual": True, "max_iter": 5000}, "solver='liblinear'"),

@@ -1,0 +1,146 @@
+"""Newton's method for a loss over all rows, by scikit-learn's rules.
+
+A step solves H step = −g with the gradient g and the Hessian H of the penalised mean loss at θ, the
+flat parameters (P,); a backtracking line search then decides how far to go along it (Nocedal and
+Wright, Numerical Optimization, 2006, chapter 3). What solves for the steps is an argument: see
+:mod:`fastlogit.estimators.newton_steps`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+from numpy.linalg import LinAlgError
+from scipy.linalg import LinAlgWarning
+from sklearn.exceptions import ConvergenceWarning
+
+from fastlogit.models import Floats
+
+# Of scikit-learn's line search: Armijo's constant, and halvings at most.
+SUFFICIENT_DECREASE = 1 / 2**11
+MOST_HALVINGS = 20
+
+LossAndGradient = Callable[[Floats], tuple[float, Floats]]
+
+
+class StepSolver(Protocol):
+    """Solves for Newton's steps."""
+
+    def step(self, theta: Floats, gradient: Floats) -> Floats:
+        """Return the step at theta; raise LinAlgError where the Hessian is singular."""
+
+
+def minimise(
+    loss_and_gradient: LossAndGradient,
+    start: Floats,
+    steps: StepSolver,
+    fallback: Callable[[Floats, int], tuple[Floats, int]],
+    *,
+    max_iter: int,
+    tol: float,
+    eps: float,
+    name: str,
+    verbose: int = 0,
+) -> tuple[Floats, int]:
+    """Return where the loss is least, and the iterations taken.
+
+    It has converged where the gradient's largest element is at most tol; with the name
+    "newton-cholesky" where half the squared Newton decrement, −g · step, is so too, after a step at
+    least. Where the Hessian is singular or no step goes down, the fallback takes the rest of the
+    iterations, with a warning.
+
+    Parameters
+    ----------
+    loss_and_gradient : callable
+        The objective at flat parameters.
+    start : ndarray of shape (P,)
+        Where to begin, in float64.
+    steps : StepSolver
+        Solves for the steps.
+    fallback : callable
+        Minimises by L-BFGS from given parameters with so many iterations at most; returns where it
+        came, and the iterations taken.
+    max_iter : int
+        Steps at most.
+    tol : float
+        See above.
+    eps : float
+        Machine precision of the loss.
+    name : {"newton-cholesky", "newton-cg"}
+        scikit-learn's solver whose rule to stop this is.
+    verbose : int
+        Whether to print a line for each step.
+    """
+    theta, (loss, gradient) = start, loss_and_gradient(start)
+    if name == "newton-cg" and np.max(np.abs(gradient)) <= tol:
+        return theta, 0
+    for n_iter in range(1, max_iter + 1):
+        try:
+            step = steps.step(theta, gradient)
+        except LinAlgError as error:
+            warnings.warn(_SINGULAR.format(name=name, n_iter=n_iter, error=error), LinAlgWarning, 6)
+            break
+        slope = float(gradient @ step)
+        found = search_line(loss_and_gradient, theta, step, loss, gradient, slope, 16 * eps)
+        if found is None:
+            warnings.warn(_NO_DESCENT.format(name=name, n_iter=n_iter), ConvergenceWarning, 6)
+            break
+        theta, loss, gradient = found
+        largest = np.max(np.abs(gradient))
+        if verbose:
+            print(f"{name} step {n_iter}: loss {loss:.8g}, largest of the gradient {largest:.2g}")
+        if largest <= tol and (name == "newton-cg" or -slope / 2 <= tol):
+            return theta, n_iter
+    else:
+        warnings.warn(
+            _TOO_FEW.format(name=name, loss=loss, max_iter=max_iter), ConvergenceWarning, 6
+        )
+        return theta, max_iter
+    theta, further = fallback(theta, max_iter - n_iter)
+    return theta, n_iter - 1 + further
+
+
+_TOO_FEW = (
+    "{name} failed to converge at loss = {loss}. Increase the number of iterations.\n"
+    "Newton solver did not converge after {max_iter} iterations."
+)
+
+
+_SINGULAR = (
+    "{name} found a singular or very ill-conditioned Hessian matrix at iteration {n_iter}. It will "
+    "now resort to lbfgs instead. Collinear features of X or too little penalty cause it.\n{error}"
+)
+_NO_DESCENT = (
+    "Line search of {name} at iteration {n_iter} did not converge. It will now resort to lbfgs "
+    "instead."
+)
+
+
+def search_line(
+    loss_and_gradient: LossAndGradient,
+    theta: Floats,
+    step: Floats,
+    loss: float,
+    gradient: Floats,
+    slope: float,
+    eps: float,
+) -> tuple[Floats, float, Floats] | None:
+    """Return the first of theta + step, theta + step / 2 … that goes down enough, None if none.
+
+    That is the loss falling by at least a share of the slope, g · step, that the tangent promises
+    (Armijo), or where rounding hides what the loss does, the gradient's sum of sizes falling.
+    """
+    length = 1.0
+    for _ in range(MOST_HALVINGS + 1 if slope <= 0 else 0):
+        ahead = theta + length * step
+        new_loss, new_gradient = loss_and_gradient(ahead)
+        gain = new_loss - loss
+        if gain <= length * SUFFICIENT_DECREASE * slope or (
+            abs(gain) <= abs(loss) * eps and np.abs(new_gradient).sum() < np.abs(gradient).sum()
+        ):
+            return ahead, new_loss, new_gradient
+        length /= 2
+    return None

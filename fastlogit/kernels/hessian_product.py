@@ -1,0 +1,84 @@
+"""Products of the linear models' Hessian with a vector, without the Hessian.
+
+Shapes: n rows, B of them in a block, D features, K outputs (1 for two classes). X (n, D), weight
+(n,) or empty for unit weights, Wt (K, D), b (K,), curvature (n, K).
+
+Along the direction (V, u) of the parameters the logits of a row change by ż = V x + u, and with the
+second derivatives of curvature.py the gradient in them by
+
+    d(w (pₖ − yₖ)) = w Σₗ pₖ ([k = l] − pₗ) żₗ = w pₖ (żₖ − Σₗ pₗ żₗ)      K > 1
+    d(w (p − y))   = w p (1 − p) ż                                        one output
+
+so that the product is what the gradient is, with these in place of w (p − y): Pearlmutter, Fast
+exact multiplication by the Hessian (1994). What depends on the parameters alone, w p (1 − p) or P,
+is kept from one product to the next as the curvature.
+"""
+
+from fastlogit.kernels.curvature import HESSIAN_ROWS, logistic_curvature
+from fastlogit.kernels.heads import softmax_proba
+from fastlogit.kernels.jit import entry, kernel
+from fastlogit.kernels.tiles import dots, product
+
+
+@entry
+def fill_curvature(Wt, b, X, weight, scale, curvature):
+    """Fill what products at these parameters need: w p (1 − p) or P. OUT: curvature (n, K)."""
+    for start in range(0, X.shape[0], HESSIAN_ROWS):
+        stop = min(start + HESSIAN_ROWS, X.shape[0])
+        block = curvature[start:stop]
+        dots(X[start:stop], Wt, b, stop - start, Wt.shape[0], X.shape[1], block)
+        if Wt.shape[0] == 1:
+            logits = block.reshape(-1)
+            logistic_curvature(logits, weight[start:stop], logits.dtype.type(scale), logits)
+        else:
+            softmax_proba(block, block)
+
+
+@entry
+def hessian_product(curvature, X, weight, scale, V, u, changes, out_V, out_u):
+    """Fill the Hessian's product with (V, u), laid out as (Wt, b), without a penalty.
+
+    OUT: out_V (K, D), out_u (K,), changes (B, K).
+    """
+    outputs, features = V.shape
+    out_u[:] = 0
+    for start in range(0, X.shape[0], HESSIAN_ROWS):
+        stop = min(start + HESSIAN_ROWS, X.shape[0])
+        X_block, rows = X[start:stop], stop - start
+        block = changes[:rows]
+        dots(X_block, V, u, rows, outputs, features, block)
+        if outputs == 1:
+            change_of_logistic(curvature[start:stop], block, out_u)
+        else:
+            change_of_softmax(curvature[start:stop], weight[start:stop], scale, block, out_u)
+        first = 0 if start > 0 else -out_V.size
+        product(
+            block, 1, outputs, X_block, features, out_V, first, features, outputs, features, rows,
+            out_V, features,
+        )  # fmt: skip
+
+
+@kernel
+def change_of_logistic(curvature, changes, out_u):
+    """Replace ż by w p (1 − p) ż. OUT: changes (B, 1), out_u gains their sum."""
+    values, factors = changes.reshape(-1), curvature.reshape(-1)
+    total = out_u[0]
+    for i in range(values.size):
+        values[i] *= factors[i]
+        total += values[i]
+    out_u[0] = total
+
+
+@kernel
+def change_of_softmax(proba, weight, scale, changes, out_u):
+    """Replace żₖ by w pₖ (żₖ − Σₗ pₗ żₗ). OUT: changes (B, K), out_u gains their sums."""
+    rows, outputs = changes.shape
+    scale = changes.dtype.type(scale)
+    for i in range(rows):
+        w = weight[i] * scale if weight.size > 0 else scale
+        mean = changes.dtype.type(0)
+        for k in range(outputs):
+            mean += proba[i, k] * changes[i, k]
+        for k in range(outputs):
+            changes[i, k] = w * proba[i, k] * (changes[i, k] - mean)
+            out_u[k] += changes[i, k]

@@ -1,0 +1,143 @@
+"""LogisticRegression's solvers over all rows against scikit-learn's, which they stand in for."""
+
+import numpy as np
+import pytest
+from scipy.linalg import LinAlgWarning
+from scipy.special import log_softmax
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression as SklearnLogisticRegression
+
+from fastlogit import LogisticRegression
+
+NEWTON = ["newton-cholesky", "newton-cg"]
+unconverged = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+old_scikit_learn = pytest.mark.filterwarnings("ignore:Setting penalty=None:UserWarning")
+
+
+def objective(model, X, y, weight=None):
+    """Return the penalised sum of losses, written out in float64."""
+    logits = X.astype(float) @ model.coef_.T.astype(float) + model.intercept_.astype(float)
+    if logits.shape[1] == 1:
+        logits = np.hstack([np.zeros_like(logits), logits])
+    log_p = log_softmax(logits, axis=1)[np.arange(len(y)), np.searchsorted(model.classes_, y)]
+    squares = np.sum(model.coef_.astype(float) ** 2)
+    return -np.sum(log_p * (1 if weight is None else weight)) + squares / (2 * model.C)
+
+
+@pytest.mark.parametrize("solver", NEWTON)
+@pytest.mark.parametrize("fit_intercept", [False, True])
+@pytest.mark.parametrize("C", [0.1, 10.0])
+@pytest.mark.parametrize("name", ["iris", "wine", "breast_cancer", "digits"])
+def test_optimum_equals_scikit_learn(toy_set, name, C, fit_intercept, solver):
+    X, y = toy_set(name, "softmax")
+    weight = np.random.default_rng(0).uniform(0.5, 2, len(y)) if C == 0.1 else None
+    arguments = {"C": C, "fit_intercept": fit_intercept, "max_iter": 1000}
+    ours = LogisticRegression(solver=solver, tol=1e-10, **arguments).fit(X, y, weight)
+    theirs = SklearnLogisticRegression(solver="newton-cg", tol=1e-10, **arguments)
+    theirs.fit(X, y, weight)
+    assert ours.backend_ == "numba"
+    scale = np.abs(theirs.coef_).max()
+    np.testing.assert_allclose(ours.coef_, theirs.coef_, rtol=0, atol=1e-6 * scale)
+    centred = [m.intercept_ - (len(m.classes_) > 2) * m.intercept_.mean() for m in (ours, theirs)]
+    np.testing.assert_allclose(*centred, rtol=0, atol=1e-6 * max(scale, 1))
+    for attribute in ("coef_", "intercept_", "n_iter_", "classes_"):
+        actual, expected = getattr(ours, attribute), getattr(theirs, attribute)
+        assert (actual.shape, actual.dtype) == (expected.shape, expected.dtype), attribute
+
+
+@pytest.mark.parametrize("solver", ["lbfgs", *NEWTON])
+@pytest.mark.parametrize("name", ["iris", "breast_cancer", "digits", "blobs"])
+def test_objective_is_never_above_scikit_learns_best(toy_set, name, solver):
+    X, y = toy_set(name, "softmax")
+    ours = LogisticRegression(solver=solver, tol=1e-8, max_iter=5000).fit(X, y)
+    best = min(
+        objective(SklearnLogisticRegression(solver=other, tol=1e-8, max_iter=5000).fit(X, y), X, y)
+        for other in ("lbfgs", *NEWTON)
+    )
+    assert objective(ours, X, y) <= best * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("fit_intercept", [False, True])
+@pytest.mark.parametrize("name", ["iris", "breast_cancer", "wine"])
+def test_cholesky_takes_scikit_learns_steps(toy_set, name, fit_intercept):
+    X, y = toy_set(name, "softmax")
+    arguments = {"solver": "newton-cholesky", "fit_intercept": fit_intercept}
+    ours = LogisticRegression(**arguments).fit(X, y)
+    theirs = SklearnLogisticRegression(**arguments).fit(X, y)
+    assert ours.n_iter_ == theirs.n_iter_
+    np.testing.assert_allclose(ours.coef_, theirs.coef_, rtol=1e-7, atol=1e-9)
+    np.testing.assert_allclose(ours.intercept_, theirs.intercept_, rtol=1e-7, atol=1e-9)
+
+
+@old_scikit_learn
+@pytest.mark.parametrize("solver", NEWTON)
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_no_penalty_equals_scikit_learn(n_classes, solver):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400, 4))
+    y = (X[:, 0] + rng.normal(size=400) > 0).astype(int) + (n_classes == 3) * (
+        X[:, 1] + rng.normal(size=400) > 0.5
+    )
+    ours = LogisticRegression(C=np.inf, solver=solver, tol=1e-10).fit(X, y)
+    theirs = SklearnLogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-10).fit(X, y)
+    np.testing.assert_allclose(ours.coef_, theirs.coef_, rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(ours.intercept_, theirs.intercept_, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("solver", NEWTON)
+@pytest.mark.parametrize("name", ["iris", "breast_cancer", "digits"])
+def test_float32_comes_as_near_as_it_can(toy_set, name, solver):
+    X, y = toy_set(name, "softmax", np.float32)
+    model = LogisticRegression(solver=solver).fit(X, y)
+    assert model.coef_.dtype == model.intercept_.dtype == np.float32
+    best = LogisticRegression(solver=solver, tol=1e-8, max_iter=1000).fit(X.astype(float), y)
+    assert objective(model, X, y) < objective(best, X, y) * (1 + 1e-3)
+
+
+@pytest.mark.parametrize("solver", NEWTON)
+def test_weights_equal_repetition_and_class_weight(toy_set, solver):
+    X, y = toy_set("wine", "softmax")
+    weight = np.random.default_rng(0).integers(0, 4, len(y))
+    settings = {"solver": solver, "tol": 1e-9}
+    weighted = LogisticRegression(**settings).fit(X, y, weight)
+    repeated = LogisticRegression(**settings).fit(
+        np.repeat(X, weight, axis=0), np.repeat(y, weight)
+    )
+    np.testing.assert_allclose(weighted.coef_, repeated.coef_, rtol=1e-6, atol=1e-8)
+    by_class = {0: 0.5, 1: 2.0, 2: 3.0}
+    classed = LogisticRegression(class_weight=by_class, **settings).fit(X, y)
+    weighted.fit(X, y, np.array(list(by_class.values()))[y])
+    np.testing.assert_allclose(weighted.coef_, classed.coef_, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("solver", NEWTON)
+@pytest.mark.parametrize("name", ["iris", "breast_cancer"])
+def test_warm_start_goes_on_from_the_last_fit(toy_set, name, solver):
+    X, y = toy_set(name, "softmax")
+    model = LogisticRegression(solver=solver, warm_start=True, tol=1e-6)
+    cold, coef = model.fit(X, y).n_iter_[0], model.coef_
+    model.fit(X, y)
+    assert model.n_iter_[0] <= 1 < cold
+    np.testing.assert_allclose(model.coef_, coef, atol=1e-3)
+    model.coef_ = model.coef_ + 1.0  # of no consequence for softmax's loss, but for its penalty
+    np.testing.assert_allclose(model.fit(X, y).coef_, coef, atol=1e-3)
+
+
+@pytest.mark.parametrize("solver", NEWTON)
+def test_too_few_iterations_warn(toy_set, solver):
+    X, y = toy_set("digits", "softmax")
+    with pytest.warns(ConvergenceWarning, match="did not converge after 2"):
+        model = LogisticRegression(solver=solver, max_iter=2).fit(X, y)
+    assert model.n_iter_ == 2
+
+
+@old_scikit_learn
+def test_collinear_features_without_a_penalty_resort_to_lbfgs():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(100, 3))
+    X = np.hstack([X, X])
+    y = (X[:, 0] + rng.normal(size=100) > 0).astype(int)
+    with pytest.warns(LinAlgWarning, match="resort to lbfgs"):
+        model = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-8).fit(X, y)
+    halved = LogisticRegression(C=np.inf, tol=1e-8).fit(X[:, :3], y).coef_ / 2
+    np.testing.assert_allclose(model.coef_, np.hstack([halved, halved]), atol=1e-4)
