@@ -80,6 +80,8 @@ class CholeskySteps:
         self._width = panel_width(D, self._buffers.border.shape[0], dtype)
         size = self._n_kept * (D + params.fit_bias)
         self._hessian = np.empty((size, size))
+        # A penalty keeps H regular, whatever rounding makes of its condition.
+        self._least: float | None = float(np.finfo(float if alpha > 0 else dtype).eps)
 
     def step(self, theta: Floats, gradient: Floats) -> Floats:
         """Return the step at theta; raise LinAlgError where the Hessian is singular."""
@@ -92,12 +94,11 @@ class CholeskySteps:
         )  # fmt: skip
         downhill = -gradient.astype(np.float64)
         weights = downhill[: kept * params.n_features]
-        solution = solved(
-            self._hessian,
-            np.append(weights, downhill[params.n_weights :][:kept]) if params.fit_bias else weights,
-            # A penalty keeps H regular, whatever rounding makes of its condition.
-            float(np.finfo(float if alpha > 0 else rows.X.dtype).eps),
-        )
+        if K > 1:
+            downhill = np.append(weights, downhill[params.n_weights :][:kept])
+        if self._least and alpha > 1e4 * self._least * lapack.dlange("1", self._hessian):
+            self._least = None  # and it need not be asked for
+        solution = solved(self._hessian, downhill, self._least)
         if K == 1:
             return solution
         step = np.zeros(gradient.size)
@@ -106,16 +107,16 @@ class CholeskySteps:
         return params.centred(step)
 
 
-def solved(matrix: Floats, right: Floats, eps: float) -> Floats:
+def solved(matrix: Floats, right: Floats, least: float | None) -> Floats:
     """Solve matrix x = right by Cholesky's factorisation. OUT: matrix.
 
-    Raises LinAlgError where the matrix is not positive definite, or its condition number is above
-    1 / eps.
+    Raises LinAlgError where the matrix is not positive definite, or the reciprocal of its condition
+    number is not above the least, if one is given: to estimate it takes as long as to solve.
     """
-    norm = lapack.dlange("1", matrix)
+    norm = 0.0 if least is None else lapack.dlange("1", matrix)
     factor, info = factorised(matrix)
     reciprocal = lapack.dpocon(factor, norm, uplo="L")[0] if info == 0 and norm > 0 else 0.0
-    if not reciprocal > eps:
+    if info != 0 or (least is not None and not reciprocal > least):
         raise LinAlgError(f"The reciprocal condition number is {reciprocal:.1g}.")
     x: Floats = lapack.dpotrs(factor, right, lower=1)[0]
     return x
