@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
-from fastlogit.estimators import lbfgs, minibatch, newton
+from fastlogit.estimators import lbfgs, minibatch, newton, proximal
 from fastlogit.estimators.conjugate_gradients import newton_steps
 from fastlogit.estimators.newton import LossAndGradient
 from fastlogit.estimators.newton_steps import LinearParams
@@ -30,33 +30,40 @@ MINIBATCH_ATTRIBUTES = (
     "t_", "loss_", "loss_curve_", "best_loss_", "validation_scores_", "best_validation_score_",
     "_no_improvement_count", "_optimizer",
 )  # fmt: skip
+# With more weights a proximal Newton step takes longer than scikit-learn's saga in all.
+MOST_PROXIMAL = 1024
 ADVICE = (
     "See scikit-learn's user guide on logistic regression for other solvers: "
     "https://scikit-learn.org/stable/modules/linear_model.html#logistic-regression"
 )
 
 
-def fit_all_rows(estimator: Any, X: Any, y: Any, sample_weight: Any) -> None:
-    """Minimise the loss over all rows, by L-BFGS or by Newton's method."""
+def fit_all_rows(estimator: Any, X: Any, y: Any, sample_weight: Any) -> str | None:
+    """Minimise the loss over all rows; return why the kernels do not cover it, None if they do."""
     est = estimator
     X, y = _validated(est, X, y, reset=True)
     est.classes_, indices = np.unique(y, return_inverse=True)
     rows = _rows(est, X, indices, sample_weight)
     params = _start(est, X, warm=est.warm_start)
+    has_l1 = est.l1_ratio > 0
+    if has_l1 and params[0].size > MOST_PROXIMAL:
+        return f"l1_ratio={est.l1_ratio!r} and {params[0].size} weights, above {MOST_PROXIMAL}"
     shapes = tuple(array.shape for array in params)
-    objective = Objective(
-        _model(est), shapes, rows, _alpha(est, rows), n_threads=int(est.n_threads)
-    )
+    alpha = _alpha(est, rows) * (1 - est.l1_ratio if has_l1 else 1)
+    objective = Objective(_model(est), shapes, rows, alpha, n_threads=int(est.n_threads))
     objective.params.assign(params)
     n_free = objective.params.flat.size if est.fit_intercept else objective.params.n_weights
     loss_and_gradient = objective if est.fit_intercept else lbfgs.weights_only(objective)
     start = objective.params.flat[:n_free].copy()
     if est.solver == "lbfgs":
         theta, n_iter = _by_lbfgs(est, loss_and_gradient, start, est.max_iter)
+    elif has_l1:
+        theta, n_iter = _by_proximal_newton(est, loss_and_gradient, start, rows)
     else:
         theta, n_iter = _by_newton(est, loss_and_gradient, start, rows)
     objective.params.flat[:n_free] = theta
     _keep(est, objective.params.copies(), n_iter)
+    return None
 
 
 def _by_lbfgs(
@@ -91,6 +98,28 @@ def _by_newton(
         name=est.solver,
         verbose=est.verbose,
     )
+
+
+def _by_proximal_newton(
+    est: Any, loss_and_gradient: LossAndGradient, start: Floats, rows: Rows
+) -> tuple[Floats, int]:
+    params = LinearParams(rows, _model(est).n_outputs(len(est.classes_)), est.fit_intercept)
+    strength = np.zeros(start.size)
+    strength[: params.n_weights] = est.l1_ratio * _alpha(est, rows)
+    theta, n_iter = proximal.minimise(
+        proximal.Penalised(loss_and_gradient, strength),
+        start.astype(np.float64),
+        proximal.QuadraticModel(params, (1 - est.l1_ratio) * _alpha(est, rows)),
+        max_iter=est.max_iter,
+        tol=est.tol,
+        unit=_alpha(est, rows),
+        eps=float(np.finfo(rows.X.dtype).eps),
+        verbose=est.verbose,
+    )
+    if params.n_outputs > 1:  # of no consequence for the loss
+        biases = theta[params.n_weights :]
+        biases -= biases.mean() if biases.size else 0
+    return theta, n_iter
 
 
 def fit_minibatch(estimator: Any, X: Any, y: Any, sample_weight: Any, *, incremental: bool) -> None:

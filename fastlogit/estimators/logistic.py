@@ -34,11 +34,14 @@ class LogisticRegression(LinearPrediction):
     Arguments, fitted attributes and numbers are those of
     :class:`sklearn.linear_model.LogisticRegression`, which documents them. What differs:
 
-    - The kernels run the solvers "lbfgs", "newton-cholesky" and "newton-cg" on dense X, with an L2
-      penalty or none (``C=inf``). Anything else runs scikit-learn's code.
+    - The kernels run "lbfgs", "newton-cholesky" and "newton-cg" on dense X, and "saga" where
+      ``l1_ratio`` is above 0. Anything else runs scikit-learn's code.
     - Both Newton solvers take the steps that are fastest: from the factorised Hessian for up to 160
       weights (of all classes but one), by preconditioned conjugate gradients for more. They differ
       in when they stop, as scikit-learn's do.
+    - With ``l1_ratio`` above 0, "saga" finds the same optimum by proximal Newton steps, for up to
+      1024 weights. ``n_iter_`` counts them, ``random_state`` has no effect, and ``tol`` is of the
+      smallest subgradient of C Σ loss plus the penalty.
     - Two solvers are added, ``"sgd"`` and ``"adam"``, with the arguments of
       :class:`sklearn.neural_network.MLPClassifier`, and ``partial_fit`` for them. They start at
       zero and train on the mean loss of a batch plus ‖w‖² / (2 C Σ weights), the sum over all
@@ -177,12 +180,13 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
             return self
         for name in MINIBATCH_ATTRIBUTES:  # of an earlier fit
             self.__dict__.pop(name, None)
-        if reason := uncovered(self, X):
+        reason = uncovered(self, X)
+        if reason is None:
+            warn_of_deprecations(self)
+            reason = fit_all_rows(self, X, y, sample_weight)
+        if reason is not None:
             on_scikit_learn(self, reason)
             super().fit(X, y, sample_weight)
-            return self
-        warn_of_deprecations(self)
-        fit_all_rows(self, X, y, sample_weight)
         return self
 
     @available_if(has_partial_fit)  # type: ignore[untyped-decorator]

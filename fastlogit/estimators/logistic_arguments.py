@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any
 
@@ -14,7 +15,7 @@ from fastlogit.estimators.routing import is_sparse
 from fastlogit.estimators.sklearn_internals import N_THREADS, StrOptions, has_callbacks
 
 # scikit-learn's solvers that the kernels cover; they work on all rows at once.
-FULL_SOLVERS = ("lbfgs", "newton-cholesky", "newton-cg")
+FULL_SOLVERS = ("lbfgs", "newton-cholesky", "newton-cg", "saga")
 MINIBATCH_SOLVERS = ("sgd", "adam")
 # Arguments of the mini-batch solvers, which mean what they mean to MLPClassifier.
 MINIBATCH_ARGUMENTS = (
@@ -38,7 +39,13 @@ def uncovered(estimator: Any, X: Any) -> str | None:
     est = estimator
     if est.solver not in FULL_SOLVERS:
         return f"solver={est.solver!r}, the kernels know {FULL_SOLVERS + MINIBATCH_SOLVERS}"
-    if not _has_l2_penalty(est):
+    if est.solver == "saga":
+        if est.penalty != "deprecated" or not est.l1_ratio or math.isinf(est.C) or est.dual:
+            return (
+                f"penalty={est.penalty!r}, l1_ratio={est.l1_ratio!r}, C={est.C!r}, "
+                f"dual={est.dual!r}; the kernels know 'saga' with l1_ratio > 0 and a finite C"
+            )
+    elif not _has_l2_penalty(est):
         return (
             f"penalty={est.penalty!r}, l1_ratio={est.l1_ratio!r}, dual={est.dual!r}; the kernels "
             "know the L2 penalty, or none by C=inf, in the primal"

@@ -1,4 +1,4 @@
-"""scikit-learn's checks of estimators, with no failure expected."""
+"""scikit-learn's checks of estimators, with no failure expected of the kernels."""
 
 import pytest
 from sklearn.exceptions import ConvergenceWarning
@@ -14,14 +14,23 @@ ESTIMATORS = [
     estimator(solver=solver)
     for estimator in (MLPClassifier, LogisticRegression)
     for solver in ("lbfgs", "sgd", "adam")
-] + [LogisticRegression(solver=solver) for solver in ("newton-cholesky", "newton-cg")]
+]
+ESTIMATORS += [LogisticRegression(solver=solver) for solver in ("newton-cholesky", "newton-cg")]
+ESTIMATORS.append(LogisticRegression(solver="saga", l1_ratio=0.5))
 # The checks cut max_iter short.
 pytestmark = pytest.mark.filterwarnings(
     f"ignore::{ConvergenceWarning.__module__}.{ConvergenceWarning.__qualname__}"
 )
 
 
-CHECKS = parametrize_with_checks(ESTIMATORS).mark
+def of_scikit_learn(estimator):
+    """Name the checks that fail on scikit-learn's own code, where ours hands the fit to it."""
+    if estimator.solver != "saga":
+        return {}
+    return {"check_sample_weight_equivalence_on_sparse_data": "saga stops where its draws lead it"}
+
+
+CHECKS = parametrize_with_checks(ESTIMATORS, expected_failed_checks=of_scikit_learn).mark
 
 
 # A list, since scikit-learn below 1.9 gives a generator, which pytest 9 warns of.

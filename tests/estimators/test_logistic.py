@@ -168,7 +168,8 @@ def test_warns_as_scikit_learn_at_max_iter(toy_set):
     ("arguments", "reason"),
     [
         ({"solver": "sag", "max_iter": 3000}, "solver='sag'"),
-        ({"solver": "saga", "l1_ratio": 0.5, "max_iter": 3000}, "solver='saga'"),
+        ({"solver": "saga", "max_iter": 3000}, "l1_ratio=0.0"),
+        ({"solver": "saga", "penalty": "l1", "l1_ratio": 1, "max_iter": 3000}, "penalty='l1'"),
         ({"l1_ratio": 0, "penalty": None}, "penalty=None"),
         ({"solver": "liblinear", "dual": True, "max_iter": 5000}, "solver='liblinear'"),
     ],
