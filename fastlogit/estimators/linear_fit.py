@@ -41,7 +41,8 @@ ADVICE = (
 def fit_all_rows(estimator: Any, X: Any, y: Any, sample_weight: Any) -> str | None:
     """Minimise the loss over all rows; return why the kernels do not cover it, None if they do."""
     est = estimator
-    X, y = _validated(est, X, y, reset=True)
+    X, y = _validated(est, X, y, reset=True, accept_sparse=est.solver == "saga" and "csr")
+    X = X.toarray() if is_sparse(X) else X
     est.classes_, indices = np.unique(y, return_inverse=True)
     rows = _rows(est, X, indices, sample_weight)
     params = _start(est, X, warm=est.warm_start)
@@ -165,8 +166,13 @@ def go_on(estimator: Any, rows: Rows) -> bool:
     return True
 
 
-def _validated(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Floats, Any]:
-    X, y = validate_data(estimator, X, y, dtype=[np.float64, np.float32], order="C", reset=reset)
+def _validated(
+    estimator: Any, X: Any, y: Any, *, reset: bool, accept_sparse: Any = False
+) -> tuple[Any, Any]:
+    X, y = validate_data(
+        estimator, X, y, dtype=[np.float64, np.float32], order="C", reset=reset,
+        accept_sparse=accept_sparse,
+    )  # fmt: skip
     check_classification_targets(y)
     return X, y
 

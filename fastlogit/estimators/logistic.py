@@ -40,8 +40,9 @@ class LogisticRegression(LinearPrediction):
       weights (of all classes but one), by preconditioned conjugate gradients for more. They differ
       in when they stop, as scikit-learn's do.
     - With ``l1_ratio`` above 0, "saga" finds the same optimum by proximal Newton steps, for up to
-      1024 weights. ``n_iter_`` counts them, ``random_state`` has no effect, and ``tol`` is of the
-      smallest subgradient of C Σ loss plus the penalty.
+      1024 weights, and also where a sparse X is nearly dense. ``n_iter_`` counts them,
+      ``random_state`` has no effect, and ``tol`` is of the smallest subgradient of C Σ loss plus
+      the penalty.
     - Two solvers are added, ``"sgd"`` and ``"adam"``, with the arguments of
       :class:`sklearn.neural_network.MLPClassifier`, and ``partial_fit`` for them. They start at
       zero and train on the mean loss of a batch plus ‖w‖² / (2 C Σ weights), the sum over all

@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 
 from fastlogit.estimators.plain import plain_number
-from fastlogit.estimators.routing import is_sparse
+from fastlogit.estimators.routing import is_nearly_dense, is_sparse
 from fastlogit.estimators.sklearn_internals import N_THREADS, StrOptions, has_callbacks
 
 # scikit-learn's solvers that the kernels cover; they work on all rows at once.
@@ -54,7 +54,7 @@ def uncovered(estimator: Any, X: Any) -> str | None:
         return "callbacks are set"
     if get_config()["array_api_dispatch"]:
         return "array_api_dispatch is on"
-    if is_sparse(X):
+    if is_sparse(X) and not (est.solver == "saga" and is_nearly_dense(X)):
         return "X is sparse"
     return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from typing import Any
 
 from scipy.sparse import issparse
@@ -27,3 +28,12 @@ def on_scikit_learn(estimator: Any, reason: str) -> None:
 def is_sparse(X: Any) -> bool:
     """Return whether X is a SciPy sparse container or a frame with sparse columns only."""
     return bool(issparse(X) or hasattr(X, "sparse"))  # pandas has the accessor on those alone
+
+
+def is_nearly_dense(X: Any) -> bool:
+    """Return whether a sparse X has so many elements, and not too many, that it may become dense.
+
+    A proximal Newton fit is faster then than scikit-learn's saga on the sparse one.
+    """
+    size = math.prod(X.shape)
+    return bool(issparse(X) and 0.25 * size <= X.nnz and size <= 1 << 22)

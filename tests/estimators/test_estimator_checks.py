@@ -1,4 +1,4 @@
-"""scikit-learn's checks of estimators, with no failure expected of the kernels."""
+"""scikit-learn's checks of estimators, with no failure expected."""
 
 import pytest
 from sklearn.exceptions import ConvergenceWarning
@@ -23,14 +23,7 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 
-def of_scikit_learn(estimator):
-    """Name the checks that fail on scikit-learn's own code, where ours hands the fit to it."""
-    if estimator.solver != "saga":
-        return {}
-    return {"check_sample_weight_equivalence_on_sparse_data": "saga stops where its draws lead it"}
-
-
-CHECKS = parametrize_with_checks(ESTIMATORS, expected_failed_checks=of_scikit_learn).mark
+CHECKS = parametrize_with_checks(ESTIMATORS).mark
 
 
 # A list, since scikit-learn below 1.9 gives a generator, which pytest 9 warns of.

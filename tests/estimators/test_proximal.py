@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.sparse import csc_array
 from scipy.special import log_softmax, softmax
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression as SklearnLogisticRegression
@@ -101,6 +102,19 @@ def test_warm_start_and_too_few_iterations(toy_set):
     with pytest.warns(ConvergenceWarning, match="max_iter was reached"):
         short = LogisticRegression(solver="saga", l1_ratio=1, max_iter=1, verbose=1).fit(X, y)
     assert short.n_iter_ == 1
+
+
+def test_nearly_dense_sparse_rows_become_dense(toy_set):
+    X, y = toy_set("wine", "softmax")
+    X = np.where(np.abs(X) < 0.5, 0, X)
+    arguments = {"solver": "saga", "l1_ratio": 0.5, "C": 0.1, "tol": 1e-6}
+    dense = LogisticRegression(**arguments).fit(X, y)
+    sparse = LogisticRegression(**arguments).fit(csc_array(X), y)
+    assert sparse.backend_ == "numba"
+    np.testing.assert_array_equal(sparse.coef_, dense.coef_)
+    X[np.arange(len(X)) % 9 > 0] = 0
+    sparser = LogisticRegression(**arguments | {"tol": 1e-2, "max_iter": 5000}).fit(csc_array(X), y)
+    assert sparser.backend_ == "scikit-learn"
 
 
 def test_many_weights_stay_with_scikit_learn(toy_set, monkeypatch):
