@@ -15,7 +15,7 @@ from fastlogit.estimators.parts import generator_of, plain_part
 from fastlogit.estimators.plain import plain_number
 from fastlogit.estimators.predicting import are_of_a_model
 from fastlogit.estimators.routing import is_sparse, on_kernels, on_scikit_learn
-from fastlogit.estimators.sklearn_internals import MLP_STEPS, N_THREADS
+from fastlogit.estimators.sklearn_internals import MLP_STEPS, N_THREADS, packed_offsets
 from fastlogit.estimators.validation_split import split
 from fastlogit.estimators.weights import row_weight, with_class_weight
 from fastlogit.models import Floats, Indices, Rows
@@ -202,6 +202,7 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
         )
         objective.params.flat[...] = theta
         self._params = tuple(objective.params.copies())
+        self._coef_indptr, self._intercept_indptr = packed_offsets(layer_units)
 
     @available_if(has_partial_fit)  # type: ignore[untyped-decorator]
     def partial_fit(

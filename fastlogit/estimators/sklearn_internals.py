@@ -7,8 +7,10 @@ parents' ``_parameter_constraints``, ``_random_state``, ``_optimizer`` and ``_la
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import accumulate, pairwise
 from numbers import Integral
 from typing import Any, TypeVar
 
@@ -35,6 +37,7 @@ __all__ = [
     "has_callbacks",
     "is_first_partial_fit",
     "lbfgs_print_option",
+    "packed_offsets",
     "validate_arguments",
 ]
 
@@ -59,6 +62,19 @@ MLP_STEPS = ("_fit", "_validate_input", "_fit_stochastic")
 
 # What both estimators allow of n_threads.
 N_THREADS = [Interval(Integral, 1, None, closed="left")]
+
+
+def packed_offsets(layer_units: Sequence[int]) -> tuple[list[Any], list[Any]]:
+    """Return where each layer's weights, then biases, lie in scikit-learn's flat parameters.
+
+    Its MLPClassifier keeps them as ``_coef_indptr`` and ``_intercept_indptr`` after a fit by
+    L-BFGS, for its ``_loss_grad_lbfgs``.
+    """
+    shapes = list(pairwise(layer_units))
+    ends = list(accumulate([*(math.prod(shape) for shape in shapes), *layer_units[1:]]))
+    spans = list(zip([0, *ends], ends, strict=False))
+    weights = [(*span, shape) for span, shape in zip(spans, shapes, strict=False)]
+    return weights, spans[len(shapes) :]
 
 
 def fit_context(method: Method) -> Method:

@@ -58,6 +58,19 @@ def test_a_fit_of_scikit_learns_leaves_what_ours_goes_on_from():
             assert shapes == [(4, 2), (2, 1), (2,), (1,)]
 
 
+@pytest.mark.filterwarnings("ignore:lbfgs failed to converge")
+def test_offsets_of_the_flat_parameters_are_scikit_learns():
+    X, y = np.eye(5), [0, 1, 2, 1, 0]
+    kept = ("_coef_indptr", "_intercept_indptr")
+    for hidden in ((4,), (4, 3)):
+        fitted = SklearnMLPClassifier(hidden, solver="lbfgs", max_iter=1).fit(X, y)
+        offsets = sklearn_internals.packed_offsets([5, *hidden, 3])
+        assert offsets == tuple(getattr(fitted, name) for name in kept)
+    ours = MLPClassifier((4,), solver="lbfgs", max_iter=1).fit(X, y)
+    assert ours._coef_indptr == [(0, 20, (5, 4)), (20, 32, (4, 3))]
+    assert ours._intercept_indptr == [(32, 36), (36, 39)]
+
+
 @pytest.mark.parametrize(
     ("ours", "theirs", "added", "changed"),
     [
