@@ -11,7 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fastlogit.estimators import LogisticRegression, MLPClassifier
+    from fastlogit.estimators import LogisticRegression, MLPClassifier, to_onnx
     from fastlogit.functional import loss_and_gradient, predict_proba, train, warmup
     from fastlogit.trainer import DivergenceError, TrainResult
 
@@ -24,6 +24,7 @@ __all__ = [
     "TrainResult",
     "loss_and_gradient",
     "predict_proba",
+    "to_onnx",
     "train",
     "warmup",
 ]
@@ -35,6 +36,7 @@ _HOMES = {
     "TrainResult": "trainer",
     "loss_and_gradient": "functional",
     "predict_proba": "functional",
+    "to_onnx": "estimators",
     "train": "functional",
     "warmup": "functional",
 }

@@ -1,0 +1,68 @@
+"""Fitted estimators as ONNX, by skl2onnx's converters of scikit-learn's classes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sklearn.linear_model import LogisticRegression as _SklearnLogisticRegression
+from sklearn.neural_network import MLPClassifier as _SklearnMLPClassifier
+
+from fastlogit.estimators.logistic import LogisticRegression
+from fastlogit.estimators.mlp import MLPClassifier
+
+
+def register_converters() -> None:
+    """Have skl2onnx convert the two estimators as it converts scikit-learn's.
+
+    It looks a converter up by the class itself and so passes over subclasses. After this call its
+    own functions take the estimators with every option, alone or inside of pipelines, searches
+    and ensembles.
+    """
+    # Imported here, since skl2onnx is no dependency and slow to import.
+    from skl2onnx import get_model_alias, update_registered_parser
+    from skl2onnx._parse import sklearn_parsers_map
+    from skl2onnx._supported_operators import sklearn_operator_name_map
+
+    for ours, theirs in (
+        (LogisticRegression, _SklearnLogisticRegression),
+        (MLPClassifier, _SklearnMLPClassifier),
+    ):
+        # Registering a converter anew would replace scikit-learn's class's own; this names it.
+        sklearn_operator_name_map[ours] = get_model_alias(theirs)
+        update_registered_parser(ours, sklearn_parsers_map[theirs])
+
+
+def to_onnx(model: Any, X: Any = None, **arguments: Any) -> Any:
+    """Return a fitted estimator, or what contains some, as an ONNX model.
+
+    Calls ``skl2onnx.to_onnx``, which has to be installed, after :func:`register_converters`.
+
+    Parameters
+    ----------
+    model : estimator
+        A fitted LogisticRegression or MLPClassifier; or a pipeline, search or ensemble with them.
+    X : array-like of shape (n, D), optional
+        Rows, one is enough, whose dtype is that of the ONNX model's input and probabilities.
+    **arguments : Any
+        Further arguments of ``skl2onnx.to_onnx``, such as ``options={"zipmap": False}`` for
+        probabilities as one array instead of a list of dicts.
+
+    Returns
+    -------
+    onnx.ModelProto
+        Outputs the label and the class probabilities of each row.
+
+    Examples
+    --------
+    >>> import fastlogit
+    >>> from sklearn.datasets import load_iris
+    >>> X, y = load_iris(return_X_y=True)
+    >>> fitted = fastlogit.LogisticRegression(max_iter=200).fit(X, y)
+    >>> exported = fastlogit.to_onnx(fitted, X[:1], options={"zipmap": False})
+    >>> [output.name for output in exported.graph.output]
+    ['label', 'probabilities']
+    """
+    from skl2onnx import to_onnx as convert
+
+    register_converters()
+    return convert(model, X, **arguments)
