@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from scipy.optimize import minimize
 
-from fastlogit.estimators.sklearn_internals import checked_lbfgs_iterations, lbfgs_print_option
+from fastlogit.estimators.convergence import lbfgs_not_converged, warn
+from fastlogit.estimators.sklearn_internals import lbfgs_print_option
 from fastlogit.models import Floats
 from fastlogit.objective import Objective
 
@@ -20,7 +21,7 @@ def minimise(
     max_iter: int,
     tol: float,
     print_level: int,
-    advice: str | None = None,
+    advice: Callable[[], str],
     refine: int = 0,
     **options: Any,
 ) -> tuple[Floats, float, int]:
@@ -40,8 +41,8 @@ def minimise(
         Of the gradient's largest element.
     print_level : int
         L-BFGS-B's iprint, which SciPy reads below version 1.15.
-    advice : str, optional
-        Ends the warning.
+    advice : callable
+        Gives the end of the warning.
     refine : int
         Further iterations at most where the loss no longer falls by ftol but the gradient is not
         within tol yet. They never warn, since what they work on is little above rounding.
@@ -54,7 +55,9 @@ def minimise(
         return minimize(objective, start, method="L-BFGS-B", jac=True, options=options | more)
 
     result = run(start, maxiter=max_iter)
-    n_iter = int(checked_lbfgs_iterations("lbfgs", result, max_iter, extra_warning_msg=advice))
+    n_iter = min(int(result.nit), max_iter)
+    if not result.success:
+        warn(lbfgs_not_converged(result, n_iter, max_iter) + advice())
     refine = min(refine, max_iter - n_iter)
     if result.success and refine > 0 and np.max(np.abs(result.jac)) > tol:
         further = run(result.x, maxiter=refine, ftol=0)

@@ -14,6 +14,7 @@ from sklearn.utils.validation import validate_data
 
 from fastlogit.estimators import lbfgs, minibatch, newton, proximal
 from fastlogit.estimators.conjugate_gradients import newton_steps
+from fastlogit.estimators.convergence import features_off_scale
 from fastlogit.estimators.newton import LossAndGradient
 from fastlogit.estimators.newton_steps import LinearParams
 from fastlogit.estimators.parts import generator_of
@@ -57,7 +58,7 @@ def fit_all_rows(estimator: Any, X: Any, y: Any, sample_weight: Any) -> str | No
     loss_and_gradient = objective if est.fit_intercept else lbfgs.weights_only(objective)
     start = objective.params.flat[:n_free].copy()
     if est.solver == "lbfgs":
-        theta, n_iter = _by_lbfgs(est, loss_and_gradient, start, est.max_iter)
+        theta, n_iter = _by_lbfgs(est, X, loss_and_gradient, start, est.max_iter)
     elif has_l1:
         theta, n_iter = _by_proximal_newton(est, loss_and_gradient, start, rows)
     else:
@@ -68,7 +69,7 @@ def fit_all_rows(estimator: Any, X: Any, y: Any, sample_weight: Any) -> str | No
 
 
 def _by_lbfgs(
-    est: Any, loss_and_gradient: LossAndGradient, start: Floats, max_iter: int
+    est: Any, X: Floats, loss_and_gradient: LossAndGradient, start: Floats, max_iter: int
 ) -> tuple[Floats, int]:
     theta, _, n_iter = lbfgs.minimise(
         loss_and_gradient,
@@ -76,7 +77,7 @@ def _by_lbfgs(
         max_iter=max_iter,
         tol=est.tol,
         print_level=(-1, 50, 1, 100, 101)[min(int(est.verbose), 4)],
-        advice=ADVICE,
+        advice=lambda: f"{features_off_scale(est, X)}\n{ADVICE}",
         refine=20,
         maxls=50,
         ftol=64 * np.finfo(float).eps,
@@ -92,7 +93,7 @@ def _by_newton(
         loss_and_gradient,
         params.centred(start),
         newton_steps(params, _alpha(est, rows)),
-        lambda theta, max_iter: _by_lbfgs(est, loss_and_gradient, theta, max_iter),
+        lambda theta, max_iter: _by_lbfgs(est, rows.X, loss_and_gradient, theta, max_iter),
         max_iter=est.max_iter,
         tol=est.tol,
         eps=float(np.finfo(rows.X.dtype).eps),

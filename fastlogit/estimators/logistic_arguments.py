@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 from sklearn import get_config
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 
+from fastlogit.estimators.convergence import warn
 from fastlogit.estimators.plain import plain_number
 from fastlogit.estimators.routing import is_nearly_dense, is_sparse
 from fastlogit.estimators.sklearn_internals import N_THREADS, StrOptions, has_callbacks
@@ -72,18 +72,16 @@ def check_minibatch_arguments(estimator: Any) -> None:
 def warn_of_deprecations(estimator: Any) -> None:
     """Warn of what scikit-learn warns of, where its own code does not run."""
     if estimator.penalty != "deprecated":
-        warnings.warn(
+        warn(
             "'penalty' was deprecated in scikit-learn 1.8 and goes in 1.10; leave it out, the L2 "
             "penalty is the default",
             FutureWarning,
-            stacklevel=4,
         )
     if estimator.n_jobs is not None:
-        warnings.warn(
+        warn(
             "'n_jobs' has no effect since scikit-learn 1.8 and goes in 1.10; leave it out, got "
             f"n_jobs={estimator.n_jobs}",
             FutureWarning,
-            stacklevel=4,
         )
 
 

@@ -8,30 +8,21 @@ optimizers, which so can go on from what the kernels did, and the kernels from i
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 
+from fastlogit.estimators import convergence
 from fastlogit.estimators.sklearn_internals import AdamOptimizer, SGDOptimizer
 from fastlogit.estimators.validation_split import ValidationSplit
 from fastlogit.models import Floats, Indices, Model, Rows
 from fastlogit.orders import LegacyOrders, epochs_ahead
 from fastlogit.trainer import Trainer
 
-NON_FINITE = (
-    "Solver produced non-finite parameter weights: the loss is not finite in epoch 1 at "
-    "learning_rate={:g}. Features of unit variance, or a smaller learning rate, may help."
-)
 BALANCED_IN_PARTS = (
     "class_weight='balanced' needs all of y, which partial_fit does not see; give the weights as a "
     "dict"
-)
-DIVERGED = (
-    "The loss is no longer finite in epoch {} at learning_rate={:g}; the parameters are those "
-    "before that epoch. A smaller learning rate, or features of unit variance, may help."
 )
 
 
@@ -62,10 +53,10 @@ def batch_size_of(estimator: Any, n_rows: int) -> int:
     if estimator.batch_size == "auto":
         return min(200, n_rows)
     if estimator.batch_size > n_rows:
-        warnings.warn(
+        convergence.warn(
             f"Got `batch_size`={estimator.batch_size} larger than the sample size {n_rows}. "
             "It is going to be clipped",
-            stacklevel=2,
+            UserWarning,
         )
     return max(min(int(estimator.batch_size), n_rows), 1)
 
@@ -112,6 +103,9 @@ class EpochLoop:
         )  # fmt: skip
         self._load_optimizer()
         self.trainer.mark()
+        self._start = self.trainer.checkpoint
+        # What the last chunk of epochs that took a step began with, and its learning rate.
+        self._last_chunk = self._start, self.trainer.learning_rate
         # The bits of sklearn.utils.shuffle, which draws a permutation of range(n) and takes it.
         self._orders = LegacyOrders(random_state, self.n_rows) if estimator.shuffle else None
         self._best: Floats | None = None
@@ -174,16 +168,15 @@ class EpochLoop:
             while not stopped and estimator.n_iter_ < max_iter:
                 stopped = self._run_chunk(max_iter - estimator.n_iter_)
             if not stopped and not one_epoch:
-                warnings.warn(
-                    f"Stochastic Optimizer: Maximum iterations ({max_iter}) reached and the "
-                    "optimization hasn't converged yet.",
-                    ConvergenceWarning,
-                    stacklevel=2,
+                convergence.warn(
+                    convergence.OPTIMUM_NOT_REACHED.format(max_iter)
+                    + self._last_gradient(convergence.GRADIENT_AT_END)
+                    + convergence.features_off_scale(estimator, self.rows.X)
                 )
         except KeyboardInterrupt:
             if estimator.t_ == 0:  # nothing has been trained that could be kept
                 raise
-            warnings.warn("Training interrupted by user.", stacklevel=2)
+            convergence.warn("Training interrupted by user.", UserWarning)
         self._store_optimizer()
         if self._best is not None:
             self.trainer.flat.flat[...] = self._best
@@ -194,6 +187,7 @@ class EpochLoop:
         orders = self._draw_orders(min(self._epochs_to_decision(), epochs_left))
         if self._solver == "sgd":
             self.trainer.learning_rate = self.optimizer.learning_rate
+        before = self.trainer.checkpoint
         losses = np.zeros(len(orders))
         recorded = 0
         stopped = False
@@ -201,6 +195,8 @@ class EpochLoop:
             for loss in losses[recorded:done].tolist():
                 stopped = self._end_epoch(loss)
             recorded = done
+        if recorded:
+            self._last_chunk = before, self.trainer.learning_rate
         if recorded < len(orders):
             self._diverged()
             return True
@@ -271,10 +267,33 @@ class EpochLoop:
             self._best = self.trainer.flat.flat.copy()
 
     def _diverged(self) -> None:
-        estimator = self.estimator
-        rate = float(self.optimizer.learning_rate)
+        estimator, rate = self.estimator, self._settings["learning_rate"]
+        advice = convergence.features_off_scale(estimator, self.rows.X)
         if estimator.t_ == 0:
-            raise ValueError(NON_FINITE.format(rate))
-        warnings.warn(
-            DIVERGED.format(estimator.n_iter_ + 1, rate), ConvergenceWarning, stacklevel=2
+            raise ValueError(convergence.NON_FINITE.format(rate) + advice)
+        message = convergence.DIVERGED.format(
+            estimator.n_iter_ + 1, rate, self._last_gradient(convergence.GRADIENT_BEFORE)
         )
+        convergence.warn(message + advice)
+
+    def _last_gradient(self, text: str) -> str:
+        """Return the text with the gradient's largest element, or nothing before any step."""
+        trainer, settings = self.trainer, self._settings
+        if self._solver == "adam":
+            from_rest, decay = True, float(settings["beta_1"])
+            factor = 1 - decay
+        else:
+            from_rest, decay = not self._start.moments.any(), float(settings["momentum"])
+            factor = trainer.learning_rate
+        moment, steps = trainer.moments[0], int(trainer.steps[0])
+        if self._solver == "sgd" and decay == 0:
+            # Without a velocity, and of a step in place without a gradient, the way gone tells.
+            before, factor = self._last_chunk
+            moment, steps = trainer.flat.flat - before.theta, steps - int(before.steps[0])
+            from_rest, decay = True, 1.0
+        if from_rest and steps == 0:
+            return ""
+        average = convergence.average_gradient(
+            moment, steps, decay=decay, factor=factor, from_rest=from_rest
+        )
+        return text.format(average, settings["learning_rate"])

@@ -10,6 +10,7 @@ from sklearn.neural_network import MLPClassifier as _SklearnMLPClassifier
 from sklearn.utils.metaestimators import available_if
 
 from fastlogit.estimators import lbfgs, minibatch
+from fastlogit.estimators.convergence import features_off_scale
 from fastlogit.estimators.mlp_predicting import MLPPrediction
 from fastlogit.estimators.parts import generator_of, plain_part
 from fastlogit.estimators.plain import plain_number
@@ -198,6 +199,7 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
             max_iter=self.max_iter,
             tol=self.tol,
             print_level=1 if self.verbose else -1,
+            advice=lambda: features_off_scale(self, X),
             maxfun=self.max_fun,
         )
         objective.params.flat[...] = theta

@@ -20,7 +20,6 @@ from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOpti
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.fixes import _get_additional_lbfgs_options_dict as lbfgs_print_option
 from sklearn.utils.multiclass import _check_partial_fit_first_call as is_first_partial_fit
-from sklearn.utils.optimize import _check_optimize_result as checked_lbfgs_iterations
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
 __all__ = [
@@ -31,7 +30,6 @@ __all__ = [
     "SGDOptimizer",
     "StrOptions",
     "check_sample_weight",
-    "checked_lbfgs_iterations",
     "fit_context",
     "fit_task",
     "has_callbacks",

@@ -7,6 +7,8 @@ from fastlogit.estimators import lbfgs
 from fastlogit.models import MODELS, Rows
 from fastlogit.objective import Objective
 
+ADVICE = {"advice": lambda: " look elsewhere"}
+
 
 def rosenbrock(theta):
     return rosen(theta), rosen_der(theta)
@@ -14,7 +16,7 @@ def rosenbrock(theta):
 
 def test_finds_a_known_minimum():
     theta, value, n_iter = lbfgs.minimise(
-        rosenbrock, np.zeros(5), max_iter=1000, tol=1e-9, print_level=-1, ftol=1e-15
+        rosenbrock, np.zeros(5), max_iter=1000, tol=1e-9, print_level=-1, ftol=1e-15, **ADVICE
     )
     np.testing.assert_allclose(theta, 1, atol=1e-6)
     assert value < 1e-12
@@ -23,13 +25,11 @@ def test_finds_a_known_minimum():
 
 def test_warns_when_it_stops_too_soon():
     with pytest.warns(ConvergenceWarning, match=r"after 3 iteration\(s\)[\s\S]*look elsewhere"):
-        lbfgs.minimise(
-            rosenbrock, np.zeros(5), max_iter=3, tol=1e-9, print_level=-1, advice="look elsewhere"
-        )
+        lbfgs.minimise(rosenbrock, np.zeros(5), max_iter=3, tol=1e-9, print_level=-1, **ADVICE)
 
 
 def test_refining_goes_below_what_the_loss_resolves():
-    settings = {"max_iter": 1000, "tol": 1e-12, "print_level": -1, "ftol": 1e-6}
+    settings = {"max_iter": 1000, "tol": 1e-12, "print_level": -1, "ftol": 1e-6} | ADVICE
     coarse = lbfgs.minimise(rosenbrock, np.zeros(5), **settings)
     fine = lbfgs.minimise(rosenbrock, np.zeros(5), refine=20, **settings)
     assert np.abs(rosen_der(fine[0])).max() < 1e-3 * np.abs(rosen_der(coarse[0])).max()

@@ -1,0 +1,132 @@
+"""What a fit says that stopped before its optimum or diverged: how far it was off, and why.
+
+Shapes: n rows, D features.
+"""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+
+from fastlogit.models import Floats
+
+# A warning points at the first caller outside of these: the user's line, of a search or pipeline.
+INNER_PACKAGES = {"fastlogit", "sklearn", "joblib"}
+# A feature's scale is far off at this many times the median of all, or at its inverse.
+FAR_OFF = 100
+MOST_NAMED = 5
+# Rows that scales are estimated from: as long as a call of NumPy takes anyway.
+SAMPLED_ROWS = 1024
+SCALING = "https://scikit-learn.org/stable/modules/preprocessing.html"
+
+# Numbers have one digit: the fits of a search then mostly share a text, which Python shows once.
+OPTIMUM_NOT_REACHED = (
+    "Stochastic Optimizer: Maximum iterations ({}) reached and the optimization hasn't converged "
+    "yet."
+)
+GRADIENT_AT_END = (
+    " Over the last batches, the gradient's largest element is {:.0e} at learning_rate={:g}."
+)
+DIVERGED = (
+    "The loss is no longer finite in epoch {} at learning_rate={:g}; the parameters are those "
+    "before that epoch.{} A smaller learning rate, or features of unit variance, may help."
+)
+GRADIENT_BEFORE = " Over the last batches, the gradient's largest element was {:.0e}."
+NON_FINITE = (
+    "Solver produced non-finite parameter weights: the loss is not finite in epoch 1 at "
+    "learning_rate={:g}. Features of unit variance, or a smaller learning rate, may help."
+)
+
+
+def warn(message: str, category: type[Warning] = ConvergenceWarning) -> None:
+    """Warn at the line that called into this package, or into scikit-learn around it."""
+    level, frame = 1, inspect.currentframe()
+    while frame is not None and frame.f_back is not None and _is_inner(frame.f_globals):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)
+
+
+def _is_inner(module: dict[str, Any]) -> bool:
+    return str(module.get("__name__", "")).partition(".")[0] in INNER_PACKAGES
+
+
+def lbfgs_not_converged(result: Any, n_iter: int, max_iter: int) -> str:
+    """Return scikit-learn's text for what SciPy's L-BFGS-B returned, and the gradient there."""
+    text = (
+        f"lbfgs failed to converge after {n_iter} iteration(s) (status={result.status}):\n"
+        f"{result.message}\n"
+    )
+    if n_iter == max_iter:
+        text += (
+            f"\nIncrease the number of iterations to improve the convergence (max_iter={max_iter})."
+        )
+    return (
+        f"{text}\nYou might also want to scale the data as shown in:\n    {SCALING}\n"
+        f"The gradient's largest element is {np.max(np.abs(result.jac)):.0e}."
+    )
+
+
+def features_off_scale(estimator: Any, X: Floats) -> str:
+    """Return a sentence, after a space, that names features of a scale far off the others'.
+
+    A feature's scale is the root of its mean square, over rows spread over all of X: it is what a
+    gradient grows with, whether by the feature's spread or by its mean.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Whose ``feature_names_in_``, if any, name the features.
+    X : ndarray of shape (n, D)
+        Training rows.
+    """
+    sample = X[:: -(-len(X) // SAMPLED_ROWS)]
+    with np.errstate(all="ignore"):
+        square = np.einsum("ij,ij->j", sample, sample, dtype=np.float64)
+        scale = np.sqrt(square / len(sample))
+        varies = scale > 0  # one that is all zeros has no effect
+        ratio = scale / np.median(scale[varies]) if varies.any() else scale
+        distance = np.where(varies, np.abs(np.log(ratio)), 0)
+    far = np.flatnonzero(distance > np.log(FAR_OFF))
+    if not far.size:
+        return ""
+    farthest = far[np.argsort(-distance[far], kind="stable")][:MOST_NAMED]
+    named = [f"{_name(estimator, i)} ({ratio[i]:.0e} times it)" for i in farthest]
+    if far.size > len(named):
+        named.append(f"{far.size - len(named)} more")
+    return (
+        f" Features whose scale (root mean square) is more than {FAR_OFF} times off the median: "
+        f"{', '.join(named)}; sklearn.preprocessing.StandardScaler brings them together."
+    )
+
+
+def _name(estimator: Any, index: int) -> str:
+    names: NDArray[Any] | None = getattr(estimator, "feature_names_in_", None)
+    return f"feature {index}" if names is None else repr(str(names[index]))
+
+
+def average_gradient(
+    moment: Floats, steps: int, *, decay: float, factor: float, from_rest: bool
+) -> float:
+    """Return the largest element of the gradient that an optimizer's first moment averages.
+
+    It costs nothing, where the gradient over all rows would cost as much as an epoch.
+
+    Parameters
+    ----------
+    moment : ndarray
+        ± factor · Σ decayᵏ · gradient of the k-th last step.
+    steps : int
+        Steps taken, 1 or more.
+    decay, factor : float
+        As above.
+    from_rest : bool
+        Whether the moment was 0 before the first of them; else it is taken as settled.
+    """
+    settled = 1 - decay**steps if from_rest else 1
+    terms = settled / (1 - decay) if decay < 1 else steps
+    return float(np.max(np.abs(moment))) / (factor * terms)
