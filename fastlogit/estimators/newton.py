@@ -8,15 +8,14 @@ Wright, Numerical Optimization, 2006, chapter 3). What solves for the steps is a
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
 from numpy.linalg import LinAlgError
 from scipy.linalg import LinAlgWarning
-from sklearn.exceptions import ConvergenceWarning
 
+from fastlogit.estimators.convergence import warn
 from fastlogit.models import Floats
 
 # Of scikit-learn's line search: Armijo's constant, and halvings at most.
@@ -81,12 +80,12 @@ def minimise(
         try:
             step = steps.step(theta, gradient)
         except LinAlgError as error:
-            warnings.warn(_SINGULAR.format(name=name, n_iter=n_iter, error=error), LinAlgWarning, 6)
+            warn(_SINGULAR.format(name=name, n_iter=n_iter, error=error), LinAlgWarning)
             break
         slope = float(gradient @ step)
         found = search_line(loss_and_gradient, theta, step, loss, gradient, slope, 16 * eps)
         if found is None:
-            warnings.warn(_NO_DESCENT.format(name=name, n_iter=n_iter), ConvergenceWarning, 6)
+            warn(_NO_DESCENT.format(name=name, n_iter=n_iter))
             break
         theta, loss, gradient = found
         largest = np.max(np.abs(gradient))
@@ -95,9 +94,7 @@ def minimise(
         if largest <= tol and (name == "newton-cg" or -slope / 2 <= tol):
             return theta, n_iter
     else:
-        warnings.warn(
-            _TOO_FEW.format(name=name, loss=loss, max_iter=max_iter), ConvergenceWarning, 6
-        )
+        warn(_TOO_FEW.format(name=name, loss=loss, max_iter=max_iter))
         return theta, max_iter
     theta, further = fallback(theta, max_iter - n_iter)
     return theta, n_iter - 1 + further

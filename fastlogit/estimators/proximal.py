@@ -18,13 +18,12 @@ at.
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import lapack
-from sklearn.exceptions import ConvergenceWarning
 
+from fastlogit.estimators.convergence import warn
 from fastlogit.estimators.newton import LossAndGradient
 from fastlogit.estimators.newton_steps import LinearParams, factorised
 from fastlogit.kernels.coordinate_descent import descend
@@ -102,9 +101,7 @@ def minimise(
         theta, loss, gradient = found
         if verbose:
             print(f"step {n_iter + 1}: objective {loss + problem.penalty(theta):.8g}")
-    warnings.warn(
-        "The max_iter was reached which means the coef_ did not converge", ConvergenceWarning, 6
-    )
+    warn("The max_iter was reached which means the coef_ did not converge")
     return theta, max_iter
 
 

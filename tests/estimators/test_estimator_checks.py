@@ -1,9 +1,13 @@
-"""scikit-learn's checks of estimators, with no failure expected."""
+"""scikit-learn's checks of estimators: no failure is expected, and a warning is one."""
+
+import inspect
+import warnings
+from functools import partial
 
 import pytest
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.estimator_checks import (
     check_dataframe_column_names_consistency,
+    check_estimators_dtypes,
     check_param_validation,
     parametrize_with_checks,
 )
@@ -15,21 +19,124 @@ ESTIMATORS = [
     for estimator in (MLPClassifier, LogisticRegression)
     for solver in ("lbfgs", "sgd", "adam")
 ]
-ESTIMATORS += [LogisticRegression(solver=solver) for solver in ("newton-cholesky", "newton-cg")]
-ESTIMATORS.append(LogisticRegression(solver="saga", l1_ratio=0.5))
-# The checks cut max_iter short.
-pytestmark = pytest.mark.filterwarnings(
-    f"ignore::{ConvergenceWarning.__module__}.{ConvergenceWarning.__qualname__}"
+# The checks cut max_iter short; that a loss diverges, the same category says, is not ignored.
+pytestmark = [
+    pytest.mark.filterwarnings(f"ignore:{beginning}:sklearn.exceptions.ConvergenceWarning")
+    for beginning in (
+        "lbfgs failed to converge",
+        "Stochastic Optimizer. Maximum iterations",
+        "The max_iter was reached",
+        "Liblinear failed to converge",
+        "newton-cg failed to converge",
+        "newton-cholesky failed to converge",
+        "Newton solver did not converge",
+    )
+] + [  # by scikit-learn 1.8's own code where C=inf
+    pytest.mark.filterwarnings("ignore:Setting penalty=None will ignore the C:UserWarning")
+]
+
+# Checks that some argument does not go with, in scikit-learn's classes as in ours.
+PARTIAL_FIT = (  # which class_weight="balanced" and early_stopping refuse
+    "check_fit_score_takes_y",
+    "check_n_features_in_after_fitting",
+    "check_estimators_partial_fit_n_features",
 )
+WEIGHTS = (  # compare with a fit on repeated rows, from which other ones are drawn
+    "check_sample_weight_equivalence_on_dense_data",
+    "check_sample_weight_equivalence_on_sparse_data",
+)
+HELD_OUT = (  # have too few rows to hold some out, or ask for more epochs than early_stopping runs
+    *PARTIAL_FIT,
+    *WEIGHTS,
+    "check_estimators_nan_inf",
+    "check_classifiers_one_label",
+    "check_fit2d_1feature",
+    "check_class_weight_classifiers",
+)
+HELD_OUT_LINEAR = (
+    *HELD_OUT,
+    "check_sparsify_coefficients",
+    "check_class_weight_balanced_linear_classifier",
+)
+MULTILABEL = (  # which class_weight refuses
+    "check_classifiers_multilabel_representation_invariance",
+    "check_classifiers_multilabel_output_format_predict",
+    "check_classifiers_multilabel_output_format_predict_proba",
+    "check_classifiers_multilabel_output_format_decision_function",
+)
+VARIANTS = [
+    (LogisticRegression(C=float("inf")), ()),
+    (LogisticRegression(warm_start=True), ()),
+    (LogisticRegression(solver="newton-cg"), ()),
+    (LogisticRegression(solver="newton-cholesky"), ()),
+    (LogisticRegression(solver="sag"), WEIGHTS),
+    (LogisticRegression(solver="saga"), WEIGHTS),
+    (LogisticRegression(solver="saga", l1_ratio=0.5), ()),
+    # It takes two classes, but not with the words that these look for.
+    (
+        LogisticRegression(solver="liblinear"),
+        ("check_classifier_not_supporting_multiclass", "check_fit2d_1sample"),
+    ),
+    (LogisticRegression(solver="sgd", learning_rate="adaptive"), ()),
+    (MLPClassifier(solver="sgd", learning_rate="adaptive"), ()),
+    (LogisticRegression(class_weight="balanced"), ()),
+    (LogisticRegression(solver="sgd", class_weight="balanced"), PARTIAL_FIT),
+    (LogisticRegression(solver="adam", class_weight="balanced"), PARTIAL_FIT),
+    (MLPClassifier(solver="lbfgs", class_weight="balanced"), MULTILABEL),
+    (MLPClassifier(solver="sgd", class_weight="balanced"), PARTIAL_FIT + MULTILABEL),
+    (MLPClassifier(solver="adam", class_weight="balanced"), PARTIAL_FIT + MULTILABEL),
+    (LogisticRegression(solver="sgd", early_stopping=True), HELD_OUT_LINEAR),
+    (LogisticRegression(solver="adam", early_stopping=True), HELD_OUT_LINEAR),
+    (MLPClassifier(solver="adam", early_stopping=True), HELD_OUT),
+]
 
 
-CHECKS = parametrize_with_checks(ESTIMATORS).mark
+def with_warnings(check):
+    """Return the check, a partial, without the decorator that would ignore what a fit warns of."""
+    return partial(inspect.unwrap(check.func), *check.args, **check.keywords)
 
 
-# A list, since scikit-learn below 1.9 gives a generator, which pytest 9 warns of.
-@pytest.mark.parametrize(CHECKS.args[0], list(CHECKS.args[1]), **CHECKS.kwargs)
+def with_checks(estimators, left_out=()):
+    """Parametrize by the checks, but for those left out by the name of estimator and check."""
+    mark = parametrize_with_checks(estimators).mark
+    # A list, since scikit-learn below 1.9 gives a generator, which pytest 9 warns of.
+    pairs = [
+        (estimator, with_warnings(check))
+        for estimator, check in mark.args[1]
+        if (str(estimator), check.func.__name__) not in left_out
+    ]
+    return pytest.mark.parametrize(mark.args[0], pairs, **mark.kwargs)
+
+
+@with_checks(ESTIMATORS)
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
+
+
+@with_checks(
+    [estimator for estimator, _ in VARIANTS],
+    {(str(estimator), name) for estimator, names in VARIANTS for name in names},
+)
+def test_scikit_learn_checks_with_other_arguments(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize(("estimator", "names"), VARIANTS)
+def test_what_is_left_out_is_a_check(estimator, names):
+    checks = parametrize_with_checks([estimator]).mark.args[1]
+    assert {*names} <= {check.func.__name__ for _, check in checks} | {*WEIGHTS}
+
+
+def test_a_warning_inside_of_a_check_is_a_failure():
+    class Noisy(LogisticRegression):
+        def fit(self, X, y, sample_weight=None):
+            warnings.warn("noise", UserWarning, stacklevel=2)
+            return super().fit(X, y, sample_weight)
+
+    check = partial(check_estimators_dtypes, "Noisy")
+    check(Noisy())
+    with pytest.raises(UserWarning, match="noise"):
+        with_warnings(check)(Noisy())
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=str)
