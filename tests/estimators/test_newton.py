@@ -12,7 +12,7 @@ from fastlogit.estimators import lbfgs, newton
 
 def fallback(theta, max_iter):
     theta, _, n_iter = lbfgs.minimise(
-        rosenbrock, theta, max_iter=max_iter, tol=1e-9, print_level=-1, ftol=1e-15
+        rosenbrock, theta, max_iter=max_iter, tol=1e-9, print_level=-1, advice=str, ftol=1e-15
     )
     return theta, n_iter
 

@@ -109,6 +109,8 @@ def test_joblibs_workers_fit_as_the_caller(estimator, backend):
 
 @FORK
 @pytest.mark.filterwarnings("ignore:This process.*is multi-threaded:DeprecationWarning")
+# JAX says this of any fork once it is imported, as other tests do.
+@pytest.mark.filterwarnings("ignore:os.fork.. was called:RuntimeWarning")
 def test_a_forked_child_fits_after_its_parent_used_threads(estimator):
     expected = proba_of_a_fit(estimator, 3)
     with multiprocessing.get_context("fork").Pool(1) as pool:
