@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from fastlogit.kernels import epoch as jitted_epoch
 from fastlogit.kernels import logistic, mlp_logistic, mlp_softmax, softmax
-from fastlogit.kernels.epoch import Data, allocate
+from fastlogit.kernels.blocks import allocate
+from fastlogit.kernels.epoch import Data
 from fastlogit.reference import epoch as plain_epoch
 from fastlogit.reference import logistic as reference_logistic
 from fastlogit.reference import mlp_logistic as reference_mlp_logistic

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastlogit.kernels.barrier import ABANDONED, BARRIER_SIZE
-from fastlogit.kernels.epoch import BLOCK_ROWS, MAX_GROUPS, Gradients, Team
+from fastlogit.kernels.blocks import BLOCK_ROWS
+from fastlogit.kernels.epoch import MAX_GROUPS, Gradients, Team
 
 # To wake a thread takes some ten microseconds, the time of a few million multiply-adds.
 WORTH_SHARING = 1 << 22

@@ -10,23 +10,17 @@ All state lives in the arguments: a slice of an epoch's batches is a call like a
 
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from fastlogit.kernels import per_model
 from fastlogit.kernels.barrier import wait
+from fastlogit.kernels.blocks import BLOCK_ROWS, Rows, mean_scale, sum_blocks
 from fastlogit.kernels.jit import entry, inlined
-from fastlogit.kernels.layout import flat_views, part
-from fastlogit.kernels.linear_maps import PANEL_BYTES
+from fastlogit.kernels.layout import flat_views, part, rows_from
 from fastlogit.kernels.linking import linked
 from fastlogit.kernels.optimizers import l2_penalty, update
-from fastlogit.kernels.simd import NEAR_BYTES, PREFETCH_ROWS, VECTOR_BYTES, prefetch_row
 
-BLOCK_ROWS = 256
 MAX_GROUPS = 8
 # Elements of a cache line, or two: no two threads write to one.
 SHARED_ELEMENTS = 16
-# A batch whose weights sum to less is passed over: one over it would overflow in float32.
-LEAST_WEIGHT = 1.2e-38
 
 
 class Data(NamedTuple):
@@ -71,25 +65,6 @@ class Rule(NamedTuple):
     in_place: Any
 
 
-class Rows(NamedTuple):
-    """Numbers of a block's rows in X, then of those that come next; in_order: 0, 1, 2, ..."""
-
-    numbers: Any
-    in_order: Any
-
-
-class Buffers(NamedTuple):
-    """Workspace of a thread: the model's own, and the labels and weights of a block's rows.
-
-    numbers are 0, 1, 2, ... for the rows of a block that lie in order.
-    """
-
-    work: Any
-    numbers: Any
-    y: Any
-    weight: Any
-
-
 class Team(NamedTuple):
     """One thread's place among those that run the same call: its number, theirs, the barrier."""
 
@@ -97,30 +72,6 @@ class Team(NamedTuple):
     n_threads: Any
     barrier: Any
     buffers: Any
-
-
-def allocate(params: Any, n_rows: int) -> Buffers:
-    """Allocate a thread's buffers for batches of up to n_rows rows."""
-    rows, dtype = min(n_rows, BLOCK_ROWS), params[0].dtype
-    work = workspace(params, rows)
-    return Buffers(work, np.arange(rows), np.empty(rows, np.intp), np.empty(rows, dtype))
-
-
-def workspace(params: Any, rows: int) -> tuple[Any, ...]:
-    """Allocate a model's own: logits and a row's length, or for a network A, dA, logits, X's rows.
-
-    A network whose first layer is large has a panel besides, see linear_maps.by_panels.
-    """
-    outputs, dtype = params[-1].size, params[0].dtype
-    if len(params) == 2:
-        lanes = VECTOR_BYTES // dtype.itemsize
-        shapes = [(rows, outputs), (1, params[0].shape[1] + lanes)]
-    else:
-        n_features, n_hidden = params[0].shape
-        shapes = [(rows, width) for width in (n_hidden, n_hidden, outputs, n_features)]
-        largest = max(n_features, rows) * n_hidden * dtype.itemsize
-        shapes.append((1, PANEL_BYTES // dtype.itemsize if largest > PANEL_BYTES else 0))
-    return tuple(np.empty(shape, dtype) for shape in shapes)
 
 
 @entry
@@ -243,56 +194,10 @@ def add_groups(values, n_groups, thread, n_threads):
 @entry
 def predict_proba(buffers, params, X, proba):
     """Fill the rows' class probabilities. OUT: proba (n, max(K, 2))."""
-    (n_rows, columns), D = proba.shape, X.shape[1]
+    n_rows, columns = proba.shape
     for first in range(0, n_rows, BLOCK_ROWS):
         rows = min(BLOCK_ROWS, n_rows - first)
         per_model.predict_proba(
-            params, part(X, first * D, (rows, D)), Rows(buffers.numbers, True),
+            params, rows_from(X, first, rows), Rows(buffers.numbers, True),
             part(proba, first * columns, (rows, columns)), buffers.work,
         )  # fmt: skip
-
-
-@inlined
-def mean_scale(weight, order, first, last):
-    """Return one over the sum of the rows' weights, or 0 where that sum is next to 0."""
-    if weight.size == 0:
-        return 1.0 / (last - first)
-    total = 0.0
-    for i in range(first, last):
-        total += np.float64(weight[order[i] if order.size > 0 else i])
-    return 1.0 / total if total >= LEAST_WEIGHT else 0.0
-
-
-@inlined
-def sum_blocks(params, data, order, first, last, scale, accumulate, grads, buffers):
-    """Return Σ w loss · scale over rows order[first:last]. OUT: grads, its gradient."""
-    X, y, weight = data
-    work, numbers, y_rows, weight_rows = buffers
-    D, loss, in_order = X.shape[1], 0.0, order.size == 0
-    for start in range(first, last, BLOCK_ROWS):
-        n_rows = min(last - start, BLOCK_ROWS)
-        n_weights = n_rows if weight.size > 0 else 0
-        if in_order:
-            X_block, rows = part(X, start * D, (n_rows, D)), Rows(numbers, True)
-            y_block, weight_block = part(y, start, (n_rows,)), part(weight, start, (n_weights,))
-        else:
-            X_block, rows = X, Rows(part(order, start, (order.size - start,)), False)
-            y_block, weight_block = part(y_rows, 0, (n_rows,)), part(weight_rows, 0, (n_weights,))
-            gather_labels(y, weight, rows.numbers, y_block, weight_block)
-        loss += per_model.loss_and_gradient(
-            params, X_block, rows, y_block, weight_block, scale, accumulate or start > first,
-            grads, work,
-        )  # fmt: skip
-    return loss
-
-
-@linked
-def gather_labels(y, weight, numbers, y_rows, weight_rows):
-    """Copy the labels and weights of the rows of those numbers. OUT: y_rows, weight_rows."""
-    if y.size * y.itemsize > NEAR_BYTES:
-        for i in range(y_rows.size):
-            prefetch_row(y, numbers[min(i + PREFETCH_ROWS, numbers.size - 1)])
-    for i in range(y_rows.size):
-        y_rows[i] = y[numbers[i]]
-    for i in range(weight_rows.size):
-        weight_rows[i] = weight[numbers[i]]

@@ -50,6 +50,31 @@ def _lower_part(context: Any, builder: Any, signature: Any, values: Any) -> Any:
     return contiguous(context, builder, kind, start, lengths)
 
 
+def rows_from(X, start, n_rows):
+    """Return the n_rows rows of X from start on as a view; sparse ones are in ``csr``."""
+    if isinstance(X, tuple):
+        sparse: Any = X
+        return sparse._replace(indptr=part(sparse.indptr, start, (n_rows + 1,)))
+    return part(X, start * X.shape[1], (n_rows, X.shape[1]))
+
+
+@type_callable(rows_from)
+def _typed_rows_from(_context: Any) -> Callable[..., Any]:
+    def typer(X: Any, start: Any, n_rows: Any) -> Any:
+        return X if isinstance(X, types.Array) and X.layout == "C" else None
+
+    return typer
+
+
+@lower_builtin(rows_from, types.Array, types.Integer, types.Integer)
+def _lower_rows_from(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+    kind = signature.return_type
+    array = context.make_array(kind)(context, builder, values[0])
+    width = builder.extract_value(array.shape, 1)
+    start = builder.gep(array.data, [builder.mul(values[1], width)])
+    return contiguous(context, builder, kind, start, [values[2], width])
+
+
 @inlined
 def first_rows(array, n_rows):
     """Return the first rows of an array (n, width) as a view."""

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 import fastlogit
+from fastlogit.kernels import blocks, epoch, jit, linking
 from fastlogit.kernels import cache as disk
-from fastlogit.kernels import epoch, jit, linking
 
 pytestmark = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled")
 PACKAGE = Path(fastlogit.__file__).parent
@@ -146,7 +146,7 @@ def test_compilations_counts_new_signatures_once():
     proba = np.empty((1, 2))
     X = np.ones((1, 1))
     params = fastlogit.models.MODELS["logistic"].named((X, np.zeros(1)), "numba")
-    buffers = epoch.allocate(params, 1)
+    buffers = blocks.allocate(params, 1)
     epoch.predict_proba(buffers, params, X, proba)
     before = disk.compilations()
     epoch.predict_proba(buffers, params, X, proba)
