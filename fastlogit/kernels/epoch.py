@@ -89,7 +89,7 @@ def run_batches(
     n_rows = data.y.size
     batches = (n_rows + batch_size - 1) // batch_size
     unweighted_rows = batch_size == 1 and data.weight.size == 0 and orders.shape[1] > 0
-    if unweighted_rows and rule.in_place and per_model.has_train_rows(params):
+    if unweighted_rows and rule.in_place and per_model.has_train_rows(params, data.X):
         run_rows(team, params, state, rule, data, orders, first_batch, last_batch, losses)
         return
     theta = Gradients(part(state.theta, 0, (1, state.theta.size)), gradients.losses)

@@ -1,7 +1,8 @@
 """The products of a layer: its output, and the gradients of its parameters and of its input.
 
 A hidden layer has `affine`, an output layer on top of it `output_affine`, and a linear model, whose
-output layer sees the data themselves, `rows_affine`.
+output layer sees the data themselves, `rows_affine`. Those that see the data have a twin for sparse
+rows in :mod:`fastlogit.kernels.sparse_maps`.
 
 Shapes: X (B, D), b (H,), out and d_out (B, H), all C-contiguous and of one dtype. The weights W of
 a hidden layer are (D, H); those of an output layer, which has few outputs, are kept transposed as

@@ -23,7 +23,7 @@ from fastlogit.kernels.options import KERNEL_OPTIONS
 PREFIX = "fastlogit."
 # A symbol is the function's name and a kind for each argument. An array's is the letter of its
 # elements and the number of its sizes: s2 is float32 of shape (n, m), s0 an address alone.
-_ELEMENTS = {"s": types.float32, "d": types.float64, "q": types.int64}
+_ELEMENTS = {"s": types.float32, "d": types.float64, "q": types.int64, "u": types.uint32}
 _SCALARS = {"i": types.int64, "r": types.float64}
 _LETTERS = {element: letter for letter, element in _ELEMENTS.items()}
 

@@ -182,3 +182,25 @@ def _lower_prefetch(context: Any, builder: Any, signature: Any, values: Any) -> 
     size = context.get_abi_sizeof(context.get_data_type(kind.dtype))
     prefetch(builder, array.data, values[1], width, size)
     return context.get_dummy_value()
+
+
+def prefetch_part(array: Any, start: int, count: int) -> None:
+    """Ask for some elements of a vector to be brought into the cache, without waiting for them."""
+
+
+@type_callable(prefetch_part)
+def _typed_prefetch_part(_context: Any) -> Callable[..., Any]:
+    def nothing(array: Any, start: Any, count: Any) -> Any:
+        return types.void
+
+    return nothing
+
+
+@lower_builtin(prefetch_part, types.Array, types.Integer, types.Integer)
+def _lower_prefetch_part(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+    kind = signature.args[0]
+    array = context.make_array(kind)(context, builder, values[0])
+    size = context.get_abi_sizeof(context.get_data_type(kind.dtype))
+    start = builder.gep(array.data, [values[1]])
+    prefetch(builder, start, index(0), values[2], size)
+    return context.get_dummy_value()
