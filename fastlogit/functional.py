@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from fastlogit import validation as check
 from fastlogit.models import BACKENDS, MODELS, Floats, Model, Rows, unlocked
@@ -34,8 +36,9 @@ def loss_and_gradient(
         Which model.
     params : tuple of array_like
         (W, b) or (W1, b1, W2, b2): weights (fan_in, fan_out), biases (fan_out,). Cast to X's dtype.
-    X : array_like of shape (n, D)
-        Rows. float32 stays float32, everything else is worked on in float64.
+    X : array_like or SciPy's sparse matrix or array of shape (n, D)
+        Rows. float32 stays float32, everything else is worked on in float64. Sparse rows are
+        worked on as they are, in the CSR form.
     y : array_like of shape (n,)
         Class indices 0..K−1; 0 and 1 for a binary model.
     alpha : float
@@ -70,8 +73,8 @@ def loss_and_gradient(
     [-0.5, 0.75]
     """
     spec, arrays, matrix = _prepared(model, params, X, backend)
-    indices = check.labels(y, len(matrix), _n_classes(spec, arrays))
-    weight = check.row_weights(sample_weight, len(matrix), matrix.dtype)
+    indices = check.labels(y, matrix.shape[0], _n_classes(spec, arrays))
+    weight = check.row_weights(sample_weight, matrix.shape[0], matrix.dtype)
     alpha = check.real("alpha", alpha, 0)
     shapes = tuple(array.shape for array in arrays)
     objective = Objective(spec, shapes, Rows(matrix, indices, weight), alpha, backend)
@@ -89,8 +92,9 @@ def predict_proba(model: str, params: Any, X: Any, *, backend: str = "numba") ->
         Which model.
     params : tuple of array_like
         (W, b) or (W1, b1, W2, b2): weights (fan_in, fan_out), biases (fan_out,). Cast to X's dtype.
-    X : array_like of shape (n, D)
-        Rows. float32 stays float32, everything else is worked on in float64.
+    X : array_like or SciPy's sparse matrix or array of shape (n, D)
+        Rows. float32 stays float32, everything else is worked on in float64. Sparse rows are
+        worked on as they are, in the CSR form.
     backend : {"numba", "numpy"}
         Jitted kernels or the NumPy reference.
 
@@ -112,7 +116,7 @@ def predict_proba(model: str, params: Any, X: Any, *, backend: str = "numba") ->
     [[0.5, 0.5], [0.1192, 0.8808]]
     """
     spec, arrays, matrix = _prepared(model, params, X, backend)
-    return predict(spec, arrays, unlocked(matrix), backend)
+    return predict(spec, arrays, matrix, backend)
 
 
 def train(
@@ -145,8 +149,11 @@ def train(
     ----------
     model : {"logistic", "softmax", "mlp-logistic", "mlp-softmax"}
         Which model.
-    X : array_like of shape (n, D)
-        Rows. float32 stays float32 (parameters included), everything else is float64.
+    X : array_like or SciPy's sparse matrix or array of shape (n, D)
+        Rows. float32 stays float32 (parameters included), everything else is float64. Sparse rows
+        are worked on as they are, in the CSR form; a step of plain SGD (solver "sgd", no momentum,
+        batches of up to 256 rows) then costs as much as its non-zeros, another one a pass over the
+        parameters besides.
     y : array_like of shape (n,)
         Class indices 0..K−1; 0 and 1 for a binary model.
     params : tuple of array_like, optional
@@ -226,7 +233,7 @@ def train(
     if callback is not None and not callable(callback):
         raise TypeError(f"callback={callback!r} must be callable or None")
     matrix = check.matrix("X", X)
-    n_rows = len(matrix)
+    n_rows = matrix.shape[0]
     batch_size = min(batch_size, n_rows)
     for name, value in (("alpha", alpha), ("learning_rate", settings["learning_rate"])):
         check.fits(name, value, matrix.dtype)
@@ -253,38 +260,42 @@ def train(
         given = unlocked(check.row_order(order, epochs, n_rows))
         chunk_epochs = 1 if callback is not None else epochs
         orders = (given[i : i + chunk_epochs] for i in range(0, epochs, chunk_epochs))
+    rows = Rows(matrix, indices, weight)
     trainer = Trainer(
         spec, params, solver=solver, settings=settings, alpha=alpha, batch_size=batch_size,
-        backend=backend, n_threads=n_threads,
+        backend=backend, n_threads=n_threads, sparse=rows.sparse,
     )  # fmt: skip
-    rows = Rows(matrix, indices, weight)
     return train_epochs(trainer, rows, orders, epochs, callback)
 
 
-def warmup() -> None:
+def warmup(*, sparse: bool = False) -> None:
     """Compile every kernel, or load it from the cache, for float32 and float64.
 
     Takes the place of the wait in the first fit of each model.
+
+    Parameters
+    ----------
+    sparse : bool
+        Whether to compile those for sparse X too, which takes as long again.
 
     Examples
     --------
     >>> import fastlogit
     >>> fastlogit.warmup()
     """
-    X, y = np.array([[0.0, 1.0], [1.0, 0.0]]), np.array([0, 1])
-    LegacyOrders(np.random.RandomState(0), len(X)).draw(1)
-    for spec in MODELS.values():
-        for dtype in (np.float32, np.float64):
-            rows = X.astype(dtype)
-            hidden = 1 if spec.has_hidden else None
-            params = train(spec.name, rows, y, hidden=hidden, random_state=0).params
-            loss_and_gradient(spec.name, params, rows, y)
-            predict_proba(spec.name, params, rows)
+    dense, y = np.array([[0.0, 1.0], [1.0, 0.0]]), np.array([0, 1])
+    LegacyOrders(np.random.RandomState(0), len(dense)).draw(1)
+    for spec, dtype in product(MODELS.values(), (np.float32, np.float64)):
+        hidden = 1 if spec.has_hidden else None
+        for X in [dense.astype(dtype), csr_array(dense, dtype=dtype)][: 1 + sparse]:
+            params = train(spec.name, X, y, hidden=hidden, random_state=0).params
+            loss_and_gradient(spec.name, params, X, y)
+            predict_proba(spec.name, params, X)
 
 
 def _prepared(
     model: str, params: Any, X: Any, backend: str
-) -> tuple[Model, tuple[Floats, ...], Floats]:
+) -> tuple[Model, tuple[Floats, ...], Any]:
     spec = check.model_named(model)
     check.one_of("backend", backend, BACKENDS)
     matrix = check.matrix("X", X)

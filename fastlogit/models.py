@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 
 from fastlogit.kernels import epoch as jitted_epoch
 from fastlogit.kernels import logistic, mlp_logistic, mlp_softmax, softmax
 from fastlogit.kernels.blocks import allocate
+from fastlogit.kernels.csr import csr
 from fastlogit.kernels.epoch import Data
 from fastlogit.reference import epoch as plain_epoch
 from fastlogit.reference import logistic as reference_logistic
@@ -81,16 +83,16 @@ class Model:
             params.append(random_state.uniform(-bound, bound, shape).astype(dtype))
         return tuple(params)
 
-    def named(self, params: Sequence[Floats], backend: str) -> Any:
+    def named(self, params: Sequence[Floats], backend: str, sparse: bool = False) -> Any:
         """Return parameters as the backend wants them: see :class:`FlatParams`."""
         arrays = [unlocked(array) for array in params]
-        if backend == "numba":
+        if is_transposed(backend, arrays, sparse):
             arrays[-2] = np.ascontiguousarray(arrays[-2].T)
         return self.params_types[backend](*arrays)
 
-    def buffers(self, named: Any, n_rows: int, backend: str) -> Any:
+    def buffers(self, named: Any, n_rows: int, backend: str, sparse: bool = False) -> Any:
         """Return a thread's workspace for up to n_rows rows."""
-        return allocate(named, n_rows) if backend == "numba" else None
+        return allocate(named, n_rows, sparse) if backend == "numba" else None
 
     def flops_per_sample(self, n_features: int, n_hidden: int | None, n_outputs: int) -> int:
         """Count the matrix products' flops of one training row, a multiply-add as two.
@@ -138,19 +140,28 @@ def _layout(
     return sum(sizes[::2]), sum(sizes), tuple(places)
 
 
+def is_transposed(backend: str, params: Sequence[Any], sparse: bool) -> bool:
+    """Return whether the backend keeps an output layer's weights transposed.
+
+    The kernels do, unless it sees sparse rows: a non-zero's weights are to lie together.
+    """
+    return backend == "numba" and not (sparse and len(params) == 2)
+
+
 class FlatParams:
     """A model's parameters in one block: all weights, then all biases.
 
     The optimizer then is one loop over ``flat`` that knows no model, and the penalty one over
     ``flat[:n_weights]``. All are views of the block: ``named`` the backend's own arrays, ``public``
     weights (fan_in, fan_out) and biases (fan_out,) alike for all backends. The kernels keep an
-    output layer's weights transposed.
+    output layer's weights transposed, see :func:`is_transposed`.
     """
 
     def __init__(
-        self, model: Model, backend: str, shapes: Shapes, dtype: Any, flat: Floats | None = None
-    ) -> None:
-        transposed = backend == "numba"
+        self, model: Model, backend: str, shapes: Shapes, dtype: Any, flat: Floats | None = None,
+        *, sparse: bool = False,
+    ) -> None:  # fmt: skip
+        transposed = is_transposed(backend, shapes, sparse)
         self.n_weights, size, self._places = _layout(shapes, transposed)
         self._transposed = transposed
         self.flat: Floats = np.zeros(size, dtype) if flat is None else flat
@@ -179,16 +190,42 @@ class FlatParams:
 
 @dataclass
 class Rows:
-    """Rows as the kernels want them: contiguous, of one dtype, an empty weight for none."""
+    """Rows as the kernels want them: of one dtype, an empty weight for none.
 
-    X: Floats
+    X is a contiguous array, or a csr_array whose arrays are.
+    """
+
+    X: Any
     y: Indices
     weight: Floats
 
     def __post_init__(self) -> None:
         """Make one compiled signature serve writable and read-only arrays alike."""
-        self.X, self.y, self.weight = unlocked(self.X), unlocked(self.y), unlocked(self.weight)
-        self.data = Data(self.X, self.y, self.weight)
+        self.y, self.weight = unlocked(self.y), unlocked(self.weight)
+        self.sparse = bool(issparse(self.X))
+        self._for_kernels = matrix_for_kernels(self.X)
+        if not self.sparse:
+            self.X = self._for_kernels
+
+    @property
+    def density(self) -> float:
+        """Share of X's elements that are worked on."""
+        return self.X.nnz / math.prod(self.X.shape) if self.sparse else 1.0
+
+    def data(self, backend: str) -> Data:
+        """Return the rows as the backend wants them, with a scaling of their own if sparse."""
+        X = csr(*self._for_kernels) if self.sparse and backend == "numba" else self.X
+        return Data(X, self.y, self.weight)
+
+
+def matrix_for_kernels(X: Any) -> Any:
+    """Return X as a writable array, or the three arrays of a Csr."""
+    if not issparse(X):
+        return unlocked(X)
+    # Of an index that is signed the compiled code would ask whether it counts from the end.
+    narrow = X.indices.dtype.itemsize == 4
+    indices = X.indices.view(np.uint32) if narrow else X.indices.astype(np.uint32)
+    return unlocked(X.data), unlocked(indices), unlocked(X.indptr.astype(np.int64, copy=False))
 
 
 class _Unlocked:

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 
+from fastlogit.kernels.csr import Csr, csr
 from fastlogit.kernels.epoch import Rule, State
 from fastlogit.kernels.optimizers import NO_STEP
-from fastlogit.models import BACKENDS, FlatParams, Floats, Model, Rows, Shapes
+from fastlogit.models import (
+    BACKENDS,
+    FlatParams,
+    Floats,
+    Model,
+    Rows,
+    Shapes,
+    matrix_for_kernels,
+    unlocked,
+)
 from fastlogit.threads import Crew, by_rows, team_size, workspace
 
 
@@ -41,22 +53,24 @@ class Objective:
         n_threads: int = 1,
     ) -> None:  # fmt: skip
         dtype, n_rows = rows.X.dtype, rows.y.size
-        self.params = FlatParams(model, backend, shapes, dtype)
+        self.params = FlatParams(model, backend, shapes, dtype, sparse=rows.sparse)
         theta, n_weights = self.params.flat, self.params.n_weights
         gradients = workspace(theta, n_rows)
-        self.gradient = FlatParams(model, backend, shapes, dtype, gradients.values[0])
+        self.gradient = FlatParams(
+            model, backend, shapes, dtype, gradients.values[0], sparse=rows.sparse
+        )
         self._loss = np.zeros(1)
         # One batch of all rows as they lie, and no step after it.
         rule = Rule(NO_STEP, np.zeros(1), n_weights, float(alpha), False, False)
         state = State(theta, np.empty((0, theta.size), dtype), np.zeros(1, np.int64))
         self._arguments = (
-            self.params.named, state, gradients, rule, rows.data, np.empty((1, 0), np.intp), n_rows,
-            0, 1, self._loss,
+            self.params.named, state, gradients, rule, rows.data(backend),
+            np.empty((1, 0), np.intp), n_rows, 0, 1, self._loss,
         )  # fmt: skip
-        self._multiply_adds = n_weights * n_rows
+        self._multiply_adds = int(n_weights * n_rows * rows.density)
         self._crew = Crew(
             team_size(n_threads, n_rows) if backend == "numba" else 1,
-            lambda: model.buffers(self.params.named, n_rows, backend),
+            lambda: model.buffers(self.params.named, n_rows, backend, rows.sparse),
         )
         self._run_batches = BACKENDS[backend].run_batches
 
@@ -74,16 +88,26 @@ class Objective:
 
 
 def predict(
-    model: Model, params: Sequence[Floats], X: Floats, backend: str = "numba", n_threads: int = 1
+    model: Model, params: Sequence[Floats], X: Any, backend: str = "numba", n_threads: int = 1
 ) -> Floats:
     """Return the class probabilities of the rows of X for parameters of X's dtype."""
+    (n_rows, _), sparse = X.shape, bool(issparse(X))
     n_classes = 2 if model.binary else params[-1].size
-    proba = np.empty((len(X), n_classes), X.dtype)
-    named = model.named(params, backend)
+    proba = np.empty((n_rows, n_classes), X.dtype)
+    named = model.named(params, backend, sparse)
+    if backend == "numba":
+        X = csr(*matrix_for_kernels(X)) if sparse else unlocked(X)
 
     def fill(rows: slice) -> None:
-        buffers = model.buffers(named, len(X), backend)
-        BACKENDS[backend].predict_proba(buffers, named, X[rows], proba[rows])
+        buffers = model.buffers(named, n_rows, backend, sparse)
+        BACKENDS[backend].predict_proba(buffers, named, _taken(X, rows), proba[rows])
 
-    by_rows(n_threads, fill, len(X))
+    by_rows(n_threads, fill, n_rows)
     return proba
+
+
+def _taken(X: Any, rows: slice) -> Any:
+    """Return a slice of the rows, without a copy in the kernels' forms of X."""
+    if isinstance(X, Csr):
+        return X._replace(indptr=X.indptr[rows.start : rows.stop + 1])
+    return X[rows]

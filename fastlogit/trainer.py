@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
+from fastlogit.kernels import sparse_descent
+from fastlogit.kernels.blocks import BLOCK_ROWS
 from fastlogit.kernels.epoch import Rule, State
 from fastlogit.models import BACKENDS, FlatParams, Floats, Indices, Model, Rows
 from fastlogit.threads import Crew, team_size, workspace
@@ -119,6 +121,8 @@ class Trainer:
         Which code runs.
     n_threads : int
         Threads that share large batches; the result does not depend on it.
+    sparse : bool
+        Whether the rows are sparse.
 
     Attributes
     ----------
@@ -147,29 +151,33 @@ class Trainer:
         fit_bias: bool = True,
         backend: str = "numba",
         n_threads: int = 1,
+        sparse: bool = False,
     ) -> None:
         dtype = params[0].dtype
         shapes = tuple(array.shape for array in params)
         self.solver = SOLVERS[solver]
-        self.flat = FlatParams(model, backend, shapes, dtype)
+        self.flat = FlatParams(model, backend, shapes, dtype, sparse=sparse)
         self.flat.assign(params)
         n_trained = self.flat.flat.size if fit_bias else self.flat.n_weights
         self.moments = np.zeros((self.solver.moments, n_trained), dtype)
         self.steps = np.zeros(1, np.int64)
         self._state = State(self.flat.flat[:n_trained], self.moments, self.steps)
         self._settings = np.array([float(settings[name]) for name in self.solver.settings])
-        in_place = solver == "sgd" and fit_bias and alpha == settings["momentum"] == 0
+        plain = solver == "sgd" and fit_bias and settings["momentum"] == 0
+        in_place = plain and alpha == 0 and not sparse
         self._rule = Rule(
             self.solver.optimizer, self._settings, self.flat.n_weights, float(alpha), alpha_by_row,
             in_place,
         )  # fmt: skip
         self._batch_size = batch_size
         self._gradients = workspace(self.flat.flat, batch_size)
-        self._run_batches = BACKENDS[backend].run_batches
+        self._backend, self._run_batches = backend, BACKENDS[backend].run_batches
+        if sparse and plain and batch_size <= BLOCK_ROWS and backend == "numba":
+            self._run_batches = sparse_descent.run_batches
         self._blas_limit = n_threads if backend == "numpy" else None
         self._crew = Crew(
             1 if backend == "numpy" else team_size(n_threads, batch_size),
-            lambda: model.buffers(self.flat.named, batch_size, backend),
+            lambda: model.buffers(self.flat.named, batch_size, backend, sparse),
         )
         self._slice_batches = 1
         self.checkpoint = self._reached(0)
@@ -259,15 +267,16 @@ class Trainer:
         self, rows: Rows, orders: Indices, start: int, end: int, losses: NDArray[np.float64]
     ) -> None:
         """Run batches in calls of about SLICE_SECONDS: between two, Python sees Ctrl-C."""
+        data = rows.data(self._backend)
+        multiply_adds = int(self.flat.n_weights * self._batch_size * rows.density)
         with self._threads(), np.errstate(all="ignore"):  # what overflows is reported once, later
             while start < end:
                 stop = min(start + self._slice_batches, end)
                 began = time.perf_counter()
-                multiply_adds = self.flat.n_weights * self._batch_size * (stop - start)
                 self._crew.call(
-                    multiply_adds, self._run_batches, self.flat.named, self._state,
-                    self._gradients, self._rule, rows.data, orders, self._batch_size, start, stop,
-                    losses,
+                    multiply_adds * (stop - start), self._run_batches, self.flat.named,
+                    self._state, self._gradients, self._rule, data, orders, self._batch_size,
+                    start, stop, losses,
                 )  # fmt: skip
                 # A slice of whole epochs is rarely the longest allowed, a last one short.
                 if 2 * (stop - start) >= self._slice_batches:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array, issparse
 
 from fastlogit.models import MODELS, Floats, Indices, Model, Shapes
 
@@ -17,6 +18,8 @@ from fastlogit.models import MODELS, Floats, Indices, Model, Shapes
 MAX_CLASSES = 1 << 20
 # Elements up to which a product of BLAS is one thread's, and a call's overhead most of its time.
 FEW = 1 << 12
+# Of sparse rows, whose column indices the kernels hold in 32 bits.
+MAX_COLUMNS = 1 << 32
 
 
 def one_of(name: str, value: Any, allowed: Collection[str]) -> str:
@@ -112,9 +115,15 @@ def cast(array: NDArray[Any], dtype: Any) -> Floats:
         return np.ascontiguousarray(array, dtype)
 
 
-def matrix(name: str, value: Any) -> Floats:
-    """Return value as a C-contiguous (n, D) array of float32 or float64, which may be the input."""
-    array = real_numbers(name, value)
+def matrix(name: str, value: Any) -> Any:
+    """Return value as a C-contiguous (n, D) array of float32 or float64, which may be the input.
+
+    What is sparse comes back as a csr_array, which may share the input's arrays.
+    """
+    sparse = issparse(value)
+    array = value if sparse else as_array(name, value)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name} of dtype {array.dtype} must be an array of real numbers")
     if array.ndim != 2:
         raise ValueError(
             f"{name} of shape {array.shape} must have two dimensions, (rows, features)"
@@ -122,10 +131,40 @@ def matrix(name: str, value: Any) -> Floats:
     if 0 in array.shape:
         raise ValueError(f"{name} of shape {array.shape} must have a row and a feature at least")
     dtype = np.float32 if array.dtype == np.float32 else np.float64
-    array = cast(array, dtype)
-    if not finite(array):
+    array = compressed(name, array, dtype) if sparse else cast(array, dtype)
+    if not finite(np.asarray(array.data) if sparse else array):
         raise ValueError(f"{name} must be finite, got NaN or infinity")
     return array
+
+
+def compressed(name: str, value: Any, dtype: Any) -> csr_array:
+    """Return a sparse matrix as a csr_array of that dtype, and leave the given one as it is.
+
+    Nothing is sorted and no duplicates are summed, since the products do not need it. Compiled code
+    relies on the indices, which SciPy does not check when it is handed them.
+    """
+    given = value.tocsr()
+    (n_rows, n_columns), invalid = given.shape, f"{name} is not a valid CSR matrix"
+    if n_columns > MAX_COLUMNS:
+        raise ValueError(f"{name} has {n_columns} columns, may have {MAX_COLUMNS} if it is sparse")
+    indptr = given.indptr
+    stored = min(given.indices.size, given.data.size)
+    if indptr.shape != (n_rows + 1,) or indptr[0] != 0 or (np.diff(indptr) < 0).any():
+        raise ValueError(f"{invalid}: indptr must rise from 0, row by row")
+    if indptr[-1] > stored:
+        raise ValueError(f"{invalid}: indptr ends beyond the {stored} elements")
+    stored = int(indptr[-1])
+    indices, data = given.indices[:stored], given.data[:stored]
+    # As unsigned numbers those below 0 are the largest.
+    if stored and int(indices.view(f"u{indices.itemsize}").max()) >= n_columns:
+        raise ValueError(
+            f"{invalid}: it has column indices from {indices.min()} to {indices.max()}, must have "
+            f"them from 0 to {n_columns - 1}"
+        )
+    return csr_array(
+        (cast(data, dtype), np.ascontiguousarray(indices), np.ascontiguousarray(indptr)),
+        shape=given.shape,
+    )
 
 
 def finite(array: Floats) -> bool:

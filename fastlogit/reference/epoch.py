@@ -7,6 +7,7 @@ is one group.
 import sys
 
 import numpy as np
+from scipy.sparse import issparse
 
 from fastlogit.reference.optimizers import l2_penalty, update
 
@@ -43,7 +44,8 @@ def run_batches(
         if epoch != gathered and orders.shape[1]:  # once an epoch costs less than once a batch
             gathered, begin = epoch, first
             order = orders[epoch, first : (last_batch - epoch * batches) * batch_size]
-            X, y = data.X.take(order, axis=0), labels.take(order)
+            X = data.X[order] if issparse(data.X) else data.X.take(order, axis=0)
+            y = labels.take(order)
             weight = data.weight.take(order) if data.weight.size else data.weight
         rows = slice(first - begin, last - begin)
         row_weight = weight[rows] if weight.size else weight

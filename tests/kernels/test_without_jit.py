@@ -8,7 +8,8 @@ from pathlib import Path
 import fastlogit
 
 PROGRAM = """
-import numba, numpy as np, fastlogit
+import itertools, numba, numpy as np, fastlogit
+from scipy.sparse import csr_array
 from fastlogit.models import BACKENDS, MODELS
 from fastlogit.orders import LegacyOrders
 from fastlogit.trainer import SOLVERS
@@ -20,29 +21,31 @@ np.random.RandomState(0).shuffle(order)
 assert np.array_equal(LegacyOrders(np.random.RandomState(0), 900).draw(1)[0], order)
 for dtype, tolerance in ((np.float32, 1e-5), (np.float64, 1e-12)):
     X, y = rng.normal(size=(7, 3)).astype(dtype), np.array([0, 1, 1, 0, 1, 0, 0])
+    X[rng.random((7, 3)) < 0.4] = 0
     weight = rng.uniform(0, 2, 7).astype(dtype)
     for name, model in MODELS.items():
         hidden = 5 if model.has_hidden else None
         labels = y if model.binary else y + np.arange(7) % 2
         start = model.initial_params(3, hidden, model.n_outputs(3), dtype, rng)
         results = []
-        for backend in BACKENDS:
+        for rows, backend in itertools.product((X, csr_array(X)), BACKENDS):
             loss, gradient = fastlogit.loss_and_gradient(
-                name, start, X, labels, alpha=0.1, sample_weight=weight, backend=backend
+                name, start, rows, labels, alpha=0.1, sample_weight=weight, backend=backend
             )
             arrays = [np.array(loss), *gradient]
-            arrays.append(fastlogit.predict_proba(name, start, X, backend=backend))
-            for solver in SOLVERS:
+            arrays.append(fastlogit.predict_proba(name, start, rows, backend=backend))
+            for solver, momentum in (*((solver, 0.9) for solver in SOLVERS), ("sgd", 0)):
                 result = fastlogit.train(
-                    name, X, labels, start, solver=solver, momentum=0.9, nesterov=True, epochs=2,
-                    learning_rate=0.01, batch_size=3, alpha=0.1, sample_weight=weight,
+                    name, rows, labels, start, solver=solver, momentum=momentum, nesterov=True,
+                    epochs=2, learning_rate=0.01, batch_size=3, alpha=0.1, sample_weight=weight,
                     random_state=0, backend=backend,
                 )
                 arrays += [*result.params, result.loss_curve]
             results.append(arrays)
-        for array, expected in zip(*results, strict=True):
-            np.testing.assert_allclose(array, expected, rtol=tolerance, atol=tolerance)
-            assert array.dtype == expected.dtype
+        for arrays in results[1:]:
+            for array, expected in zip(arrays, results[0], strict=True):
+                np.testing.assert_allclose(array, expected, rtol=tolerance, atol=tolerance)
+                assert array.dtype == expected.dtype
         print(name, dtype.__name__)
 """
 
