@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 from sklearn.exceptions import ConvergenceWarning
 
 from fastlogit.models import Floats
@@ -81,13 +82,16 @@ def features_off_scale(estimator: Any, X: Floats) -> str:
     ----------
     estimator : estimator
         Whose ``feature_names_in_``, if any, name the features.
-    X : ndarray of shape (n, D)
+    X : ndarray or sparse array of shape (n, D)
         Training rows.
     """
-    sample = X[:: -(-len(X) // SAMPLED_ROWS)]
+    sample = X[:: -(-X.shape[0] // SAMPLED_ROWS)]
     with np.errstate(all="ignore"):
-        square = np.einsum("ij,ij->j", sample, sample, dtype=np.float64)
-        scale = np.sqrt(square / len(sample))
+        if issparse(sample):
+            square = np.asarray(sample.power(2).sum(axis=0, dtype=np.float64)).ravel()
+        else:
+            square = np.einsum("ij,ij->j", sample, sample, dtype=np.float64)
+        scale = np.sqrt(square / sample.shape[0])
         varies = scale > 0  # one that is all zeros has no effect
         ratio = scale / np.median(scale[varies]) if varies.any() else scale
         distance = np.where(varies, np.abs(np.log(ratio)), 0)

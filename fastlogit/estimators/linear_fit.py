@@ -18,7 +18,7 @@ from fastlogit.estimators.convergence import features_off_scale
 from fastlogit.estimators.newton import LossAndGradient
 from fastlogit.estimators.newton_steps import LinearParams
 from fastlogit.estimators.parts import generator_of
-from fastlogit.estimators.predicting import are_of_a_model
+from fastlogit.estimators.predicting import are_of_a_model, rows_of
 from fastlogit.estimators.routing import is_sparse, on_kernels
 from fastlogit.estimators.sklearn_internals import check_sample_weight
 from fastlogit.estimators.validation_split import split
@@ -42,8 +42,9 @@ ADVICE = (
 def fit_all_rows(estimator: Any, X: Any, y: Any, sample_weight: Any) -> str | None:
     """Minimise the loss over all rows; return why the kernels do not cover it, None if they do."""
     est = estimator
-    X, y = _validated(est, X, y, reset=True, accept_sparse=est.solver == "saga" and "csr")
-    X = X.toarray() if is_sparse(X) else X
+    if est.solver == "saga" and is_sparse(X):  # and nearly dense
+        X = X.toarray()
+    X, y = _validated(est, X, y, reset=True)
     est.classes_, indices = np.unique(y, return_inverse=True)
     rows = _rows(est, X, indices, sample_weight)
     params = _start(est, X, warm=est.warm_start)
@@ -167,15 +168,12 @@ def go_on(estimator: Any, rows: Rows) -> bool:
     return True
 
 
-def _validated(
-    estimator: Any, X: Any, y: Any, *, reset: bool, accept_sparse: Any = False
-) -> tuple[Any, Any]:
+def _validated(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
     X, y = validate_data(
-        estimator, X, y, dtype=[np.float64, np.float32], order="C", reset=reset,
-        accept_sparse=accept_sparse,
-    )  # fmt: skip
+        estimator, X, y, accept_sparse="csr", dtype=[np.float64, np.float32], order="C", reset=reset
+    )
     check_classification_targets(y)
-    return X, y
+    return rows_of(X, X.dtype), y
 
 
 def _known_classes(estimator: Any, y: Any) -> Indices:
@@ -190,7 +188,7 @@ def _known_classes(estimator: Any, y: Any) -> Indices:
     return np.asarray(indices, np.intp)
 
 
-def _rows(estimator: Any, X: Floats, y: Indices, sample_weight: Any, *, part: bool = False) -> Rows:
+def _rows(estimator: Any, X: Any, y: Indices, sample_weight: Any, *, part: bool = False) -> Rows:
     """Return the rows with their weights; only a part of the data may be of one class."""
     est = estimator
     if sample_weight is not None:
@@ -217,7 +215,7 @@ def _alpha(estimator: Any, rows: Rows) -> float:
     return float(1 / (estimator.C * total))
 
 
-def _start(estimator: Any, X: Floats, *, warm: bool) -> tuple[Floats, Floats]:
+def _start(estimator: Any, X: Any, *, warm: bool) -> tuple[Floats, Floats]:
     """Return W and b to begin with: zeros, or the fitted ones."""
     est, n_outputs = estimator, _model(estimator).n_outputs(len(estimator.classes_))
     shape = X.shape[1], n_outputs

@@ -82,9 +82,9 @@ class LinearPrediction(_SklearnLogisticRegression):  # type: ignore[misc]
         if getattr(self, "backend_", None) != "numba":
             return super().predict_proba(X)
         if not plain:
-            if is_sparse(self.coef_) or is_sparse(X) or get_config()["array_api_dispatch"]:
+            if is_sparse(self.coef_) or get_config()["array_api_dispatch"]:
                 return super().predict_proba(X)
-            X = validate_data(self, X, reset=False)
+            X = validate_data(self, X, accept_sparse="csr", reset=False)
         params = self.coef_.T, self.intercept_
         proba = predicted_proba(self.model_, params, X, self.n_threads)
         return super().predict_proba(X) if proba is None else proba

@@ -34,8 +34,8 @@ class LogisticRegression(LinearPrediction):
     Arguments, fitted attributes and numbers are those of
     :class:`sklearn.linear_model.LogisticRegression`, which documents them. What differs:
 
-    - The kernels run "lbfgs", "newton-cholesky" and "newton-cg" on dense X, and "saga" where
-      ``l1_ratio`` is above 0. Anything else runs scikit-learn's code.
+    - The kernels run "lbfgs", "newton-cholesky" and "newton-cg", and "saga" where ``l1_ratio`` is
+      above 0; of these, sparse X only by "lbfgs". Anything else runs scikit-learn's code.
     - Both Newton solvers take the steps that are fastest: from the factorised Hessian for up to 160
       weights (of all classes but one), by preconditioned conjugate gradients for more. They differ
       in when they stop, as scikit-learn's do.
@@ -47,7 +47,7 @@ class LogisticRegression(LinearPrediction):
       :class:`sklearn.neural_network.MLPClassifier`, and ``partial_fit`` for them. They start at
       zero and train on the mean loss of a batch plus ‖w‖² / (2 C Σ weights), the sum over all
       training rows; ``tol`` and ``n_iter_no_change`` are those of the training loss, or with
-      ``early_stopping`` of the accuracy on the rows held out. They take dense X.
+      ``early_stopping`` of the accuracy on the rows held out.
     - ``predict_log_proba`` is computed from the logits, and finite where probabilities underflow.
 
     Parameters
@@ -162,7 +162,7 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n, D)
-            Training rows; sparse ones not with the solvers "sgd" and "adam".
+            Training rows.
         y : array-like of shape (n,)
             Labels.
         sample_weight : array-like of shape (n,), optional
@@ -216,13 +216,6 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
         if rows is None or not go_on(self, rows):
             _partial_fit(self, X, y, sample_weight, classes)
         return self
-
-    def __sklearn_tags__(self) -> Any:
-        """Return scikit-learn's tags; the mini-batch solvers take no sparse X."""
-        tags = super().__sklearn_tags__()
-        if self.solver in MINIBATCH_SOLVERS:
-            tags.input_tags.sparse = False
-        return tags
 
 
 def partial_fit(estimator: Any, X: Any, y: Any, sample_weight: Any, classes: Any) -> None:

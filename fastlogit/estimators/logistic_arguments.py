@@ -54,8 +54,8 @@ def uncovered(estimator: Any, X: Any) -> str | None:
         return "callbacks are set"
     if get_config()["array_api_dispatch"]:
         return "array_api_dispatch is on"
-    if is_sparse(X) and not (est.solver == "saga" and is_nearly_dense(X)):
-        return "X is sparse"
+    if is_sparse(X) and est.solver != "lbfgs" and not (est.solver == "saga" and is_nearly_dense(X)):
+        return f"X is sparse, which the kernels know solver='lbfgs' for, not {est.solver!r}"
     return None
 
 

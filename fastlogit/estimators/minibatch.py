@@ -99,7 +99,7 @@ class EpochLoop:
         self.trainer = Trainer(
             model, params, solver=self._solver, settings=self._settings, alpha=alpha,
             alpha_by_row=alpha_by_row, batch_size=batch_size_of(estimator, self.n_rows),
-            fit_bias=fit_bias, n_threads=int(estimator.n_threads),
+            fit_bias=fit_bias, n_threads=int(estimator.n_threads), sparse=rows.sparse,
         )  # fmt: skip
         self._load_optimizer()
         self.trainer.mark()

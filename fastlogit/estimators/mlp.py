@@ -14,8 +14,8 @@ from fastlogit.estimators.convergence import features_off_scale
 from fastlogit.estimators.mlp_predicting import MLPPrediction
 from fastlogit.estimators.parts import generator_of, plain_part
 from fastlogit.estimators.plain import plain_number
-from fastlogit.estimators.predicting import are_of_a_model
-from fastlogit.estimators.routing import is_sparse, on_kernels, on_scikit_learn
+from fastlogit.estimators.predicting import are_of_a_model, rows_of
+from fastlogit.estimators.routing import on_kernels, on_scikit_learn
 from fastlogit.estimators.sklearn_internals import MLP_STEPS, N_THREADS, packed_offsets
 from fastlogit.estimators.validation_split import split
 from fastlogit.estimators.weights import row_weight, with_class_weight
@@ -36,7 +36,7 @@ class MLPClassifier(MLPPrediction):
 
     - ``activation`` is ``"logistic"`` unless given.
     - The kernels train and predict one hidden layer with ``activation="logistic"``, every solver,
-      on dense X with one label a row. Anything else runs scikit-learn's code.
+      with one label a row. Anything else runs scikit-learn's code.
     - ``predict_log_proba`` is computed from the logits, and finite where probabilities underflow.
     - The loss is exact where scikit-learn clips probabilities to the machine's epsilon.
     - A loss that is no longer finite ends training with a ConvergenceWarning and the parameters of
@@ -150,7 +150,7 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
         if self.class_weight == "balanced" and incremental:
             raise ValueError(minibatch.BALANCED_IN_PARTS)
         sample_weight = self._weighted(y, sample_weight)
-        if reason := self._uncovered(X):
+        if reason := self._uncovered():
             on_scikit_learn(self, reason)
             super()._fit_stochastic(
                 X, y, sample_weight, activations, deltas, coef_grads, intercept_grads, layer_units,
@@ -177,7 +177,7 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
         intercept_grads: Any, layer_units: Any,
     ) -> None:  # fmt: skip
         sample_weight = self._weighted(y, sample_weight)
-        if reason := self._uncovered(X):
+        if reason := self._uncovered():
             on_scikit_learn(self, reason)
             super()._fit_lbfgs(
                 X, y, sample_weight, activations, deltas, coef_grads, intercept_grads, layer_units
@@ -261,7 +261,7 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
             )
         )
 
-    def _uncovered(self, X: Any) -> str | None:
+    def _uncovered(self) -> str | None:
         """Return why the kernels do not cover this fit, or None if they do."""
         if self.activation != "logistic":
             return f"activation={self.activation!r}, the kernels know 'logistic'"
@@ -269,8 +269,6 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
             return f"{len(self.coefs_) - 1} hidden layers, the kernels know one"
         if self.out_activation_ == "logistic" and self.n_outputs_ > 1:
             return "y has several labels a row"
-        if is_sparse(X):
-            return "X is sparse"
         return None
 
     def _weighted(self, y: Any, sample_weight: Floats | None) -> Floats | None:
@@ -288,7 +286,7 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
         # partial_fit and warm_start go on in the dtype that they began with.
         dtype = self.coefs_[0].dtype
         return Rows(
-            np.ascontiguousarray(X, dtype),
+            rows_of(X, dtype),
             self._class_indices(y),
             row_weight(sample_weight, dtype),
         )

@@ -10,7 +10,6 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastlogit.estimators.plain import plain_rows
 from fastlogit.estimators.predicting import log_proba_from, logits_of, predicted_proba
-from fastlogit.estimators.routing import is_sparse
 from fastlogit.models import MODELS, Floats, Model
 
 
@@ -34,7 +33,7 @@ class MLPPrediction(_SklearnMLPClassifier):  # type: ignore[misc]
             return super()._forward_pass_fast(X, check_input=check_input)
         if check_input and not plain_rows(self, X):
             X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
-        proba = None if is_sparse(X) else self._proba(X)
+        proba = self._proba(X)
         if proba is None:
             return super()._forward_pass_fast(X, check_input=False)
         return proba[:, 1:] if self._model.binary else proba
@@ -69,10 +68,10 @@ class MLPPrediction(_SklearnMLPClassifier):  # type: ignore[misc]
         plain = plain_rows(self, X)
         if not plain:
             check_is_fitted(self)
-        if getattr(self, "backend_", None) != "numba" or (not plain and is_sparse(X)):
+        if getattr(self, "backend_", None) != "numba":
             return super().predict_proba(X)
         if not plain:
-            X = validate_data(self, X, reset=False)
+            X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
         proba = self._proba(X)
         return super().predict_proba(X) if proba is None else proba
 

@@ -9,18 +9,19 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 from scipy.special import expit, log_expit, log_softmax
 
 from fastlogit.estimators.plain import FLOATS
-from fastlogit.models import MODELS, Floats, Model, unlocked
+from fastlogit.models import MODELS, Floats, Model
 from fastlogit.objective import predict
-from fastlogit.validation import finite
+from fastlogit.validation import compressed, finite
 
 
 def predicted_proba(
     model: str, params: Sequence[Floats], X: Any, n_threads: int = 1
 ) -> Floats | None:
-    """Return the class probabilities of dense rows, (n, K) or (n, 2), on the kernels.
+    """Return the class probabilities of rows, (n, K) or (n, 2), on the kernels.
 
     They are of the wider of the dtypes of parameters and rows. None where the parameters are none
     of that model's for such rows: whoever assigned them is to hear of it from NumPy, the kernels
@@ -33,7 +34,12 @@ def predicted_proba(
     if dtype not in FLOATS:
         return None
     arrays = [np.ascontiguousarray(array, dtype) for array in params]
-    return predict(spec, arrays, unlocked(np.ascontiguousarray(X, dtype)), n_threads=n_threads)
+    return predict(spec, arrays, rows_of(X, dtype), n_threads=n_threads)
+
+
+def rows_of(X: Any, dtype: Any) -> Any:
+    """Return validated rows as the kernels want them, sparse ones too."""
+    return compressed("X", X, dtype) if issparse(X) else np.ascontiguousarray(X, dtype)
 
 
 def are_of_a_model(model: Model, params: Sequence[Floats], n_features: int) -> bool:
@@ -51,7 +57,7 @@ def are_of_a_model(model: Model, params: Sequence[Floats], n_features: int) -> b
 
 
 def logits_of(params: Sequence[Floats], X: Any) -> Floats:
-    """Return the logits of dense rows, (n, K)."""
+    """Return the logits of rows, (n, K)."""
     layer = X
     for weights, bias in zip(params[::2], params[1::2], strict=True):
         if layer is not X:

@@ -153,23 +153,26 @@ def test_partial_fit_equals_scikit_learn(toy_set, assert_equal, settings, dtype)
 
 
 @unconverged
-def test_goes_on_from_what_scikit_learn_did_and_back(toy_set, assert_equal):
+def test_goes_on_from_what_scikit_learn_did_and_back(toy_set, assert_equal, monkeypatch):
     X, y = toy_set("iris", "softmax")
     ours, theirs = fitted_pair(X, y, max_iter=3)
-    for rows in (csr_array(X), X, csr_array(X), X):
-        ours.partial_fit(rows, y)
-        assert ours.backend_ == ("numba" if rows is X else "scikit-learn")
-        assert hasattr(ours, "model_") is (rows is X)
-        theirs.partial_fit(rows, y)
+    weight = np.ones(len(y))  # the full way
+    for reason in ("asked to", None, "asked to", None):
+        monkeypatch.setattr(MLPClassifier, "_uncovered", lambda _self, given=reason: given)
+        ours.partial_fit(X, y, weight)
+        assert ours.backend_ == ("numba" if reason is None else "scikit-learn")
+        assert hasattr(ours, "model_") is (reason is None)
+        theirs.partial_fit(X, y, weight)
     assert_equal(ours, theirs, X)
 
 
 @unconverged
-def test_early_stopping_goes_on_in_scikit_learns_code(toy_set, largest_difference):
+def test_early_stopping_goes_on_in_scikit_learns_code(toy_set, largest_difference, monkeypatch):
     X, y = toy_set("iris", "softmax")
     ours, theirs = fitted_pair(X, y, early_stopping=True, warm_start=True, max_iter=5, tol=10)
+    monkeypatch.setattr(MLPClassifier, "_uncovered", lambda _self: "asked to")
     for estimator in (ours, theirs):
-        estimator.set_params(learning_rate_init=1e-9).fit(csr_array(X), y)
+        estimator.set_params(learning_rate_init=1e-9).fit(X, y)
     assert ours.backend_ == "scikit-learn"
     assert largest_difference(ours.coefs_, theirs.coefs_) < 1e-10
 
