@@ -72,7 +72,7 @@ def lbfgs_not_converged(result: Any, n_iter: int, max_iter: int) -> str:
     )
 
 
-def features_off_scale(estimator: Any, X: Floats) -> str:
+def features_off_scale(estimator: Any, X: Any) -> str:
     """Return a sentence, after a space, that names features of a scale far off the others'.
 
     A feature's scale is the root of its mean square, over rows spread over all of X: it is what a

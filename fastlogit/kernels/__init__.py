@@ -7,14 +7,15 @@ The primitives: :mod:`linear_maps` (matrix products on the register tiles of
 :mod:`tiles`, which :mod:`simd` emits), :mod:`activations` and :mod:`heads` (both on
 :mod:`elementary`'s exp and log), :mod:`optimizers`, :mod:`single_rows` for batches of one (on the
 :mod:`rows` that it needs), and the rows' orders of :mod:`shuffle`.
-Sparse rows are a :mod:`csr`, and the models see them through :mod:`sparse_maps`, on the
+Sparse rows are a :mod:`csr`; the models see them through :mod:`sparse_maps`, on the
 :mod:`sparse_rows` that LLVM does not vectorise.
 
 :mod:`blocks` works through a batch's rows, and :mod:`epoch` strings all of it into the entry points
-that Python calls, one or several threads of it, which meet at a :mod:`barrier`;
-:mod:`sparse_descent` is one more, for steps that cost no more than their non-zeros. :mod:`jit` says what is inlined and what is an entry point,
-:mod:`linking` what is compiled once and called by name; both keep what they compile in the
-:mod:`cache`.
+that Python calls, one or several threads of it, which meet at a :mod:`barrier`. More of them are
+:mod:`sparse_descent`, for steps that cost no more than their non-zeros, and for the solvers over
+all rows :mod:`curvature`, :mod:`hessian_product` and :mod:`coordinate_descent`. :mod:`jit` says
+what is inlined and what is an entry point, :mod:`linking` what is compiled once and called by name;
+both keep what they compile in the :mod:`cache`.
 
 Nothing in here imports anything of the package outside this folder.
 """
