@@ -25,11 +25,13 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 ON_KERNELS = [
     *(LogisticRegression(solver=s, random_state=0) for s in ("lbfgs", "sgd", "adam")),
     LogisticRegression(fit_intercept=False),
+    LogisticRegression(solver="newton-cg"),
+    LogisticRegression(solver="saga", l1_ratio=1.0),
     *(MLPClassifier((7,), solver=s, random_state=0) for s in ("lbfgs", "sgd", "adam")),
 ]
 ON_SCIKIT_LEARN = [
-    LogisticRegression(solver="newton-cg"),
-    LogisticRegression(solver="saga", l1_ratio=1.0, random_state=0),
+    LogisticRegression(solver="sag", random_state=0),
+    LogisticRegression(solver="saga", random_state=0),
     MLPClassifier((7,), activation="relu", random_state=0),
     MLPClassifier((7, 5), random_state=0),
 ]
