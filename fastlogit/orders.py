@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +37,13 @@ class LegacyOrders:
         Source of the orders. One that is not NumPy's own MT19937 shuffles by itself.
     n_rows : int
         Rows to order.
+    order : ndarray of shape (n,), optional
+        What the first epoch shuffles instead of 0..n−1; it is copied.
+
+    Attributes
+    ----------
+    order : ndarray of shape (n,)
+        The order of the last epoch drawn.
 
     Examples
     --------
@@ -50,17 +58,17 @@ class LegacyOrders:
     True
     """
 
-    def __init__(self, random_state: np.random.RandomState, n_rows: int) -> None:
+    def __init__(self, random_state: np.random.RandomState, n_rows: int, order: Any = None) -> None:
         self._random_state = random_state
         # Half the size of an index: twice as many rows stay in a cache.
         dtype = np.uint32 if n_rows <= MOST_ROWS else np.intp
-        self._order = np.arange(n_rows, dtype=dtype)
-        self._partners = np.empty_like(self._order)
+        self.order = np.arange(n_rows, dtype=dtype) if order is None else order.astype(dtype)
+        self._partners = np.empty_like(self.order)
         self._words = np.empty(STATE_WORDS - 1, np.uint32)
 
     def draw(self, epochs: int) -> Indices:
         """Return the orders of the next epochs, (epochs, n)."""
-        order = self._order
+        order = self.order
         orders = np.empty((epochs, order.size), np.intp)
         bit_generator = self._random_state._bit_generator
         if order.size > 1 and order.dtype == np.uint32 and _is_plain(self._random_state):
@@ -72,6 +80,16 @@ class LegacyOrders:
                 self._random_state.shuffle(order)
                 row[:] = order
         return orders
+
+    def mark(self) -> tuple[Any, NDArray[Any]]:
+        """Return where the orders are, for :meth:`go_back`."""
+        return generator_state(self._random_state), self.order.copy()
+
+    def go_back(self, mark: tuple[Any, NDArray[Any]]) -> None:
+        """Be where the orders were, the generator too."""
+        state, order = mark
+        restore_generator(self._random_state, state)
+        self.order[:] = order
 
 
 class FreshOrders:
@@ -110,6 +128,37 @@ class FreshOrders:
             for order in orders:
                 order[:] = self._random_state.permutation(self._n_rows)
         return orders
+
+
+def generator_state(random_state: np.random.RandomState) -> Any:
+    """Return a copy of a generator's state for :func:`restore_generator`.
+
+    Returns
+    -------
+    ndarray of shape (625,), uint32, or dict
+        Of an MT19937 its 624 words and how many are used up; numbers of a normal distribution,
+        which it draws in pairs, are not kept. Of another what ``get_state`` returns.
+    """
+    bit_generator = random_state._bit_generator
+    if _is_plain(random_state):
+        with bit_generator.lock:
+            return _state_of(bit_generator).copy()
+    state: Any = random_state.get_state(legacy=False)
+    if state["bit_generator"] != "MT19937":
+        return state
+    return np.array([*state["state"]["key"], state["state"]["pos"]], np.uint32)
+
+
+def restore_generator(random_state: np.random.RandomState, state: Any) -> None:
+    """Set a generator of the same kind to a state that :func:`generator_state` returned."""
+    if not isinstance(state, np.ndarray):
+        random_state.set_state(state)
+    elif _is_plain(random_state):
+        bit_generator = random_state._bit_generator
+        with bit_generator.lock:
+            _state_of(bit_generator)[:] = state
+    else:
+        random_state.set_state(("MT19937", state[:-1], int(state[-1]), 0, 0.0))
 
 
 def _is_plain(random_state: np.random.RandomState) -> bool:

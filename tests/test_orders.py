@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 
 from fastlogit import orders as orders_module
-from fastlogit.orders import FreshOrders, LegacyOrders, epochs_ahead
+from fastlogit.orders import (
+    FreshOrders,
+    LegacyOrders,
+    epochs_ahead,
+    generator_state,
+    restore_generator,
+)
 
 SIZES = [0, 1, 2, 3, 4, 5, 7, 16, 17, 150, 255, 256, 257, 1797]
 SOURCES = {"Generator": np.random.default_rng, "RandomState": np.random.RandomState}
@@ -180,3 +186,46 @@ def test_a_chunk_holds_an_epoch_at_least():
     assert epochs_ahead(1) == orders_module.DRAWN_INDICES
     assert epochs_ahead(orders_module.DRAWN_INDICES // 2) == 2
     assert epochs_ahead(10**9) == 1
+
+
+GENERATORS = {
+    "plain": lambda: np.random.RandomState(3),
+    "a subclass": lambda: type("Heir", (np.random.RandomState,), {})(3),
+    "PCG64": lambda: np.random.RandomState(np.random.PCG64(3)),
+}
+
+
+@pytest.mark.parametrize("make", GENERATORS.values(), ids=GENERATORS)
+def test_orders_go_back_to_a_mark(make):
+    orders = LegacyOrders(make(), 30)
+    orders.draw(2)
+    mark = orders.mark()
+    expected = orders.draw(3)
+    orders.go_back(mark)
+    np.testing.assert_array_equal(orders.draw(1), expected[:1])
+    np.testing.assert_array_equal(orders.order, expected[0])
+    np.testing.assert_array_equal(orders.draw(2), expected[1:])
+
+
+@pytest.mark.parametrize("make", GENERATORS.values(), ids=GENERATORS)
+def test_orders_go_on_from_a_kept_state(make):
+    whole = LegacyOrders(make(), 30).draw(4)
+    first = make()
+    orders = LegacyOrders(first, 30)
+    orders.draw(2)
+    second = make()
+    restore_generator(second, generator_state(first))
+    further = LegacyOrders(second, 30, orders.order)
+    np.testing.assert_array_equal(further.draw(2), whole[2:])
+    np.testing.assert_array_equal(orders.order, whole[1])
+
+
+def test_a_state_serves_where_the_memory_is_laid_out_otherwise(monkeypatch):
+    plain = np.random.RandomState(5)
+    plain.random_sample(7)
+    state = generator_state(plain)
+    monkeypatch.setattr("fastlogit.orders._layout_is_known", lambda: False)
+    np.testing.assert_array_equal(generator_state(plain), state)
+    other = np.random.RandomState(0)
+    restore_generator(other, state)
+    np.testing.assert_array_equal(other.random_sample(1000), plain.random_sample(1000))
