@@ -12,12 +12,12 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
-from fastlogit.estimators import lbfgs, minibatch, newton, proximal
+from fastlogit.estimators import lbfgs, minibatch, newton, optimizer_state, proximal, resume
 from fastlogit.estimators.conjugate_gradients import newton_steps
 from fastlogit.estimators.convergence import features_off_scale
 from fastlogit.estimators.newton import LossAndGradient
 from fastlogit.estimators.newton_steps import LinearParams
-from fastlogit.estimators.parts import generator_of
+from fastlogit.estimators.parts import next_generator
 from fastlogit.estimators.predicting import are_of_a_model, rows_of
 from fastlogit.estimators.routing import is_sparse, on_kernels
 from fastlogit.estimators.sklearn_internals import check_sample_weight
@@ -29,7 +29,7 @@ from fastlogit.objective import Objective
 # What a fit by mini-batches leaves and one by another solver does not.
 MINIBATCH_ATTRIBUTES = (
     "t_", "loss_", "loss_curve_", "best_loss_", "validation_scores_", "best_validation_score_",
-    "_no_improvement_count", "_optimizer",
+    "_no_improvement_count", "_optimizer", *resume.KEPT,
 )  # fmt: skip
 # With more weights a proximal Newton step takes longer than scikit-learn's saga in all.
 MOST_PROXIMAL = 1024
@@ -138,9 +138,10 @@ def fit_minibatch(estimator: Any, X: Any, y: Any, sample_weight: Any, *, increme
     params = _start(est, X, warm=goes_on)
     if not (goes_on and hasattr(est, "loss_curve_")):
         minibatch.start_curves(est)
-    if not (goes_on and incremental and hasattr(est, "_optimizer")):
-        est._optimizer = minibatch.new_optimizer(est, params)
+    if not (goes_on and resume.keeps_optimizer(est, incremental=incremental)):
+        est._optimizer = optimizer_state.new_optimizer(est, params)
     random_state = check_random_state(est.random_state)
+    resume.take_up(est, random_state, incremental=incremental)
     rows, validation = split(est, _model(est), rows, random_state)
     loop = minibatch.EpochLoop(
         est, _model(est), params, rows, random_state,
@@ -161,7 +162,7 @@ def go_on(estimator: Any, rows: Rows) -> bool:
     if not are_of_a_model(_model(est), params, rows.X.shape[1]):
         return False
     loop = minibatch.EpochLoop(
-        est, _model(est), params, rows, generator_of(est.random_state),
+        est, _model(est), params, rows, next_generator(est),
         alpha=_alpha(est, rows), fit_bias=est.fit_intercept,
     )  # fmt: skip
     _keep(est, loop.run(one_epoch=True), est.n_iter_)

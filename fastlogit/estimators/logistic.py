@@ -23,12 +23,13 @@ from fastlogit.estimators.logistic_arguments import (
     warn_of_deprecations,
 )
 from fastlogit.estimators.minibatch import BALANCED_IN_PARTS
+from fastlogit.estimators.optimizer_state import PlainState
 from fastlogit.estimators.parts import plain_part
 from fastlogit.estimators.routing import on_scikit_learn
 from fastlogit.estimators.sklearn_internals import fit_context, fit_task, is_first_partial_fit
 
 
-class LogisticRegression(LinearPrediction):
+class LogisticRegression(PlainState, LinearPrediction):
     """scikit-learn's LogisticRegression, trained by jitted kernels where they cover it.
 
     Arguments, fitted attributes and numbers are those of
@@ -63,6 +64,13 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
         Threads that may share the rows of a large batch, of an L-BFGS fit, and of a prediction, 256
         rows each at least; 1 or more. No bit of a result depends on it. Numba's limit
         (``NUMBA_NUM_THREADS``), which joblib lowers in its workers, holds here too.
+
+    exact_resume : bool
+        Of "sgd" and "adam": whether ``partial_fit``, and ``fit`` with ``warm_start`` and without
+        ``early_stopping``, go on as if the call before had not ended: k calls of ``partial_fit``
+        on the same rows leave the bits of one ``fit`` of k epochs, in another process too. The
+        generator that an integer ``random_state`` seeds, the row order and the optimizer's moments
+        then are part of what is fitted. If not, each call seeds anew.
 
     Attributes
     ----------
@@ -123,6 +131,7 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
         validation_fraction: float = 0.1,
         n_iter_no_change: float = 10,
         n_threads: int = 1,
+        exact_resume: bool = False,
     ) -> None:
         super().__init__(
             penalty=penalty,
@@ -154,6 +163,7 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.n_threads = n_threads
+        self.exact_resume = exact_resume
 
     @fit_context
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> LogisticRegression:

@@ -12,7 +12,12 @@ from sklearn.neural_network import MLPClassifier
 from fastlogit.estimators.convergence import warn
 from fastlogit.estimators.plain import plain_number
 from fastlogit.estimators.routing import is_nearly_dense, is_sparse
-from fastlogit.estimators.sklearn_internals import N_THREADS, StrOptions, has_callbacks
+from fastlogit.estimators.sklearn_internals import (
+    EXACT_RESUME,
+    N_THREADS,
+    StrOptions,
+    has_callbacks,
+)
 
 # scikit-learn's solvers that the kernels cover; they work on all rows at once.
 FULL_SOLVERS = ("lbfgs", "newton-cholesky", "newton-cg", "saga")
@@ -31,6 +36,7 @@ CONSTRAINTS: dict[str, Any] = {
         StrOptions(set(MINIBATCH_SOLVERS)),
     ],
     "n_threads": N_THREADS,
+    "exact_resume": EXACT_RESUME,
 }
 
 

@@ -2,8 +2,7 @@
 
 What it keeps from fit to fit has the names that scikit-learn's MLPClassifier gives it, and means
 the same: ``t_``, ``n_iter_``, ``loss_``, ``loss_curve_``, ``best_loss_``, ``validation_scores_``,
-``best_validation_score_``, ``_no_improvement_count``, and in ``_optimizer`` one of scikit-learn's
-optimizers, which so can go on from what the kernels did, and the kernels from it.
+``best_validation_score_``, ``_no_improvement_count`` and ``_optimizer``.
 """
 
 from __future__ import annotations
@@ -13,11 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from fastlogit.estimators import convergence
-from fastlogit.estimators.sklearn_internals import AdamOptimizer, SGDOptimizer
+from fastlogit.estimators import convergence, optimizer_state, resume
 from fastlogit.estimators.validation_split import ValidationSplit
 from fastlogit.models import Floats, Indices, Model, Rows
-from fastlogit.orders import LegacyOrders, epochs_ahead
+from fastlogit.orders import epochs_ahead
 from fastlogit.trainer import Trainer
 
 BALANCED_IN_PARTS = (
@@ -35,17 +33,6 @@ def start_curves(estimator: Any) -> None:
     estimator.best_loss_ = None if stops_on_score else np.inf
     estimator.validation_scores_ = [] if stops_on_score else None
     estimator.best_validation_score_ = -np.inf if stops_on_score else None
-
-
-def new_optimizer(estimator: Any, params: Sequence[Floats]) -> Any:
-    """Return an optimizer at rest, with the estimator's settings."""
-    est = estimator
-    if est.solver == "sgd":
-        return SGDOptimizer(
-            params, est.learning_rate_init, est.learning_rate, est.momentum,
-            est.nesterovs_momentum, est.power_t,
-        )  # fmt: skip
-    return AdamOptimizer(params, est.learning_rate_init, est.beta_1, est.beta_2, est.epsilon)
 
 
 def batch_size_of(estimator: Any, n_rows: int) -> int:
@@ -94,69 +81,25 @@ class EpochLoop:
         self.estimator, self.rows = estimator, rows
         self.optimizer, self.validation = estimator._optimizer, validation
         self.n_rows = rows.y.size
-        self._solver = "adam" if isinstance(self.optimizer, AdamOptimizer) else "sgd"
-        self._moments = ("ms", "vs") if self._solver == "adam" else ("velocities",)
+        self._solver = optimizer_state.solver_of(self.optimizer)
         self.trainer = Trainer(
             model, params, solver=self._solver, settings=self._settings, alpha=alpha,
             alpha_by_row=alpha_by_row, batch_size=batch_size_of(estimator, self.n_rows),
             fit_bias=fit_bias, n_threads=int(estimator.n_threads), sparse=rows.sparse,
         )  # fmt: skip
-        self._load_optimizer()
+        optimizer_state.load(self.trainer, self.optimizer, self._solver)
         self.trainer.mark()
         self._start = self.trainer.checkpoint
         # What the last chunk of epochs that took a step began with, and its learning rate.
         self._last_chunk = self._start, self.trainer.learning_rate
         # The bits of sklearn.utils.shuffle, which draws a permutation of range(n) and takes it.
-        self._orders = LegacyOrders(random_state, self.n_rows) if estimator.shuffle else None
+        self._random_state = random_state
+        self._orders = resume.orders_of(estimator, random_state, self.n_rows)
         self._best: Floats | None = None
 
     @property
     def _settings(self) -> dict[str, float]:
-        optimizer = self.optimizer
-        if self._solver == "adam":
-            return {
-                "learning_rate": optimizer.learning_rate_init,
-                "beta_1": optimizer.beta_1,
-                "beta_2": optimizer.beta_2,
-                "epsilon": optimizer.epsilon,
-            }
-        return {
-            "learning_rate": optimizer.learning_rate,
-            "momentum": optimizer.momentum,
-            "nesterov": optimizer.nesterov,
-        }
-
-    def _load_optimizer(self) -> None:
-        flat = self.trainer.flat
-        for row, name in zip(self.trainer.moments, self._moments, strict=True):
-            # Biases that are not trained have no moments here, and zeros in the optimizer.
-            block = row if row.size == flat.flat.size else np.zeros_like(flat.flat)
-            views = flat.parts(block)
-            for view, values in zip(
-                [*views[::2], *views[1::2]], getattr(self.optimizer, name), strict=True
-            ):
-                view[...] = values
-            if block is not row:
-                row[:] = block[: row.size]
-        self.trainer.steps[0] = getattr(self.optimizer, "t", 0)
-
-    def _store_optimizer(self) -> None:
-        optimizer, steps = self.optimizer, int(self.trainer.steps[0])
-        flat = self.trainer.flat
-        for row, name in zip(self.trainer.moments, self._moments, strict=True):
-            block = row
-            if row.size < flat.flat.size:
-                block = np.zeros_like(flat.flat)
-                block[: row.size] = row
-            views = flat.parts(block)  # the trainer, now done, leaves its block to them
-            setattr(optimizer, name, [*views[::2], *views[1::2]])
-        if self._solver == "adam" and steps:
-            optimizer.t = steps
-            optimizer.learning_rate = (
-                optimizer.learning_rate_init
-                * np.sqrt(1 - optimizer.beta_2**steps)
-                / (1 - optimizer.beta_1**steps)
-            )
+        return optimizer_state.settings_of(self.optimizer, self._solver)
 
     def run(self, *, one_epoch: bool) -> tuple[Floats, ...]:
         """Train until it stops by tol or max_iter, or for one epoch, and return the parameters."""
@@ -177,13 +120,16 @@ class EpochLoop:
             if estimator.t_ == 0:  # nothing has been trained that could be kept
                 raise
             convergence.warn("Training interrupted by user.", UserWarning)
-        self._store_optimizer()
+        finally:
+            resume.keep(estimator, self._random_state, self._orders)
+        optimizer_state.store(self.trainer, self.optimizer, self._solver)
         if self._best is not None:
             self.trainer.flat.flat[...] = self._best
         return tuple(self.trainer.flat.copies())
 
     def _run_chunk(self, epochs_left: int) -> bool:
         """Run the epochs up to the next decision; return whether training has come to its end."""
+        mark = self._orders.mark() if self._orders and self.estimator.exact_resume else None
         orders = self._draw_orders(min(self._epochs_to_decision(), epochs_left))
         if self._solver == "sgd":
             self.trainer.learning_rate = self.optimizer.learning_rate
@@ -191,10 +137,15 @@ class EpochLoop:
         losses = np.zeros(len(orders))
         recorded = 0
         stopped = False
-        for done in self.trainer.run_epochs(self.rows, orders, losses):
-            for loss in losses[recorded:done].tolist():
-                stopped = self._end_epoch(loss)
-            recorded = done
+        try:
+            for done in self.trainer.run_epochs(self.rows, orders, losses):
+                for loss in losses[recorded:done].tolist():
+                    stopped = self._end_epoch(loss)
+                recorded = done
+        finally:
+            if mark is not None and self._orders is not None and recorded < len(orders):
+                self._orders.go_back(mark)  # a next call is to draw the epochs that were not run
+                self._orders.draw(recorded)
         if recorded:
             self._last_chunk = before, self.trainer.learning_rate
         if recorded < len(orders):

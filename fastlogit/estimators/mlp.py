@@ -9,14 +9,20 @@ from sklearn.linear_model import LogisticRegression as _SklearnLogisticRegressio
 from sklearn.neural_network import MLPClassifier as _SklearnMLPClassifier
 from sklearn.utils.metaestimators import available_if
 
-from fastlogit.estimators import lbfgs, minibatch
+from fastlogit.estimators import lbfgs, minibatch, optimizer_state, resume
 from fastlogit.estimators.convergence import features_off_scale
 from fastlogit.estimators.mlp_predicting import MLPPrediction
-from fastlogit.estimators.parts import generator_of, plain_part
+from fastlogit.estimators.optimizer_state import PlainState
+from fastlogit.estimators.parts import next_generator, plain_part
 from fastlogit.estimators.plain import plain_number
 from fastlogit.estimators.predicting import are_of_a_model, rows_of
 from fastlogit.estimators.routing import on_kernels, on_scikit_learn
-from fastlogit.estimators.sklearn_internals import MLP_STEPS, N_THREADS, packed_offsets
+from fastlogit.estimators.sklearn_internals import (
+    EXACT_RESUME,
+    MLP_STEPS,
+    N_THREADS,
+    packed_offsets,
+)
 from fastlogit.estimators.validation_split import split
 from fastlogit.estimators.weights import row_weight, with_class_weight
 from fastlogit.models import Floats, Indices, Rows
@@ -28,7 +34,7 @@ def has_partial_fit(estimator: Any) -> bool:
     return bool(super(MLPClassifier, estimator).partial_fit)
 
 
-class MLPClassifier(MLPPrediction):
+class MLPClassifier(PlainState, MLPPrediction):
     """scikit-learn's MLPClassifier, trained by jitted kernels where they cover it.
 
     Arguments, fitted attributes, random draws and numbers are those of
@@ -57,6 +63,13 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
         rows each at least; 1 or more. No bit of a result depends on it. Numba's limit
         (``NUMBA_NUM_THREADS``), which joblib lowers in its workers, holds here too.
 
+    exact_resume : bool
+        Of "sgd" and "adam": whether ``partial_fit``, and ``fit`` with ``warm_start`` and without
+        ``early_stopping``, go on as if the call before had not ended: k calls of ``partial_fit``
+        on the same rows leave the bits of one ``fit`` of k epochs, in another process too. The
+        generator that an integer ``random_state`` seeds, the row order and the optimizer's moments
+        then are part of what is fitted. If not, each call seeds anew, as in scikit-learn.
+
     Attributes
     ----------
     backend_ : {"numba", "scikit-learn"}
@@ -81,6 +94,7 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
         **_SklearnMLPClassifier._parameter_constraints,
         "class_weight": _SklearnLogisticRegression._parameter_constraints["class_weight"],
         "n_threads": N_THREADS,
+        "exact_resume": EXACT_RESUME,
     }
 
     def __init__(
@@ -111,6 +125,7 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
         max_fun: int = 15000,
         class_weight: Any = None,
         n_threads: int = 1,
+        exact_resume: bool = False,
     ) -> None:
         super().__init__(
             hidden_layer_sizes=hidden_layer_sizes,
@@ -139,6 +154,7 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
         )
         self.class_weight = class_weight
         self.n_threads = n_threads
+        self.exact_resume = exact_resume
 
     # scikit-learn's fit and partial_fit check their input, draw the first parameters and then call
     # one of the next two methods, with y as booleans (n, K).
@@ -151,6 +167,7 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
             raise ValueError(minibatch.BALANCED_IN_PARTS)
         sample_weight = self._weighted(y, sample_weight)
         if reason := self._uncovered():
+            resume.refuse(self, reason, incremental=incremental)
             on_scikit_learn(self, reason)
             super()._fit_stochastic(
                 X, y, sample_weight, activations, deltas, coef_grads, intercept_grads, layer_units,
@@ -158,10 +175,12 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
             )  # fmt: skip
             return
         on_kernels(self, self._model)
-        if not incremental or not hasattr(self, "_optimizer"):
-            self._optimizer = minibatch.new_optimizer(self, self.coefs_ + self.intercepts_)
+        if not resume.keeps_optimizer(self, incremental=incremental):
+            params = self.coefs_ + self.intercepts_
+            self._optimizer = optimizer_state.new_optimizer(self, params)
         if self.early_stopping and incremental:
             raise ValueError("partial_fit does not support early_stopping=True")
+        resume.take_up(self, self._random_state, incremental=incremental)
         rows = self._rows(X, y, sample_weight)
         rows, validation = split(self, self._model, rows, self._random_state)
         loop = minibatch.EpochLoop(
@@ -177,6 +196,7 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
         intercept_grads: Any, layer_units: Any,
     ) -> None:  # fmt: skip
         sample_weight = self._weighted(y, sample_weight)
+        resume.forget(self)
         if reason := self._uncovered():
             on_scikit_learn(self, reason)
             super()._fit_lbfgs(
@@ -236,7 +256,7 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
             super().partial_fit(X, y, sample_weight=sample_weight, classes=classes)
             return self
         loop = minibatch.EpochLoop(
-            self, self._model, self._params, rows, generator_of(self.random_state),
+            self, self._model, self._params, rows, next_generator(self),
             alpha=self.alpha, alpha_by_row=True,
         )  # fmt: skip
         self._params = loop.run(one_epoch=True)

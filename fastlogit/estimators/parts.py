@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
+from fastlogit.estimators import resume
 from fastlogit.estimators.plain import (
     plain_arguments,
     plain_labels,
@@ -54,6 +55,13 @@ def plain_part(
         return None
     indices = plain_labels(estimator.classes_, y, len(X))
     return None if indices is None else Rows(X, indices, np.empty(0, X.dtype))
+
+
+def next_generator(estimator: Any) -> np.random.RandomState:
+    """Return the generator of a call that goes on."""
+    generator = generator_of(estimator.random_state)
+    resume.take_up(estimator, generator, incremental=True)
+    return generator
 
 
 def generator_of(random_state: Any) -> np.random.RandomState:

@@ -78,6 +78,7 @@ def plain_arguments(estimator: Any) -> bool:
         or (type(est.batch_size) is str and est.batch_size == "auto")
     ) and (
         type(est.shuffle) is bool
+        and type(est.exact_resume) is bool
         and est.early_stopping is False
         and est.class_weight is None
         and type(est.verbose) in (bool, int)

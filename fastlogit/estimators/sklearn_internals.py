@@ -23,6 +23,7 @@ from sklearn.utils.multiclass import _check_partial_fit_first_call as is_first_p
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
 __all__ = [
+    "EXACT_RESUME",
     "MLP_METHODS",
     "MLP_STEPS",
     "N_THREADS",
@@ -58,8 +59,10 @@ MLP_METHODS = {
 # What its partial_fit goes through, where an heir of ours may have something of its own to do.
 MLP_STEPS = ("_fit", "_validate_input", "_fit_stochastic")
 
-# What both estimators allow of n_threads.
+# What both estimators allow of n_threads, ...
 N_THREADS = [Interval(Integral, 1, None, closed="left")]
+# ... of exact_resume.
+EXACT_RESUME = ["boolean"]
 
 
 def packed_offsets(layer_units: Sequence[int]) -> tuple[list[Any], list[Any]]:

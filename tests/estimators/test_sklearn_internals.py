@@ -12,6 +12,8 @@ from fastlogit import LogisticRegression, MLPClassifier
 from fastlogit.estimators import sklearn_internals
 from fastlogit.estimators.logistic_arguments import MINIBATCH_ARGUMENTS
 
+ADDED = {"n_threads", "exact_resume"}
+
 
 @pytest.mark.parametrize(("method", "arguments"), sklearn_internals.MLP_METHODS.items())
 def test_overridden_methods_take_the_arguments_that_scikit_learn_hands_over(method, arguments):
@@ -74,8 +76,8 @@ def test_offsets_of_the_flat_parameters_are_scikit_learns():
 @pytest.mark.parametrize(
     ("ours", "theirs", "added", "changed"),
     [
-        (MLPClassifier, SklearnMLPClassifier, {"class_weight", "n_threads"}, {"activation"}),
-        (LogisticRegression, SklearnLogisticRegression, {*MINIBATCH_ARGUMENTS, "n_threads"}, set()),
+        (MLPClassifier, SklearnMLPClassifier, {"class_weight", *ADDED}, {"activation"}),
+        (LogisticRegression, SklearnLogisticRegression, {*MINIBATCH_ARGUMENTS, *ADDED}, set()),
     ],
 )
 def test_arguments_are_scikit_learns_and_the_added_ones(ours, theirs, added, changed):
