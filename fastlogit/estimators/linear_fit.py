@@ -12,7 +12,15 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
-from fastlogit.estimators import lbfgs, minibatch, newton, optimizer_state, proximal, resume
+from fastlogit.estimators import (
+    lbfgs,
+    minibatch,
+    newton,
+    optimizer_state,
+    proximal,
+    resume,
+    stopping,
+)
 from fastlogit.estimators.conjugate_gradients import newton_steps
 from fastlogit.estimators.convergence import features_off_scale
 from fastlogit.estimators.newton import LossAndGradient
@@ -21,7 +29,9 @@ from fastlogit.estimators.parts import next_generator
 from fastlogit.estimators.predicting import are_of_a_model, rows_of
 from fastlogit.estimators.routing import is_sparse, on_kernels
 from fastlogit.estimators.sklearn_internals import check_sample_weight
+from fastlogit.estimators.validation_data import class_indices
 from fastlogit.estimators.validation_split import split
+from fastlogit.estimators.watching import FitCall
 from fastlogit.estimators.weights import row_weight, with_class_weight
 from fastlogit.models import MODELS, Floats, Indices, Model, Rows
 from fastlogit.objective import Objective
@@ -29,7 +39,7 @@ from fastlogit.objective import Objective
 # What a fit by mini-batches leaves and one by another solver does not.
 MINIBATCH_ATTRIBUTES = (
     "t_", "loss_", "loss_curve_", "best_loss_", "validation_scores_", "best_validation_score_",
-    "_no_improvement_count", "_optimizer", *resume.KEPT,
+    "_no_improvement_count", "_optimizer", *stopping.ADDED, *resume.KEPT,
 )  # fmt: skip
 # With more weights a proximal Newton step takes longer than scikit-learn's saga in all.
 MOST_PROXIMAL = 1024
@@ -125,8 +135,11 @@ def _by_proximal_newton(
     return theta, n_iter
 
 
-def fit_minibatch(estimator: Any, X: Any, y: Any, sample_weight: Any, *, incremental: bool) -> None:
-    """Train by mini-batches: until it stops, or incrementally for one epoch."""
+def fit_minibatch(
+    estimator: Any, X: Any, y: Any, sample_weight: Any, call: FitCall | None = None
+) -> None:
+    """Train by mini-batches: a call of fit until it stops, else for one epoch."""
+    incremental = call is None
     est = estimator
     goes_on = hasattr(est, "coef_") and (incremental or est.warm_start)
     X, y = _validated(est, X, y, reset=not goes_on)
@@ -134,18 +147,21 @@ def fit_minibatch(estimator: Any, X: Any, y: Any, sample_weight: Any, *, increme
         X = X.astype(est.coef_.dtype, copy=False)
     if not (goes_on or incremental):
         est.classes_ = np.unique(y)
-    rows = _rows(est, X, _known_classes(est, y), sample_weight, part=incremental)
+    rows = _rows(est, X, class_indices(est.classes_, y), sample_weight, part=incremental)
     params = _start(est, X, warm=goes_on)
     if not (goes_on and hasattr(est, "loss_curve_")):
-        minibatch.start_curves(est)
+        stopping.start_curves(est)
     if not (goes_on and resume.keeps_optimizer(est, incremental=incremental)):
         est._optimizer = optimizer_state.new_optimizer(est, params)
     random_state = check_random_state(est.random_state)
     resume.take_up(est, random_state, incremental=incremental)
-    rows, validation = split(est, _model(est), rows, random_state)
+    rows, validation = split(est, _model(est), rows, random_state, call)
+    if call is not None:
+        call.begin(est.max_iter)
     loop = minibatch.EpochLoop(
         est, _model(est), params, rows, random_state,
-        alpha=_alpha(est, rows), fit_bias=est.fit_intercept, validation=validation,
+        alpha=_alpha(est, rows), fit_bias=est.fit_intercept, validation=validation, call=call,
+        publish=lambda params: _publish(est, params),
     )  # fmt: skip
     _keep(est, loop.run(one_epoch=incremental), est.n_iter_)
 
@@ -175,18 +191,6 @@ def _validated(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any
     )
     check_classification_targets(y)
     return rows_of(X, X.dtype), y
-
-
-def _known_classes(estimator: Any, y: Any) -> Indices:
-    """Return y as indices into ``classes_``."""
-    classes = estimator.classes_
-    indices = np.minimum(np.searchsorted(classes, y), len(classes) - 1)
-    strange = classes[indices] != y
-    if strange.any():
-        raise ValueError(
-            f"y holds the label {y[strange].tolist()[0]!r}, which is not one of classes_={classes}"
-        )
-    return np.asarray(indices, np.intp)
 
 
 def _rows(estimator: Any, X: Any, y: Indices, sample_weight: Any, *, part: bool = False) -> Rows:
@@ -232,7 +236,11 @@ def _start(estimator: Any, X: Any, *, warm: bool) -> tuple[Floats, Floats]:
     return coef.T.astype(X.dtype), bias.astype(X.dtype)
 
 
-def _keep(estimator: Any, params: tuple[Floats, ...], n_iter: int) -> None:
+def _publish(estimator: Any, params: tuple[Floats, ...]) -> None:
     weights, bias = params
     estimator.coef_, estimator.intercept_ = np.ascontiguousarray(weights.T), bias
+
+
+def _keep(estimator: Any, params: tuple[Floats, ...], n_iter: int) -> None:
+    _publish(estimator, params)
     estimator.n_iter_ = np.array([n_iter], np.int32)

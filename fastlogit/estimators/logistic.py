@@ -26,7 +26,17 @@ from fastlogit.estimators.minibatch import BALANCED_IN_PARTS
 from fastlogit.estimators.optimizer_state import PlainState
 from fastlogit.estimators.parts import plain_part
 from fastlogit.estimators.routing import on_scikit_learn
-from fastlogit.estimators.sklearn_internals import fit_context, fit_task, is_first_partial_fit
+from fastlogit.estimators.sklearn_internals import (
+    CallbackSupport,
+    fit_context,
+    is_first_partial_fit,
+)
+from fastlogit.estimators.watching import FitCall, fit_call
+
+
+def has_callback_support(estimator: Any) -> bool:
+    """Return True, or raise AttributeError below scikit-learn 1.9."""
+    return bool(super(LogisticRegression, estimator).set_callbacks)
 
 
 class LogisticRegression(PlainState, LinearPrediction):
@@ -50,6 +60,8 @@ class LogisticRegression(PlainState, LinearPrediction):
       training rows; ``tol`` and ``n_iter_no_change`` are those of the training loss, or with
       ``early_stopping`` of the accuracy on the rows held out.
     - ``predict_log_proba`` is computed from the logits, and finite where probabilities underflow.
+    - ``fit`` by "sgd" and "adam" takes validation data and a callback, and scikit-learn's callbacks
+      (1.9) see its epochs.
 
     Parameters
     ----------
@@ -60,6 +72,8 @@ solver, max_iter, verbose, warm_start, n_jobs
 beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
         Of the solvers "sgd" and "adam", as in scikit-learn's MLPClassifier. ``learning_rate_init``
         is 0.01 unless given, ten times MLPClassifier's, since a linear model takes it.
+        ``early_stopping`` may be "score", which is True, or "loss": the fit then stops by the loss
+        on the validation rows, without the penalty, and keeps the parameters with the least.
     n_threads : int
         Threads that may share the rows of a large batch, of an L-BFGS fit, and of a prediction, 256
         rows each at least; 1 or more. No bit of a result depends on it. Numba's limit
@@ -83,6 +97,9 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
         Of "sgd" and "adam": mean over an epoch's rows of the loss that their batch had before its
         step, the penalty included. Further ``loss_``, ``best_loss_``, ``validation_scores_``,
         ``best_validation_score_`` and ``t_`` are as in MLPClassifier.
+    validation_loss_curve_ : list of float
+        Mean loss on the validation rows after each epoch, without the penalty, where ``X_val`` was
+        given or ``early_stopping="loss"``; the least is ``best_validation_loss_``.
 
     Examples
     --------
@@ -127,7 +144,7 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
         beta_2: float = 0.999,
         epsilon: float = 1e-8,
         shuffle: bool = True,
-        early_stopping: bool = False,
+        early_stopping: bool | str = False,
         validation_fraction: float = 0.1,
         n_iter_no_change: float = 10,
         n_threads: int = 1,
@@ -165,8 +182,31 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
         self.n_threads = n_threads
         self.exact_resume = exact_resume
 
+    @available_if(has_callback_support)  # type: ignore[untyped-decorator]
+    def set_callbacks(self, *callbacks: Any) -> LogisticRegression:
+        """Set callbacks for the estimator (scikit-learn 1.9).
+
+        Parameters
+        ----------
+        *callbacks : callback
+            Instances of ``sklearn.callback.FitCallback``.
+
+        Returns
+        -------
+        self
+            The estimator.
+        """
+        if self.solver in MINIBATCH_SOLVERS:  # scikit-learn's own warns that it knows lbfgs only
+            CallbackSupport.set_callbacks(self, *callbacks)
+        else:
+            super().set_callbacks(*callbacks)
+        return self
+
     @fit_context
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> LogisticRegression:
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None,
+        callback: Any = None,
+    ) -> LogisticRegression:  # fmt: skip
         """Fit the model to the rows of X with the labels y.
 
         Parameters
@@ -177,6 +217,14 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
             Labels.
         sample_weight : array-like of shape (n,), optional
             Weights of the rows.
+        X_val : {array-like, sparse matrix} of shape (m, D), optional
+            Validation rows for "sgd" and "adam": ``early_stopping`` holds none out then. Without
+            it the curves are kept all the same.
+        y_val : array-like of shape (m,), optional
+            Their labels, which y has to know.
+        callback : callable, optional
+            Called after each epoch of "sgd" and "adam" with the epoch (from 0), its loss and this
+            estimator, which predicts with the parameters reached; a true value ends the fit.
 
         Returns
         -------
@@ -186,9 +234,12 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
         if self.solver in MINIBATCH_SOLVERS:
             check_minibatch_arguments(self)
             warn_of_deprecations(self)
-            with fit_task(self, X, y):
-                fit_minibatch(self, X, y, sample_weight, incremental=False)
+            with fit_call(self, X, y, sample_weight, X_val, y_val, callback) as call:
+                fit_minibatch(self, X, y, sample_weight, call)
             return self
+        FitCall(self, X, y, sample_weight, X_val, y_val, callback).refuse_extras(
+            f"solver={self.solver!r}"
+        )
         for name in MINIBATCH_ATTRIBUTES:  # of an earlier fit
             self.__dict__.pop(name, None)
         reason = uncovered(self, X)
@@ -238,7 +289,7 @@ def partial_fit(estimator: Any, X: Any, y: Any, sample_weight: Any, classes: Any
     if est.class_weight == "balanced":
         raise ValueError(BALANCED_IN_PARTS)
     is_first_partial_fit(est, classes)
-    fit_minibatch(est, X, y, sample_weight, incremental=True)
+    fit_minibatch(est, X, y, sample_weight)
 
 
 # By the method's name scikit-learn knows that arguments need a check in the first call only.

@@ -13,6 +13,7 @@ from fastlogit.estimators.convergence import warn
 from fastlogit.estimators.plain import plain_number
 from fastlogit.estimators.routing import is_nearly_dense, is_sparse
 from fastlogit.estimators.sklearn_internals import (
+    EARLY_STOPPING,
     EXACT_RESUME,
     N_THREADS,
     StrOptions,
@@ -36,6 +37,7 @@ CONSTRAINTS: dict[str, Any] = {
         StrOptions(set(MINIBATCH_SOLVERS)),
     ],
     "n_threads": N_THREADS,
+    "early_stopping": EARLY_STOPPING,
     "exact_resume": EXACT_RESUME,
 }
 

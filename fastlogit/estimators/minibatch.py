@@ -1,4 +1,4 @@
-"""The epoch loop of both estimators: schedules, stopping, early stopping, prints.
+"""The epoch loop of both estimators: schedules, stopping, callbacks.
 
 What it keeps from fit to fit has the names that scikit-learn's MLPClassifier gives it, and means
 the same: ``t_``, ``n_iter_``, ``loss_``, ``loss_curve_``, ``best_loss_``, ``validation_scores_``,
@@ -7,13 +7,15 @@ the same: ``t_``, ``n_iter_``, ``loss_``, ``loss_curve_``, ``best_loss_``, ``val
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from fastlogit.estimators import convergence, optimizer_state, resume
+from fastlogit.estimators.stopping import Judge
 from fastlogit.estimators.validation_split import ValidationSplit
+from fastlogit.estimators.watching import FitCall
 from fastlogit.models import Floats, Indices, Model, Rows
 from fastlogit.orders import epochs_ahead
 from fastlogit.trainer import Trainer
@@ -22,17 +24,6 @@ BALANCED_IN_PARTS = (
     "class_weight='balanced' needs all of y, which partial_fit does not see; give the weights as a "
     "dict"
 )
-
-
-def start_curves(estimator: Any) -> None:
-    """Set what an estimator keeps of its epochs to that of none."""
-    estimator.t_ = 0
-    estimator.loss_curve_ = []
-    estimator._no_improvement_count = 0
-    stops_on_score = estimator.early_stopping
-    estimator.best_loss_ = None if stops_on_score else np.inf
-    estimator.validation_scores_ = [] if stops_on_score else None
-    estimator.best_validation_score_ = -np.inf if stops_on_score else None
 
 
 def batch_size_of(estimator: Any, n_rows: int) -> int:
@@ -70,16 +61,23 @@ class EpochLoop:
     fit_bias : bool
         Whether the biases are trained; if not they stay what they are.
     validation : ValidationSplit or None
-        Rows held out, whose score then decides when to stop.
+        Rows not trained on, which with early stopping decide when to stop.
+    call : FitCall or None
+        The call of fit, which may have somebody watch.
+    publish : callable or None
+        Puts parameters into the estimator, where somebody watches.
     """
 
     def __init__(
         self, estimator: Any, model: Model, params: Sequence[Floats], rows: Rows,
         random_state: Any, *, alpha: float, alpha_by_row: bool = False, fit_bias: bool = True,
-        validation: ValidationSplit | None = None,
+        validation: ValidationSplit | None = None, call: FitCall | None = None,
+        publish: Callable[[tuple[Floats, ...]], None] | None = None,
     ) -> None:  # fmt: skip
         self.estimator, self.rows = estimator, rows
-        self.optimizer, self.validation = estimator._optimizer, validation
+        self.optimizer, self.judge = estimator._optimizer, Judge(estimator, validation)
+        self._call = call if call is not None and call.watches else None
+        self._publish = publish
         self.n_rows = rows.y.size
         self._solver = optimizer_state.solver_of(self.optimizer)
         self.trainer = Trainer(
@@ -122,6 +120,8 @@ class EpochLoop:
             convergence.warn("Training interrupted by user.", UserWarning)
         finally:
             resume.keep(estimator, self._random_state, self._orders)
+        if self._call is not None:
+            self._call.epoch_is_void()  # one that has begun and not ended
         optimizer_state.store(self.trainer, self.optimizer, self._solver)
         if self._best is not None:
             self.trainer.flat.flat[...] = self._best
@@ -129,13 +129,15 @@ class EpochLoop:
 
     def _run_chunk(self, epochs_left: int) -> bool:
         """Run the epochs up to the next decision; return whether training has come to its end."""
+        if self._call is not None:
+            self._call.epoch_begins()
         mark = self._orders.mark() if self._orders and self.estimator.exact_resume else None
         orders = self._draw_orders(min(self._epochs_to_decision(), epochs_left))
         if self._solver == "sgd":
             self.trainer.learning_rate = self.optimizer.learning_rate
         before = self.trainer.checkpoint
         losses = np.zeros(len(orders))
-        recorded = 0
+        earlier, recorded = self.estimator.n_iter_, 0
         stopped = False
         try:
             for done in self.trainer.run_epochs(self.rows, orders, losses):
@@ -143,9 +145,10 @@ class EpochLoop:
                     stopped = self._end_epoch(loss)
                 recorded = done
         finally:
-            if mark is not None and self._orders is not None and recorded < len(orders):
+            entered = self.estimator.n_iter_ - earlier  # more than recorded if a callback raised
+            if mark is not None and self._orders is not None and entered < len(orders):
                 self._orders.go_back(mark)  # a next call is to draw the epochs that were not run
-                self._orders.draw(recorded)
+                self._orders.draw(entered)
         if recorded:
             self._last_chunk = before, self.trainer.learning_rate
         if recorded < len(orders):
@@ -161,7 +164,8 @@ class EpochLoop:
         """
         estimator = self.estimator
         scheduled = getattr(self.optimizer, "lr_schedule", "constant") == "invscaling"
-        if estimator.verbose or scheduled or self.validation is not None:
+        watched = self._call is not None or self.judge.validation is not None
+        if estimator.verbose or scheduled or watched:
             return 1
         patience = estimator.n_iter_no_change - estimator._no_improvement_count + 1
         return int(max(min(patience, epochs_ahead(self.n_rows)), 1))
@@ -175,47 +179,29 @@ class EpochLoop:
         estimator.n_iter_ += 1
         estimator.loss_ = loss
         estimator.t_ += self.n_rows
-        estimator.loss_curve_.append(loss)
-        if estimator.verbose:
-            print(f"Iteration {estimator.n_iter_}, loss = {loss:.8f}")
-        if self.validation is None:
-            self._compare_loss(loss)
-        else:
-            self._compare_score(self.validation)
+        best = self.judge.enter(loss, self.trainer.flat.public)
+        if best and estimator.early_stopping:
+            self._best = self.trainer.flat.flat.copy()
         self.optimizer.iteration_ends(estimator.t_)
+        stops = self._patience_is_over()
+        if self._call is not None and self._publish is not None:
+            self._publish(tuple(self.trainer.flat.copies()))
+            stops |= self._call.epoch_ends()
+        return stops
+
+    def _patience_is_over(self) -> bool:
+        """Return whether training stops; a schedule may first take a smaller learning rate."""
+        estimator = self.estimator
         if estimator._no_improvement_count <= estimator.n_iter_no_change:
             return False
-        what = "Training loss" if self.validation is None else "Validation score"
         stops: bool = self.optimizer.trigger_stopping(
-            f"{what} did not improve more than tol={estimator.tol:f} for "
+            f"{self.judge.criterion} did not improve more than tol={estimator.tol:f} for "
             f"{estimator.n_iter_no_change:.0f} consecutive epochs.",
             estimator.verbose,
         )
         if not stops:
             estimator._no_improvement_count = 0
         return stops
-
-    def _compare_loss(self, loss: float) -> None:
-        estimator = self.estimator
-        if loss > estimator.best_loss_ - estimator.tol:
-            estimator._no_improvement_count += 1
-        else:
-            estimator._no_improvement_count = 0
-        estimator.best_loss_ = min(estimator.best_loss_, loss)
-
-    def _compare_score(self, validation: ValidationSplit) -> None:
-        estimator = self.estimator
-        score = validation.score(self.trainer.flat.public)
-        estimator.validation_scores_.append(score)
-        if estimator.verbose:
-            print(f"Validation score: {score:f}")
-        if score < estimator.best_validation_score_ + estimator.tol:
-            estimator._no_improvement_count += 1
-        else:
-            estimator._no_improvement_count = 0
-        if score > estimator.best_validation_score_:
-            estimator.best_validation_score_ = score
-            self._best = self.trainer.flat.flat.copy()
 
     def _diverged(self) -> None:
         estimator, rate = self.estimator, self._settings["learning_rate"]

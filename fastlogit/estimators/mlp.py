@@ -9,24 +9,21 @@ from sklearn.linear_model import LogisticRegression as _SklearnLogisticRegressio
 from sklearn.neural_network import MLPClassifier as _SklearnMLPClassifier
 from sklearn.utils.metaestimators import available_if
 
-from fastlogit.estimators import lbfgs, minibatch, optimizer_state, resume
-from fastlogit.estimators.convergence import features_off_scale
-from fastlogit.estimators.mlp_predicting import MLPPrediction
-from fastlogit.estimators.optimizer_state import PlainState
+from fastlogit.estimators import minibatch, optimizer_state, resume
+from fastlogit.estimators.mlp_fit import MLPFit
 from fastlogit.estimators.parts import next_generator, plain_part
 from fastlogit.estimators.plain import plain_number
 from fastlogit.estimators.predicting import are_of_a_model, rows_of
 from fastlogit.estimators.routing import on_kernels, on_scikit_learn
 from fastlogit.estimators.sklearn_internals import (
+    EARLY_STOPPING,
     EXACT_RESUME,
     MLP_STEPS,
     N_THREADS,
-    packed_offsets,
 )
 from fastlogit.estimators.validation_split import split
 from fastlogit.estimators.weights import row_weight, with_class_weight
 from fastlogit.models import Floats, Indices, Rows
-from fastlogit.objective import Objective
 
 
 def has_partial_fit(estimator: Any) -> bool:
@@ -34,7 +31,7 @@ def has_partial_fit(estimator: Any) -> bool:
     return bool(super(MLPClassifier, estimator).partial_fit)
 
 
-class MLPClassifier(PlainState, MLPPrediction):
+class MLPClassifier(MLPFit):
     """scikit-learn's MLPClassifier, trained by jitted kernels where they cover it.
 
     Arguments, fitted attributes, random draws and numbers are those of
@@ -47,13 +44,17 @@ class MLPClassifier(PlainState, MLPPrediction):
     - The loss is exact where scikit-learn clips probabilities to the machine's epsilon.
     - A loss that is no longer finite ends training with a ConvergenceWarning and the parameters of
       the last epoch that was finite; ValueError if the first is not.
+    - ``fit`` takes validation data and a callback, and scikit-learn's callbacks (1.9) see the
+      epochs of "sgd" and "adam".
 
     Parameters
     ----------
     hidden_layer_sizes, activation, solver, alpha, batch_size, learning_rate, learning_rate_init, \
 power_t, max_iter, shuffle, random_state, tol, verbose, warm_start, momentum, nesterovs_momentum, \
 early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, max_fun
-        As in scikit-learn.
+        As in scikit-learn. ``early_stopping`` may be "score", which is True, or "loss": the fit
+        then stops by the loss on the validation rows, without the penalty, and keeps the
+        parameters with the least.
     class_weight : dict, "balanced" or None
         Weights by class label, which multiply the rows' weights. "balanced" weighs the classes
         inversely to their (weighted) frequencies in y; ``partial_fit`` sees a part of y only and
@@ -77,6 +78,9 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
         level INFO.
     model_ : {"mlp-logistic", "mlp-softmax"}
         What the kernels trained; missing where scikit-learn's code ran.
+    validation_loss_curve_ : list of float
+        Mean loss on the validation rows after each epoch, without the penalty, where ``X_val`` was
+        given or ``early_stopping="loss"``; the least is ``best_validation_loss_``.
 
     Examples
     --------
@@ -94,6 +98,7 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
         **_SklearnMLPClassifier._parameter_constraints,
         "class_weight": _SklearnLogisticRegression._parameter_constraints["class_weight"],
         "n_threads": N_THREADS,
+        "early_stopping": EARLY_STOPPING,
         "exact_resume": EXACT_RESUME,
     }
 
@@ -116,7 +121,7 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
         warm_start: bool = False,
         momentum: float = 0.9,
         nesterovs_momentum: bool = True,
-        early_stopping: bool = False,
+        early_stopping: bool | str = False,
         validation_fraction: float = 0.1,
         beta_1: float = 0.9,
         beta_2: float = 0.999,
@@ -157,7 +162,7 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
         self.exact_resume = exact_resume
 
     # scikit-learn's fit and partial_fit check their input, draw the first parameters and then call
-    # one of the next two methods, with y as booleans (n, K).
+    # this method or _fit_lbfgs, with y as booleans (n, K).
 
     def _fit_stochastic(
         self, X: Any, y: Any, sample_weight: Any, activations: Any, deltas: Any, coef_grads: Any,
@@ -166,8 +171,10 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
         if self.class_weight == "balanced" and incremental:
             raise ValueError(minibatch.BALANCED_IN_PARTS)
         sample_weight = self._weighted(y, sample_weight)
+        call = None if incremental else self.__dict__.get("_fit_call")
         if reason := self._uncovered():
             resume.refuse(self, reason, incremental=incremental)
+            self._begin_without_epochs(reason)
             on_scikit_learn(self, reason)
             super()._fit_stochastic(
                 X, y, sample_weight, activations, deltas, coef_grads, intercept_grads, layer_units,
@@ -179,52 +186,20 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
             params = self.coefs_ + self.intercepts_
             self._optimizer = optimizer_state.new_optimizer(self, params)
         if self.early_stopping and incremental:
-            raise ValueError("partial_fit does not support early_stopping=True")
+            raise ValueError(f"partial_fit does not support early_stopping={self.early_stopping!r}")
         resume.take_up(self, self._random_state, incremental=incremental)
         rows = self._rows(X, y, sample_weight)
-        rows, validation = split(self, self._model, rows, self._random_state)
+        rows, validation = split(self, self._model, rows, self._random_state, call)
+        if call is not None:
+            call.begin(self.max_iter)
         loop = minibatch.EpochLoop(
             self, self._model, self._params, rows, self._random_state,
-            alpha=self.alpha, alpha_by_row=True, validation=validation,
+            alpha=self.alpha, alpha_by_row=True, validation=validation, call=call,
+            publish=self._publish,
         )  # fmt: skip
         self._params = loop.run(one_epoch=incremental)
         if self.early_stopping:  # where scikit-learn's code would go on from with warm_start
             self._best_coefs, self._best_intercepts = self.coefs_, self.intercepts_
-
-    def _fit_lbfgs(
-        self, X: Any, y: Any, sample_weight: Any, activations: Any, deltas: Any, coef_grads: Any,
-        intercept_grads: Any, layer_units: Any,
-    ) -> None:  # fmt: skip
-        sample_weight = self._weighted(y, sample_weight)
-        resume.forget(self)
-        if reason := self._uncovered():
-            on_scikit_learn(self, reason)
-            super()._fit_lbfgs(
-                X, y, sample_weight, activations, deltas, coef_grads, intercept_grads, layer_units
-            )
-            return
-        on_kernels(self, self._model)
-        total = len(y) if sample_weight is None else float(sample_weight.sum())
-        objective = Objective(
-            self._model,
-            tuple(array.shape for array in self._params),
-            self._rows(X, y, sample_weight),
-            self.alpha / total,
-            n_threads=int(self.n_threads),
-        )
-        objective.params.assign(self._params)
-        theta, self.loss_, self.n_iter_ = lbfgs.minimise(
-            objective,
-            objective.params.flat.copy(),
-            max_iter=self.max_iter,
-            tol=self.tol,
-            print_level=1 if self.verbose else -1,
-            advice=lambda: features_off_scale(self, X),
-            maxfun=self.max_fun,
-        )
-        objective.params.flat[...] = theta
-        self._params = tuple(objective.params.copies())
-        self._coef_indptr, self._intercept_indptr = packed_offsets(layer_units)
 
     @available_if(has_partial_fit)  # type: ignore[untyped-decorator]
     def partial_fit(

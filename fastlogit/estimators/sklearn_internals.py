@@ -8,8 +8,7 @@ parents' ``_parameter_constraints``, ``_random_state``, ``_optimizer`` and ``_la
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from itertools import accumulate, pairwise
 from numbers import Integral
 from typing import Any, TypeVar
@@ -22,27 +21,37 @@ from sklearn.utils.fixes import _get_additional_lbfgs_options_dict as lbfgs_prin
 from sklearn.utils.multiclass import _check_partial_fit_first_call as is_first_partial_fit
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
+try:
+    from sklearn.callback import CallbackSupportMixin as CallbackSupport
+except ImportError:  # below scikit-learn 1.9
+
+    class CallbackSupport:  # type: ignore[no-redef]
+        """Nothing: there are no callbacks."""
+
+
 __all__ = [
+    "EARLY_STOPPING",
     "EXACT_RESUME",
     "MLP_METHODS",
     "MLP_STEPS",
     "N_THREADS",
     "AdamOptimizer",
+    "CallbackSupport",
     "SGDOptimizer",
     "StrOptions",
     "check_sample_weight",
     "fit_context",
-    "fit_task",
     "has_callbacks",
     "is_first_partial_fit",
     "lbfgs_print_option",
     "packed_offsets",
+    "root_task",
     "validate_arguments",
 ]
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
-# Methods of scikit-learn's MLPClassifier that ours overrides, and the arguments it hands to them.
+# Methods of scikit-learn's MLPClassifier that ours overrides or calls, and their arguments.
 MLP_METHODS = {
     "_fit_stochastic": (
         "self", "X", "y", "sample_weight", "activations", "deltas", "coef_grads",
@@ -52,6 +61,7 @@ MLP_METHODS = {
         "self", "X", "y", "sample_weight", "activations", "deltas", "coef_grads",
         "intercept_grads", "layer_units",
     ),
+    "_fit": ("self", "X", "y", "sample_weight", "incremental"),
     "_forward_pass_fast": ("self", "X", "check_input"),
     "_predict": ("self", "X", "check_input"),
 }  # fmt: skip
@@ -61,7 +71,8 @@ MLP_STEPS = ("_fit", "_validate_input", "_fit_stochastic")
 
 # What both estimators allow of n_threads, ...
 N_THREADS = [Interval(Integral, 1, None, closed="left")]
-# ... of exact_resume.
+# ... of early_stopping, and of exact_resume.
+EARLY_STOPPING = ["boolean", StrOptions({"loss", "score"})]
 EXACT_RESUME = ["boolean"]
 
 
@@ -95,13 +106,6 @@ def has_callbacks(estimator: object) -> bool:
     return hasattr(estimator, "_skl_callbacks")
 
 
-@contextmanager
-def fit_task(estimator: Any, X: Any, y: Any) -> Iterator[None]:
-    """Tell callbacks where a fit of ours begins and ends, as one task without parts."""
-    if not has_callbacks(estimator):
-        yield
-        return
-    task = estimator._init_callback_context()
-    task.call_on_fit_task_begin(estimator=estimator, X=X, y=y)
-    yield
-    task.call_on_fit_task_end(estimator=estimator, X=X, y=y, reconstruction_attributes={})
+def root_task(estimator: Any, epochs: int) -> Any:
+    """Set up the callbacks of a fit of ours; return its task, of so many parts at most."""
+    return estimator._init_callback_context(max_subtasks=epochs)

@@ -1,4 +1,4 @@
-"""Early stopping: rows held out, and the accuracy on them."""
+"""Early stopping: rows held out or given, the accuracy on them and the loss."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from sklearn.model_selection import train_test_split
 
+from fastlogit.estimators.validation_data import validation_rows
 from fastlogit.models import Indices, Model, Rows
-from fastlogit.objective import predict
+from fastlogit.objective import Objective, predict
 
 
 class ValidationSplit:
@@ -22,10 +23,16 @@ class ValidationSplit:
         The rows held out.
     n_threads : int
         Threads that share them.
+    has_loss : bool
+        Whether the loss on them is wanted, which takes as long as a step on them.
     """
 
-    def __init__(self, model: Model, rows: Rows, n_threads: int = 1) -> None:
+    def __init__(
+        self, model: Model, rows: Rows, n_threads: int = 1, *, has_loss: bool = False
+    ) -> None:
         self._model, self._rows, self._n_threads = model, rows, n_threads
+        self.has_loss = has_loss
+        self._objective: Objective | None = None
 
     def score(self, params: Any) -> float:
         """Return the (weighted) share of the rows whose likeliest class is theirs."""
@@ -36,14 +43,29 @@ class ValidationSplit:
             return float(np.average(correct, weights=self._rows.weight))
         return float(np.count_nonzero(correct) / correct.size)
 
+    def loss(self, params: Any) -> float:
+        """Return the (weighted) mean loss of the rows, without a penalty."""
+        if self._objective is None:
+            shapes = tuple(array.shape for array in params)
+            self._objective = Objective(
+                self._model, shapes, self._rows, 0.0, n_threads=self._n_threads
+            )
+        self._objective.params.assign(params)
+        with np.errstate(all="ignore"):  # what overflows makes a loss that is not finite
+            return self._objective.evaluate()
+
 
 def split(
-    estimator: Any, model: Model, rows: Rows, random_state: Any
+    estimator: Any, model: Model, rows: Rows, random_state: Any, call: Any = None
 ) -> tuple[Rows, ValidationSplit | None]:
-    """Return the rows to train on and, with early stopping, those held out.
+    """Return the rows to train on and those to validate on, if any.
 
-    The draw is scikit-learn's: stratified for a binary model.
+    The latter are the X_val and y_val that the call of fit was given, or with early stopping some
+    held out. Their draw is scikit-learn's: stratified for a binary model.
     """
+    if call is not None and call.X_val is not None:
+        given = validation_rows(estimator, call.X_val, call.y_val, rows.X.dtype)
+        return rows, ValidationSplit(model, given, int(estimator.n_threads), has_loss=True)
     if not estimator.early_stopping:
         return rows, None
     train, held_out = train_test_split(
@@ -57,7 +79,10 @@ def split(
             f"The validation set is too small: {held_out.size} of {rows.y.size} rows at "
             f"validation_fraction={estimator.validation_fraction}."
         )
-    held = ValidationSplit(model, _taken(rows, held_out), int(estimator.n_threads))
+    has_loss = isinstance(estimator.early_stopping, str) and estimator.early_stopping == "loss"
+    held = ValidationSplit(
+        model, _taken(rows, held_out), int(estimator.n_threads), has_loss=has_loss
+    )
     return _taken(rows, train), held
 
 

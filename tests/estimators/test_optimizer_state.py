@@ -85,7 +85,7 @@ def test_skops_files_of_whole_fits(toy_set, solver):
     sio = pytest.importorskip("skops.io")
     X, y = toy_set("breast_cancer", "logistic")
     for estimator in (MLPClassifier((3,), solver=solver), LogisticRegression(solver=solver)):
-        arguments = {} if solver == "lbfgs" else {"early_stopping": True}
+        arguments = {} if solver == "lbfgs" else {"early_stopping": "loss"}
         model = estimator.set_params(max_iter=4, random_state=0, **arguments).fit(X, y)
         loaded = sio.loads(sio.dumps(model), trusted=OURS)
         np.testing.assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))

@@ -196,6 +196,21 @@ def test_goes_on_after_an_interrupt(toy_set, make, monkeypatch, whole_epochs, se
 
 
 @unconverged
+def test_goes_on_after_an_interrupt_in_a_callback(toy_set, make):
+    X, y = toy_set("iris", "softmax")
+
+    def interrupt(epoch, *_):
+        if epoch == 1:
+            raise KeyboardInterrupt
+
+    model = make({"solver": "adam"}, warm_start=True, max_iter=9)
+    with pytest.warns(UserWarning, match="interrupted"):
+        model.fit(X, y, callback=interrupt)
+    model.set_params(max_iter=3).fit(X, y)
+    assert_same_bits(model, make({"solver": "adam"}, max_iter=5).fit(X, y))
+
+
+@unconverged
 def test_goes_on_after_a_divergence(toy_set):
     X, y = toy_set("iris", "softmax")
     arguments = {"solver": "sgd", "exact_resume": True, "random_state": 0, "tol": 0}
@@ -221,6 +236,8 @@ def test_a_warm_start_with_another_solver_has_another_optimizer(toy_set, make):
     optimizer = model._optimizer
     assert model.fit(X, y)._optimizer is optimizer
     assert model.set_params(solver="adam").fit(X, y)._optimizer.t == 2 * 5
+    model.set_params(early_stopping=True).fit(X, y)
+    assert "_generator_state" in vars(model)
 
 
 @unconverged

@@ -38,6 +38,34 @@ def test_partial_fit_goes_through_these_steps(monkeypatch, method):
         fitted.partial_fit(np.eye(2), [0, 1])
 
 
+def test_scikit_learns_fit_is_the_step_that_ours_calls(monkeypatch):
+    calls = []
+    monkeypatch.setattr(SklearnMLPClassifier, "_fit", lambda *a, **k: calls.append((a[1:], k)))
+    SklearnMLPClassifier().fit("X", "y", "weight")
+    MLPClassifier().fit("X", "y", "weight")
+    expected = ("X", "y"), {"sample_weight": "weight", "incremental": False}
+    assert calls == [expected, expected]
+
+
+def test_callbacks_are_supported_where_scikit_learn_has_them():
+    pytest.importorskip("sklearn.callback", reason="scikit-learn below 1.9")
+    from sklearn.callback import CallbackSupportMixin
+
+    assert sklearn_internals.CallbackSupport is CallbackSupportMixin
+    for estimator in (MLPClassifier(), LogisticRegression(), LogisticRegression(solver="sgd")):
+        assert isinstance(estimator, CallbackSupportMixin)
+        assert not sklearn_internals.has_callbacks(estimator)
+        assert estimator.set_callbacks() is estimator
+    task = sklearn_internals.root_task(MLPClassifier(), 5)
+    assert (task.task_name, task.max_subtasks, task.parent) == ("fit", 5, None)
+
+
+def test_below_it_there_is_nothing_to_set_callbacks_with():
+    supported = hasattr(sklearn_internals.CallbackSupport, "set_callbacks")
+    for estimator in (MLPClassifier(), LogisticRegression(), LogisticRegression(solver="sgd")):
+        assert hasattr(estimator, "set_callbacks") is supported
+
+
 def test_arguments_are_validated_where_the_configuration_lets_them_be():
     wrong = LogisticRegression(tol=-1)
     with pytest.raises(ValueError, match="'tol' parameter"):

@@ -1,0 +1,316 @@
+"""Who watches a fit sees its epochs as they are, and may end it with a valid model."""
+
+import pickle
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.sparse import csr_array
+from sklearn.base import clone
+from sklearn.metrics import log_loss
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from fastlogit import LogisticRegression, MLPClassifier
+from fastlogit.trainer import Trainer
+
+MINIBATCH = [
+    cls(solver=solver, random_state=0, max_iter=6, batch_size=40)
+    for cls in (partial(MLPClassifier, (5,)), LogisticRegression)
+    for solver in ("sgd", "adam")
+]
+unconverged = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+each = pytest.mark.parametrize("estimator", MINIBATCH, ids=str)
+
+
+def params_of(model):
+    if hasattr(model, "coef_"):
+        return [model.coef_, model.intercept_]
+    return model.coefs_ + model.intercepts_
+
+
+def assert_same(model, expected):
+    np.testing.assert_equal(params_of(model), params_of(expected))
+    assert model.loss_curve_ == expected.loss_curve_
+    assert np.ravel(model.n_iter_).tolist() == np.ravel(expected.n_iter_).tolist()
+
+
+def epochs_of(model):
+    return int(np.ravel(model.n_iter_)[0])
+
+
+# A plain callback
+
+
+@unconverged
+@each
+def test_a_callback_is_called_after_each_epoch(toy_set, estimator):
+    X, y = toy_set("iris", "softmax")
+    calls, params = [], []
+
+    def callback(epoch, loss, model):
+        calls.append((epoch, loss, model.loss_curve_[-1], model.n_iter_))
+        params.append([*params_of(model), model.predict_proba(X)])
+
+    model = clone(estimator).fit(X, y, callback=callback)
+    assert_same(model, clone(estimator).fit(X, y))
+    assert [call[0] for call in calls] == list(range(6))
+    assert [call[1] for call in calls] == [call[2] for call in calls] == model.loss_curve_
+    assert [call[3] for call in calls] == list(range(1, 7))
+    for epochs, reached in enumerate(params, 1):
+        shorter = clone(estimator).set_params(max_iter=epochs).fit(X, y)
+        np.testing.assert_equal(reached, [*params_of(shorter), shorter.predict_proba(X)])
+    assert "_fit_call" not in vars(model)
+
+
+@each
+def test_a_true_value_ends_the_fit_without_a_warning(toy_set, estimator):
+    X, y = toy_set("iris", "softmax")
+    model = clone(estimator).fit(X, y, callback=lambda epoch, *_: epoch == 2)
+    assert epochs_of(model) == len(model.loss_curve_) == 3
+    with pytest.warns(match="Maximum iterations"):
+        assert_same(model, clone(estimator).set_params(max_iter=3).fit(X, y))
+    stopped_exactly = clone(estimator).set_params(exact_resume=True)
+    stopped_exactly.fit(X, y, callback=lambda epoch, *_: epoch == 2)
+    stopped_exactly.partial_fit(X, y)
+    with pytest.warns(match="Maximum iterations"):
+        expected = clone(estimator).set_params(max_iter=4).fit(X, y)
+    np.testing.assert_equal(params_of(stopped_exactly), params_of(expected))
+
+
+@each
+def test_stopped_with_early_stopping_the_best_is_kept(toy_set, estimator):
+    X, y = toy_set("iris", "softmax")
+    model = clone(estimator).set_params(early_stopping=True, n_iter_no_change=100, max_iter=50)
+    seen = []
+    model.fit(X, y, callback=lambda epoch, _, it: seen.append(params_of(it)) or epoch == 20)
+    best = int(np.argmax(model.validation_scores_))
+    np.testing.assert_equal(params_of(model), seen[best])
+
+
+@unconverged
+@each
+def test_a_callback_may_keep_and_pickle_what_it_sees(toy_set, estimator):
+    X, y = toy_set("iris", "softmax")
+    files = []
+    clone(estimator).fit(X, y, callback=lambda *a: files.append(pickle.dumps(a[2])))
+    third = pickle.loads(files[2])  # noqa: S301
+    expected = clone(estimator).set_params(max_iter=3).fit(X, y)
+    np.testing.assert_array_equal(third.predict_proba(X), expected.predict_proba(X))
+    assert "_fit_call" not in vars(third)
+
+
+@each
+def test_an_error_of_a_callback_comes_through(toy_set, estimator):
+    X, y = toy_set("iris", "softmax")
+
+    def callback(*_):
+        raise RuntimeError("mine")
+
+    model = clone(estimator)
+    with pytest.raises(RuntimeError, match="mine"):
+        model.fit(X, y, callback=callback)
+    assert "_fit_call" not in vars(model)
+    with pytest.raises(TypeError, match="callback must be callable or None, got 3"):
+        model.fit(X, y, callback=3)
+
+
+@unconverged
+def test_without_a_watcher_epochs_run_together(toy_set, monkeypatch):
+    X, y = toy_set("iris", "softmax")
+    sizes = []
+    run_epochs = Trainer.run_epochs
+
+    def counted(self, rows, orders, losses):
+        sizes.append(len(orders))
+        return run_epochs(self, rows, orders, losses)
+
+    monkeypatch.setattr(Trainer, "run_epochs", counted)
+    clone(MINIBATCH[0]).fit(X, y)
+    clone(MINIBATCH[0]).fit(X, y, callback=lambda *_: None)
+    assert sizes == [6] + [1] * 6
+
+
+@unconverged
+def test_a_callback_reaches_through_a_search_and_a_pipeline(toy_set):
+    X, y = toy_set("iris", "softmax")
+    epochs = []
+    pipeline = make_pipeline(StandardScaler(), clone(MINIBATCH[0]))
+    search = GridSearchCV(pipeline, {}, cv=2)
+    search.fit(X, y, mlpclassifier__callback=lambda epoch, *_: epochs.append(epoch))
+    assert epochs == [0, 1, 2, 3, 4, 5] * 3
+
+
+@pytest.mark.parametrize("extra", [{"callback": print}, {"X_val": np.eye(4), "y_val": [0] * 4}])
+def test_fits_without_epochs_refuse_what_needs_them(toy_set, extra):
+    X, y = toy_set("iris", "softmax")
+    (name, *_) = extra
+    for model, rows, reason in (
+        (MLPClassifier((3,), solver="lbfgs"), X, "solver='lbfgs'"),
+        (LogisticRegression(), X, "solver='lbfgs'"),
+        (LogisticRegression(solver="saga"), X, "solver='saga'"),
+        (MLPClassifier((3,), activation="relu"), X, "activation='relu'"),
+        (MLPClassifier((3, 3)), csr_array(X), "2 hidden layers"),
+        (LogisticRegression(solver="newton-cg"), X, "solver='newton-cg'"),
+    ):
+        with pytest.raises(ValueError, match=f"{name} is for the solvers .* {reason}"):
+            model.fit(rows, y, **extra)
+        assert "_fit_call" not in vars(model)
+    with pytest.raises(ValueError, match=r"early_stopping='loss' is for .* activation='relu'"):
+        MLPClassifier((3,), activation="relu", early_stopping="loss").fit(X, y)
+
+
+# scikit-learn's callbacks
+
+
+@pytest.fixture
+def recorder():
+    """Give a class of callbacks of scikit-learn 1.9 that write down what they are shown."""
+    pytest.importorskip("sklearn.callback", reason="scikit-learn below 1.9")
+
+    class Recorder:
+        def __init__(self, stop_after=None):
+            self.calls, self.seen, self.stop_after = [], [], stop_after
+
+        def setup(self, estimator, context):
+            self.calls.append("setup")
+
+        def teardown(self, estimator, context):
+            self.calls.append("teardown")
+
+        def on_fit_task_begin(self, estimator, context, *, X=None):
+            self.calls.append(f"begin {context.task_name}")
+
+        def on_fit_task_end(
+            self, estimator, context, *, X=None, y=None, metadata=None, fitted_estimator=None
+        ):
+            self.calls.append(f"end {context.task_name}")
+            if context.task_name == "epoch":
+                self.seen.append((X, y, metadata, fitted_estimator, context.task_id))
+            return len(self.seen) == self.stop_after
+
+    class Propagated(Recorder):
+        max_propagation_depth = None
+
+    Recorder.Propagated = Propagated
+    return Recorder
+
+
+@unconverged
+@each
+def test_epochs_are_the_parts_of_a_fit(toy_set, recorder, estimator):
+    X, y = toy_set("iris", "softmax")
+    weight = np.linspace(0.5, 1, len(y))
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    callback = recorder()
+    model = clone(estimator).set_callbacks(callback).fit(frame, y, weight)
+    parts = ["begin epoch", "end epoch"] * 6
+    assert callback.calls == ["setup", "begin fit", *parts, "end fit", "teardown"]
+    assert_same(model, clone(estimator).fit(frame, y, weight))
+    for epoch, (shown_X, shown_y, metadata, fitted, task_id) in enumerate(callback.seen):
+        assert shown_X is frame
+        assert shown_y is y
+        assert metadata["sample_weight"] is weight
+        assert task_id == epoch
+        assert fitted.loss_curve_ == model.loss_curve_[: epoch + 1]
+        shorter = clone(estimator).set_params(max_iter=epoch + 1).fit(frame, y, weight)
+        np.testing.assert_array_equal(fitted.predict_proba(frame), shorter.predict_proba(frame))
+    assert not {"_fit_call", "_callback_fit_ctx"} & set(vars(model))
+
+
+@each
+def test_a_request_to_stop_ends_the_fit(toy_set, recorder, estimator):
+    X, y = toy_set("iris", "softmax")
+    callback = recorder(stop_after=2)
+    model = clone(estimator).set_callbacks(callback).fit(X, y)
+    assert epochs_of(model) == 2
+    assert callback.calls[-2:] == ["end fit", "teardown"]
+    with pytest.warns(match="Maximum iterations"):
+        assert_same(model, clone(estimator).set_params(max_iter=2).fit(X, y))
+
+
+def test_an_epoch_that_diverges_ends_too(toy_set, recorder):
+    X, y = toy_set("iris", "softmax")
+    callback = recorder()
+    model = LogisticRegression(solver="sgd", learning_rate_init=1e300, random_state=0)
+    with pytest.warns(match="no longer finite in epoch 2"):
+        model.set_callbacks(callback).fit(X, y)
+    assert callback.calls[1:-1] == ["begin fit", *["begin epoch", "end epoch"] * 2, "end fit"]
+    assert callback.seen[-1] == (None, None, None, None, 1)
+
+
+@each
+def test_callbacks_are_torn_down_after_an_error(toy_set, recorder, estimator):
+    X, y = toy_set("iris", "softmax")
+    callback = recorder()
+
+    def fail(*_, **__):
+        raise RuntimeError("mine")
+
+    callback.on_fit_task_end = fail
+    model = clone(estimator).set_callbacks(callback)
+    with pytest.raises(RuntimeError, match="mine"):
+        model.fit(X, y)
+    assert callback.calls[-2:] == ["begin epoch", "teardown"]
+    assert "_fit_call" not in vars(model)
+
+
+@unconverged
+@pytest.mark.parametrize("arguments", [{"solver": "lbfgs"}, {"activation": "relu"}])
+def test_a_network_without_epochs_of_ours_is_one_task(toy_set, recorder, arguments):
+    X, y = toy_set("iris", "softmax")
+    callback = recorder()
+    MLPClassifier((4,), max_iter=5, **arguments).set_callbacks(callback).fit(X, y)
+    assert callback.calls == ["setup", "begin fit", "end fit", "teardown"]
+
+
+@unconverged
+@each
+def test_meta_estimators_hand_callbacks_on(toy_set, recorder, estimator):
+    X, y = toy_set("iris", "softmax")
+    outer, inner = recorder.Propagated(), recorder()
+    pipeline = make_pipeline(StandardScaler(), clone(estimator).set_callbacks(inner))
+    GridSearchCV(pipeline, {}, cv=2).set_callbacks(outer).fit(X, y)
+    for callback in (outer, inner):
+        assert callback.calls.count("end epoch") == callback.calls.count("begin epoch") == 18
+    assert outer.calls.count("setup") == 1
+    assert inner.calls.count("setup") == inner.calls.count("teardown") == 3
+
+
+@unconverged
+@pytest.mark.parametrize("early_stopping", [False, True])
+@each
+def test_a_scoring_monitor_gets_each_epochs_scores(toy_set, recorder, estimator, early_stopping):
+    from sklearn.callback import ScoringMonitor
+
+    X, y = toy_set("iris", "softmax")
+    monitor = ScoringMonitor(scoring=["accuracy", "neg_log_loss"])
+    model = clone(estimator).set_params(early_stopping=early_stopping).set_callbacks(monitor)
+    model.fit(X, y)
+    rows = [row for row in monitor.get_logs().data if row["task_name"] == "epoch"]
+    assert len(rows) == 6
+    for epoch, row in enumerate(rows):
+        seen = []
+        clone(estimator).set_params(early_stopping=early_stopping).fit(
+            X,
+            y,
+            callback=lambda i, _, it, epoch=epoch, seen=seen: (
+                i == epoch and seen.append((it.score(X, y), log_loss(y, it.predict_proba(X))))
+            ),
+        )
+        assert (row["accuracy"], -row["neg_log_loss"]) == seen[0]
+
+
+@unconverged
+@each
+def test_a_progress_bar_shows_the_epochs(toy_set, recorder, estimator, capsys):
+    pytest.importorskip("rich")
+    from sklearn.callback import ProgressBar
+
+    X, y = toy_set("iris", "softmax")
+    clone(estimator).set_callbacks(ProgressBar()).fit(X, y)
+    shown = capsys.readouterr().out
+    assert f"{type(estimator).__name__} - fit" in shown
+    assert "100%" in shown
