@@ -8,7 +8,7 @@ Shapes: X (B, D), b (H,), out and d_out (B, H), all C-contiguous and of one dtyp
 a hidden layer are (D, H); those of an output layer, which has few outputs, are kept transposed as
 Wt (H, D), so that vectors run along the layer's input in all three products. Arguments that a
 function writes come last and are marked OUT. With `accumulate` a gradient is added to what its
-array holds, else it replaces it.
+array holds, else it replaces it; the first row of d_out is used up then.
 """
 
 from fastlogit.kernels.jit import inlined
@@ -157,16 +157,18 @@ def gather(X, numbers, far, X_rows):
 
 @linked
 def add_rows(d_out, accumulate, grad_b):
-    """Sum the rows. OUT: grad_b."""
+    """Sum the rows, and add what grad_b holds to whole sums. OUT: d_out's first row, grad_b."""
     if not accumulate:
         grad_b[:] = 0
     if grad_b.size < 8:  # down the columns: a few long sums stay in registers, 3x as fast
         for k in range(grad_b.size):
-            total = grad_b[k]
+            total = grad_b.dtype.type(0)
             for row in range(d_out.shape[0]):
                 total += d_out[row, k]
-            grad_b[k] = total
+            grad_b[k] += total
     else:
-        for row in range(d_out.shape[0]):
+        for row in range(1, d_out.shape[0]):
             for k in range(grad_b.size):
-                grad_b[k] += d_out[row, k]
+                d_out[0, k] += d_out[row, k]
+        for k in range(grad_b.size):
+            grad_b[k] += d_out[0, k]
