@@ -38,6 +38,15 @@ class MLPPrediction(_SklearnMLPClassifier):  # type: ignore[misc]
             return super()._forward_pass_fast(X, check_input=False)
         return proba[:, 1:] if self._model.binary else proba
 
+    def _rows_for_kernels(self, X: Any) -> Any:
+        """Return the rows after a check of them, or None where scikit-learn's code fitted."""
+        plain = plain_rows(self, X)
+        if not plain:
+            check_is_fitted(self)
+        if getattr(self, "backend_", None) != "numba":
+            return None
+        return X if plain else validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
+
     def _proba(self, X: Any) -> Floats | None:
         return predicted_proba(self.model_, self._params, X, self.n_threads)
 
@@ -65,14 +74,8 @@ class MLPPrediction(_SklearnMLPClassifier):  # type: ignore[misc]
         ndarray of shape (n, K)
             Classes in the order of ``classes_``; (n, labels) where y had several labels a row.
         """
-        plain = plain_rows(self, X)
-        if not plain:
-            check_is_fitted(self)
-        if getattr(self, "backend_", None) != "numba":
-            return super().predict_proba(X)
-        if not plain:
-            X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
-        proba = self._proba(X)
+        rows = self._rows_for_kernels(X)
+        proba = None if rows is None else self._proba(rows)
         return super().predict_proba(X) if proba is None else proba
 
     def predict_log_proba(self, X: Any) -> Any:
@@ -88,11 +91,7 @@ class MLPPrediction(_SklearnMLPClassifier):  # type: ignore[misc]
         ndarray of shape (n, K)
             Finite for finite logits, classes in the order of ``classes_``.
         """
-        plain = plain_rows(self, X)
-        if not plain:
-            check_is_fitted(self)
-        if getattr(self, "backend_", None) != "numba":
+        rows = self._rows_for_kernels(X)
+        if rows is None:
             return super().predict_log_proba(X)
-        if not plain:
-            X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
-        return log_proba_from(logits_of(self._params, X))
+        return log_proba_from(logits_of(self._params, rows))

@@ -190,9 +190,8 @@ def sum_border(X, pairs, border, corner):
     """Fill Σ v x and add Σ v of a block's rows. OUT: border (P, D), corner (P,)."""
     rows, features = X.shape
     n_pairs = pairs.shape[1]
-    start = -border.size
     product(
-        pairs, 1, n_pairs, X, features, border, start, features, n_pairs, features, rows, border,
+        pairs, 1, n_pairs, X, features, border, -1, features, n_pairs, features, rows, border,
         features,
     )  # fmt: skip
     for i in range(rows):

@@ -51,7 +51,7 @@ def hessian_product(curvature, X, weight, scale, V, u, changes, out_V, out_u):
             change_of_logistic(curvature[start:stop], block, out_u)
         else:
             change_of_softmax(curvature[start:stop], weight[start:stop], scale, block, out_u)
-        first = 0 if start > 0 else -out_V.size
+        first = 0 if start > 0 else -1
         product(
             block, 1, outputs, X_block, features, out_V, first, features, outputs, features, rows,
             out_V, features,
