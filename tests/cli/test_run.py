@@ -1,4 +1,4 @@
-"""The command line: what it prints where, its files and every exit code."""
+"""``fastlogit bench run``: what it prints where, its files and every exit code."""
 
 import json
 import os
@@ -8,33 +8,12 @@ import sys
 import pandas as pd
 import pytest
 
-from fastlogit import cli
 from fastlogit.benchmark import machine, session
 from fastlogit.benchmark.contenders import CONTENDERS
 from fastlogit.benchmark.contenders.own import NumpyContender
 from fastlogit.benchmark.problem import Outcome
-from fastlogit.models import MODELS
 
 SMALL = ("-m", "softmax", "-d", "iris", "--epochs", "1", "--repeats", "2")
-
-
-@pytest.fixture
-def call(tmp_path, monkeypatch, capsys):
-    """Run the command line in an empty directory; give its exit code, stdout and stderr."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(
-        machine,
-        "calibrate",
-        lambda threads: {"threads": threads, "sgemm_gflop_s": 50.0, "dgemm_gflop_s": 25.0},
-    )
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["fastlogit", *arguments])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        return end.value.code, *capsys.readouterr()
-
-    return run
 
 
 def only_run(directory):
@@ -62,20 +41,6 @@ class Interrupted(NumpyContender):
 
     def run(self):
         raise KeyboardInterrupt
-
-
-class Absent(NumpyContender):
-    name = "absent"
-    module = "a_module_that_nobody_has"
-    install = "pip install luck"
-
-
-@pytest.fixture
-def contender(monkeypatch):
-    def register(kind):
-        monkeypatch.setitem(CONTENDERS, kind.name, kind)
-
-    return register
 
 
 def test_a_run_ends_with_a_table_files_and_exit_code_0(call, tmp_path):
@@ -197,16 +162,14 @@ def test_a_wrong_command_ends_with_2_and_no_files(call, tmp_path, arguments, mes
     assert not (tmp_path / "results").exists()
 
 
-def test_an_absent_implementation_says_how_to_get_it(call, contender):
-    contender(Absent)
+def test_an_absent_implementation_says_how_to_get_it(call, absent):
     code, _, err = call("bench", "run", *SMALL, "-i", "absent")
     assert code == 2
     assert "the module a_module_that_nobody_has is not installed" in err
     assert "pip install luck" in err
 
 
-def test_an_absent_implementation_that_nobody_asked_for_is_left_out(call, contender, tmp_path):
-    contender(Absent)
+def test_an_absent_implementation_that_nobody_asked_for_is_left_out(call, absent, tmp_path):
     code, _, _ = call("bench", "run", *SMALL)
     assert code == 0
     assert "absent" not in (only_run(tmp_path) / "timings.csv").read_text()
@@ -301,58 +264,6 @@ def test_runs_never_share_a_directory(call, tmp_path):
     call("bench", "run", *SMALL, "-i", "numpy")
     assert len(list((tmp_path / "results").iterdir())) == 2
     assert {path: path.read_bytes() for path in before} == before
-
-
-def test_list_names_everything(call, contender):
-    contender(Absent)
-    code, out, _ = call("bench", "list")
-    assert code == 0
-    for name in (*MODELS, "iris", "blobs", "classification-<n>x<d>x<k>", *CONTENDERS):
-        assert name in out
-    assert "closed, present" in out
-    assert "missing: the module a_module_that_nobody_has is not installed; install it with" in out
-
-
-def test_info_describes_the_machine(call):
-    code, out, _ = call("info")
-    assert code == 0
-    for word in ("numba", "processor", "SIMD", "cores", "blas", "kernel cache"):
-        assert word in out
-
-
-@pytest.mark.parametrize("arguments", [(), ("bench",)])
-def test_without_a_command_there_is_help(call, arguments):
-    code, out, err = call(*arguments)
-    assert code in (0, 2)
-    assert "Usage: fastlogit" in out + err
-
-
-def without(module, *arguments):
-    """Run the command line in a process that cannot import a module."""
-    program = f"import sys; sys.modules[{module!r}] = None; from fastlogit.cli import main; main()"
-    return subprocess.run(  # noqa: S603
-        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False
-    )
-
-
-@pytest.mark.parametrize("module", ["typer", "rich", "pandas"])
-def test_without_the_extra_the_command_line_says_what_to_install(module):
-    done = without(module, "bench", "list")
-    assert done.returncode == 2
-    assert done.stderr.endswith('pip install "fastlogit[bench]"\n')
-    assert "Traceback" not in done.stderr
-
-
-def test_the_first_line_comes_before_the_heavy_imports(tmp_path):
-    program = (
-        "import sys; from fastlogit import cli; import rich.console;"
-        "heavy = [m for m in ('numba', 'pandas', 'sklearn', 'scipy') if m in sys.modules];"
-        "print(heavy)"
-    )
-    done = subprocess.run(  # noqa: S603
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=tmp_path
-    )
-    assert done.stdout == "[]\n"
 
 
 def test_the_console_script_as_a_process(tmp_path):

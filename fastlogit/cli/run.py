@@ -1,51 +1,22 @@
-"""The command line: ``fastlogit bench run``, ``fastlogit bench list`` and ``fastlogit info``.
-
-Exit codes: 0 all is well, 2 the command was wrong, 3 a contender failed verification, 4 some cells
-failed, 130 Ctrl-C (what was measured is kept).
-
-Whatever takes time to import is imported inside the commands, after their first line of output.
-"""
+"""``fastlogit bench run``: verify that the implementations agree, then time them side by side."""
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
-
-if any(importlib.util.find_spec(module) is None for module in ("typer", "rich", "pandas")):
-    sys.stderr.write('The command line needs more packages: pip install "fastlogit[bench]"\n')
-    raise SystemExit(2)
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+
+from fastlogit.cli.ending import CELLS_FAILED, INTERRUPTED, VERIFICATION_FAILED, refuse
 
 if TYPE_CHECKING:
     from fastlogit.benchmark.contenders import Contender
     from fastlogit.benchmark.session import Run
 
-__all__ = ["app", "main"]
-
-USAGE, VERIFICATION_FAILED, CELLS_FAILED, INTERRUPTED = 2, 3, 4, 130
-
-# rich_markup_mode=None: error messages in one line each, readable in a log.
-_PLAIN: dict[str, Any] = {
-    "no_args_is_help": True,
-    "rich_markup_mode": None,
-    "add_completion": False,
-    "pretty_exceptions_enable": False,
-}
-app = typer.Typer(help="Train logistic and softmax models fast, and measure how fast.", **_PLAIN)
-bench = typer.Typer(help="Compare implementations of the four models.", **_PLAIN)
-app.add_typer(bench, name="bench")
+__all__ = ["bench_run"]
 
 
-def main() -> None:
-    """Run the command line."""
-    app(prog_name="fastlogit")
-
-
-@bench.command("run")
 def bench_run(
     model: Annotated[
         list[str] | None, typer.Option("-m", "--model", help="Model; repeatable. [all four]")
@@ -129,12 +100,12 @@ def bench_run(
         contenders = _contenders(impl)
         machine.check_threads(grid.threads)
     except ValueError as error:
-        _refuse(say, str(error))
+        refuse(say, str(error))
     repeats = repeats or (5 if quick else 10)
     try:
         files = session.open_run(out, grid, contenders, repeats)
     except OSError as error:
-        _refuse(say, f"cannot write a run into {out}: {error.strerror or error}")
+        refuse(say, f"cannot write a run into {out}: {error.strerror or error}")
     steered = [f"{name}={value}" for name, value in machine.environment().items()]
     if steered:
         say.print("the environment sets", ", ".join(steered), markup=False, soft_wrap=True)
@@ -165,11 +136,6 @@ def _contenders(names: list[str] | None) -> list[type[Contender]]:
         if missing is not None:
             raise ValueError(f"implementation {name!r} cannot run here: {missing}")
     return [CONTENDERS[name] for name in dict.fromkeys(names)]
-
-
-def _refuse(say: Console, message: str) -> NoReturn:
-    say.print(f"Error: {message}", markup=False, soft_wrap=True)
-    raise typer.Exit(USAGE)
 
 
 def _show(run: Run, *, as_json: bool) -> None:
@@ -203,62 +169,3 @@ def _exit_code(run: Run) -> int:
     if "failed-verification" in statuses:
         return VERIFICATION_FAILED
     return CELLS_FAILED if "failed" in statuses else 0
-
-
-@bench.command("list")
-def bench_list() -> None:
-    """List models, data sets and implementations, and what is missing here and why."""
-    out = Console(highlight=False, soft_wrap=True)
-    out.print("models")
-    from fastlogit import datasets
-    from fastlogit.benchmark.contenders import CONTENDERS
-    from fastlogit.models import MODELS
-
-    for name, model in MODELS.items():
-        classes = "two classes" if model.binary else "any number of classes"
-        hidden = "one hidden layer" if model.has_hidden else "no hidden layer"
-        out.print(f"  {name:<27} {classes}, {hidden}")
-    out.print("data sets")
-    for name in datasets.TOY_SETS:
-        data = datasets.load(name)
-        n, d = data.X.shape
-        note = ", tiny" if data.tiny else ""
-        out.print(f"  {name:<27} {n} rows, {d} features, {data.n_classes} classes{note}")
-    out.print(f"  {datasets.GENERATED:<27} n rows, d features, k classes", markup=False)
-    out.print("implementations")
-    for name, kind in CONTENDERS.items():
-        missing = kind.missing()
-        state = f"present, {kind.version()}" if missing is None else f"missing: {missing}"
-        out.print(f"  {name:<27} {kind.division}, {state}", markup=False)
-
-
-@app.command()
-def info() -> None:
-    """Show versions, processor, SIMD width, threads, BLAS and the state of the kernel cache."""
-    out = Console(highlight=False, soft_wrap=True)
-    out.print("fastlogit info")
-    import numba
-
-    from fastlogit.benchmark import machine
-
-    for package, version in machine.package_versions().items():
-        out.print(f"  {package:<14} {version}")
-    cpu = machine.cpu()
-    out.print(f"processor      {cpu['name']} ({cpu['llvm_name']})")
-    fma = "with" if cpu["fma"] else "without"
-    out.print(f"SIMD           {cpu['simd_bits']} bits, {fma} fused multiply-add")
-    config: Any = numba.config  # its attributes are made at run time
-    threads = config.NUMBA_NUM_THREADS
-    out.print(f"cores          {cpu['cores']} usable, numba starts at most {threads} threads")
-    for name, value in machine.environment().items():
-        out.print(f"environment    {name}={value}", markup=False)
-    for pool in machine.blas_pools():
-        out.print(
-            f"thread pool    {pool['user_api']}: {pool['internal_api']} {pool['version']} "
-            f"({pool['architecture']}), {pool['num_threads']} threads"
-        )
-    out.print(f"kernel cache   {machine.cache_state()}")
-
-
-if __name__ == "__main__":
-    main()

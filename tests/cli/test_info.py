@@ -1,0 +1,8 @@
+"""``fastlogit info``."""
+
+
+def test_info_describes_the_machine(call):
+    code, out, _ = call("info")
+    assert code == 0
+    for word in ("numba", "processor", "SIMD", "cores", "blas", "kernel cache"):
+        assert word in out
