@@ -11,7 +11,7 @@ function writes come last and are marked OUT. With `accumulate` a gradient is ad
 array holds, else it replaces it; the first row of d_out is used up then.
 """
 
-from fastlogit.kernels.jit import inlined
+from fastlogit.kernels.jit import inlined, viewing
 from fastlogit.kernels.layout import part
 from fastlogit.kernels.linking import linked
 from fastlogit.kernels.simd import NEAR_BYTES, PREFETCH_ROWS, prefetch_row
@@ -124,7 +124,7 @@ def rows_affine_grad(X, rows, d_out, accumulate, grad_Wt, grad_b):
     add_rows(d_out, accumulate, grad_b)
 
 
-@inlined
+@viewing
 def gathered(X, rows, n_rows, X_rows):
     """Return the given rows one after another: a view of X if they lie so. OUT: X_rows."""
     shape = (n_rows, X.shape[1])

@@ -44,7 +44,7 @@ def train_rows(params, X, y, order, learning_rate, work):
     return _of_model(type(params), "train_rows")(params, X, y, order, learning_rate, work)
 
 
-@overload(loss_and_gradient, jit_options=KERNEL_OPTIONS, inline="always")
+@overload(loss_and_gradient, jit_options=KERNEL_OPTIONS)
 def _loss_and_gradient(params, X, rows, y, weight, scale, accumulate, grads, work):
     function = _of_model(params.instance_class, "loss_and_gradient", X)
     return lambda params, X, rows, y, weight, scale, accumulate, grads, work: function(
@@ -52,7 +52,7 @@ def _loss_and_gradient(params, X, rows, y, weight, scale, accumulate, grads, wor
     )
 
 
-@overload(predict_proba, jit_options=KERNEL_OPTIONS, inline="always")
+@overload(predict_proba, jit_options=KERNEL_OPTIONS)
 def _predict_proba(params, X, rows, proba, work):
     function = _of_model(params.instance_class, "predict_proba", X)
     return lambda params, X, rows, proba, work: function(params, X, rows, proba, work)
@@ -70,7 +70,7 @@ def _never_called(params, X, y, order, learning_rate, work):
     return 0.0
 
 
-@overload(has_train_rows, jit_options=KERNEL_OPTIONS, inline="always")
+@overload(has_train_rows, jit_options=KERNEL_OPTIONS)
 def _has_train_rows(params, X):
     return _yes if _trains_rows(params, X) else _no
 
@@ -79,7 +79,7 @@ def _trains_rows(params, X):
     return hasattr(_module(params.instance_class), "train_rows") and not is_csr(X)
 
 
-@overload(train_rows, jit_options=KERNEL_OPTIONS, inline="always")
+@overload(train_rows, jit_options=KERNEL_OPTIONS)
 def _train_rows(params, X, y, order, learning_rate, work):
     if not _trains_rows(params, X):
         return _never_called

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastlogit.kernels.jit import inlined, kernel
+from fastlogit.kernels.jit import inlined, kernel, viewing
 from fastlogit.kernels.layout import part
 from fastlogit.kernels.linear_maps import add_rows
 from fastlogit.kernels.linking import linked
@@ -35,7 +35,7 @@ class Gathered(NamedTuple):
     numbers: Any
 
 
-@inlined
+@viewing
 def gathered(X, rows, n_rows, X_rows):
     """Return the given rows, which stay where they lie."""
     return Gathered(X, rows.numbers)
