@@ -89,6 +89,23 @@ def _log1p_f64(e):
     return e - s * (e - t * q)
 
 
+def _log_cosh_f32(t):
+    q = f32(0.00034356748297073623892) + f32(-0.000021791119521470429097) * t
+    q = q * t + f32(-0.0052071539042117128898)
+    return q * t + f32(0.12499988078392766727)
+
+
+def _log_cosh_f64(t):
+    q = -1.3031456678156172935e-9 + 8.0829097192341282441e-11 * t
+    q = q * t + 1.5565570719216776204e-8
+    q = q * t + -1.802582508642266566e-7
+    q = q * t + 2.1356647887437668373e-6
+    q = q * t + -0.000026351679444478123844
+    q = q * t + 0.00034722222119125469706
+    q = q * t + -0.0052083333332594405116
+    return q * t + 0.12499999999999817467
+
+
 def _sigmoid_of(one):
     def sigmoid(z):
         # Both signs use e^-|z|, which cannot overflow. e / (1 + e) is written as e - e q, where the
@@ -100,15 +117,22 @@ def _sigmoid_of(one):
     return sigmoid
 
 
-def _softplus_of(zero):
+def _softplus_of(zero, one, half, log_2):
     def softplus(z):
-        return (z if z > zero else zero) + log1p(exp(-abs(z)))
+        # Next to 0 z grows and the logarithm shrinks by less than their sum can show; so there it
+        # is log 2 + z / 2 + log cosh(z / 2), in which everything grows.
+        far = log1p(exp(-abs(z)))
+        near = log_2 + (half * z + z * z * log_cosh(z * z))
+        positive = near if z < one else z + far
+        return positive if z > zero else far
 
     return softplus
 
 
 _SIGMOID = {np.dtype(t): _sigmoid_of(t(1)) for t in (np.float32, np.float64)}
-_SOFTPLUS = {np.dtype(t): _softplus_of(t(0)) for t in (np.float32, np.float64)}
+_SOFTPLUS = {
+    np.dtype(t): _softplus_of(t(0), t(1), t(0.5), t(np.log(2))) for t in (np.float32, np.float64)
+}
 
 
 def exp(x):
@@ -119,6 +143,11 @@ def exp(x):
 def log1p(e):
     """Return log(1 + e) for 0 <= e <= 1, as accurate near 0 as elsewhere."""
     return (_log1p_f32 if isinstance(e, np.float32) else _log1p_f64)(e)
+
+
+def log_cosh(t):
+    """Return log(cosh(z / 2)) / z² for t = z² <= 1."""
+    return (_log_cosh_f32 if isinstance(t, np.float32) else _log_cosh_f64)(t)
 
 
 def sigmoid(z):
@@ -139,6 +168,11 @@ def _exp(x):
 @overload(log1p, jit_options=EXACT)
 def _log1p(e):
     return _log1p_f32 if e == types.float32 else _log1p_f64
+
+
+@overload(log_cosh, jit_options=EXACT)
+def _log_cosh(t):
+    return _log_cosh_f32 if t == types.float32 else _log_cosh_f64
 
 
 @overload(sigmoid, jit_options=EXACT)

@@ -7,8 +7,6 @@ from fastlogit.kernels import elementary
 
 # The error allowed, in units in the last place of the exact value.
 ULPS = {np.float32: 2, np.float64: 4}
-# softplus rounds a sum of something that grows and something that shrinks.
-FALLS = {"exp": 0, "log1p": 0, "sigmoid": 0, "softplus": 2}
 # Where results run from 0 over the denormals to the largest finite number.
 EXP_RANGE = {np.float32: (-103.2, 88.7), np.float64: (-744.4, 709.7)}
 WIDER = {np.float32: np.float64, np.float64: np.longdouble}
@@ -87,7 +85,7 @@ def test_monotone(vectorised, name, dtype, sample_size):
     values = sample(name, dtype, sample_size)
     results = vectorised[name](values)
     falls = -np.diff(results) / np.spacing(results[1:])
-    assert falls.max() <= FALLS[name], f"falls by {falls.max()} ulp at {values[falls.argmax()]!r}"
+    assert falls.max() <= 0, f"falls by {falls.max()} ulp at {values[falls.argmax()]!r}"
 
 
 @pytest.mark.parametrize(
