@@ -5,10 +5,12 @@ The models, one file each, with the derivation of every gradient beside the code
 
 The primitives: :mod:`linear_maps` (matrix products on the register tiles of
 :mod:`tiles`, which :mod:`simd` emits), :mod:`activations` and :mod:`heads` (both on
-:mod:`elementary`'s exp and log), :mod:`optimizers`, :mod:`single_rows` for batches of one (on the
-:mod:`rows` that it needs), and the rows' orders of :mod:`shuffle`.
-Sparse rows are a :mod:`csr`; the models see them through :mod:`sparse_maps`, on the
-:mod:`sparse_rows` that LLVM does not vectorise.
+:mod:`elementary`'s exp and log), :mod:`optimizers`, and the rows' orders of :mod:`shuffle`.
+Where X is not an array, :mod:`per_model` compiles a model's text over other maps. Sparse rows are
+a :mod:`csr`, whose maps are :mod:`sparse_maps`, on the :mod:`sparse_rows` that LLVM does not
+vectorise. At a batch of one, :mod:`row_descent`, they are :mod:`row_maps`, on the :mod:`row_steps`
+that update and multiply in one pass; logistic regression has a loop of its own in
+:mod:`single_rows` (on :mod:`rows`).
 
 :mod:`blocks` works through a batch's rows, and :mod:`epoch` strings all of it into the entry points
 that Python calls, one or several threads of it, which meet at a :mod:`barrier`. More of them are

@@ -43,14 +43,17 @@ def allocate(params: Any, n_rows: int, sparse: bool = False) -> Buffers:
 
 
 def workspace(params: Any, rows: int, sparse: bool) -> tuple[Any, ...]:
-    """Allocate a model's own: logits and a row's length, or for a network A, dA, logits, X's rows.
+    """Allocate a model's own: logits and padded weights, or for a network A, dA, logits, X's rows.
 
     A network whose first layer is large has a panel besides, see linear_maps.by_panels.
     """
     outputs, dtype = params[-1].size, params[0].dtype
     if len(params) == 2:
         lanes = VECTOR_BYTES // dtype.itemsize
-        shapes = [(rows, outputs), (1, 0 if sparse else params[0].shape[1] + lanes)]
+        shapes = [
+            (rows, outputs),
+            (outputs, 0 if sparse else -(-params[0].shape[1] // lanes) * lanes),
+        ]
     else:
         n_features, n_hidden = params[0].shape
         n_features = 0 if sparse else n_features

@@ -1,20 +1,10 @@
-"""Sparse rows as the kernels know them, and how a model's text becomes code for them.
+"""Sparse rows as the kernels know them: a Csr stands where dense rows are an array."""
 
-A Csr stands where dense rows are an array. The models are written over the names of the maps of
-:mod:`fastlogit.kernels.linear_maps`; for sparse rows the same text is compiled with the maps of
-those names in :mod:`fastlogit.kernels.sparse_maps`. So each form is compiled only where it is used.
-"""
-
-from collections.abc import Callable
-from functools import cache
-from types import FunctionType
 from typing import Any, NamedTuple
 
 import numpy as np
 from numba.extending import overload
 
-from fastlogit.kernels import sparse_maps
-from fastlogit.kernels.jit import inlined
 from fastlogit.kernels.layout import part, rows_from
 from fastlogit.kernels.options import KERNEL_OPTIONS
 
@@ -42,13 +32,17 @@ def is_csr(X: Any) -> bool:
     return isinstance(X, Csr) or getattr(X, "instance_class", None) is Csr
 
 
-@cache
-def over_sparse_rows(function: Any) -> Any:
-    """Return a model's function with the maps for sparse rows in the place of those for dense."""
-    plain: Callable[..., Any] = getattr(function, "py_func", function)
-    maps = {name: getattr(sparse_maps, name) for name in sparse_maps.MAPS}
-    names = plain.__globals__ | maps
-    return inlined(FunctionType(plain.__code__, names, plain.__name__, plain.__defaults__))
+@overload(is_csr, jit_options=KERNEL_OPTIONS, inline="always")
+def _is_csr(X):
+    return _yes if is_csr(X) else _no
+
+
+def _yes(X):
+    return True
+
+
+def _no(X):
+    return False
 
 
 @overload(rows_from, jit_options=KERNEL_OPTIONS, inline="always")

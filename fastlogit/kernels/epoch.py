@@ -13,10 +13,12 @@ from typing import Any, NamedTuple
 from fastlogit.kernels import per_model
 from fastlogit.kernels.barrier import wait
 from fastlogit.kernels.blocks import BLOCK_ROWS, Rows, mean_scale, sum_blocks
+from fastlogit.kernels.csr import is_csr
 from fastlogit.kernels.jit import entry, inlined
 from fastlogit.kernels.layout import flat_views, part, rows_from
 from fastlogit.kernels.linking import linked
 from fastlogit.kernels.optimizers import l2_penalty, update
+from fastlogit.kernels.row_descent import train_rows
 
 MAX_GROUPS = 8
 # Elements of a cache line, or two: no two threads write to one.
@@ -89,7 +91,7 @@ def run_batches(
     n_rows = data.y.size
     batches = (n_rows + batch_size - 1) // batch_size
     unweighted_rows = batch_size == 1 and data.weight.size == 0 and orders.shape[1] > 0
-    if unweighted_rows and rule.in_place and per_model.has_train_rows(params, data.X):
+    if unweighted_rows and rule.in_place and not is_csr(data.X):
         run_rows(team, params, state, rule, data, orders, first_batch, last_batch, losses)
         return
     theta = Gradients(part(state.theta, 0, (1, state.theta.size)), gradients.losses)
@@ -124,15 +126,13 @@ def run_batches(
 
 @inlined
 def run_rows(team, params, state, rule, data, orders, first_batch, last_batch, losses):
-    """Train on batches of one row the model's own way. OUT: params, state, losses."""
+    """Train on batches of one row, see row_descent. OUT: params, state, losses."""
     n_rows, first = data.y.size, first_batch
     while first < last_batch and team.thread == 0:
         epoch = first // n_rows
         count = min((epoch + 1) * n_rows, last_batch) - first
         order = part(orders, first, (count,))
-        loss = per_model.train_rows(
-            params, data.X, data.y, order, rule.settings[0], team.buffers.work
-        )
+        loss = train_rows(params, data.X, data.y, order, rule.settings[0], team.buffers.work)
         losses[epoch] += loss / n_rows
         state.steps[0] += count
         first += count

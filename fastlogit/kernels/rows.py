@@ -1,7 +1,7 @@
 """Single rows as operands, emitted into the loop that uses them.
 
-Shapes: X (n, D); w (D + a vector's lanes,) with zeros after its first D elements, so that only rows
-of X need their last vector masked.
+Shapes: X (n, D); w (D up to whole vectors,) with zeros after its first D elements, so that only
+rows of X need their last vector masked.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from fastlogit.kernels.simd import NEAR_BYTES, PREFETCH_ROWS, prefetch_row
 def logistic_rows(X, y, order, learning_rate, padded, w, b) -> float:
     """Train on the rows in that order, a step each; return the sum of their losses. OUT: w, b.
 
-    padded (D + a vector's lanes or more,) is workspace.
+    padded (D up to whole vectors, or more,) is workspace.
     """
     one, far = w.dtype.type(1), X.size * X.itemsize > NEAR_BYTES
     rate, bias = w.dtype.type(learning_rate), b[0]

@@ -24,8 +24,6 @@ from fastlogit.kernels.simd import NEAR_BYTES, PREFETCH_ROWS, prefetch_part
 from fastlogit.kernels.sparse_rows import add_row, add_row_tracked, row_product
 
 FORWARD, BACKWARD, SQUARES, TRACKED = range(4)
-# What takes the place of the maps of those names for dense rows.
-MAPS = ("affine", "affine_grad", "gathered", "rows_affine", "rows_affine_grad")
 
 
 class Gathered(NamedTuple):

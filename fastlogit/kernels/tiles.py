@@ -165,7 +165,7 @@ def _generate_dots(
             add_products(step, None)
         with builder.if_then(builder.icmp_signed("<", whole, inner)):
             add_products(whole, mask)
-        _store_sums(v, sums, bias, output, c, builder.mul(row, outputs), outputs)
+        store_sums(v, sums, bias, output, c, builder.mul(row, outputs), outputs)
 
     def ahead(place: ir.Value) -> ir.Value:
         later = builder.add(place, index(PREFETCH_ROWS))
@@ -199,7 +199,7 @@ def _generate_dots_of_rows(
     _generate_dots(builder, element, X, b, bias, rows, outputs, inner, c, x_rows, n_known, far)
 
 
-def _store_sums(
+def store_sums(
     v: Vectors, sums: list[list[ir.Value]], bias: ir.Value, output: ir.Value, c: ir.Value,
     row_start: ir.Value, outputs: ir.Value,
 ) -> None:  # fmt: skip

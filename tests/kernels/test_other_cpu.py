@@ -22,6 +22,7 @@ rng = np.random.default_rng(0)
 for name, dtype, tolerance in (
     ("logistic", np.float32, 2e-4),
     ("logistic", np.float64, 2e-11),
+    ("softmax", np.float64, 2e-11),
     ("mlp-softmax", np.float64, 2e-11),
 ):
     model = MODELS[name]

@@ -92,11 +92,3 @@ def test_they_are_scipys(maps, dtype):
     maps.add(ours, numbers, d_out, grad)
     np.testing.assert_allclose(out, X[:20] @ W, rtol=0, atol=10 * ACCURACY[dtype])
     np.testing.assert_allclose(grad, X[:20].T @ d_out, rtol=0, atol=10 * ACCURACY[dtype])
-
-
-def test_every_map_of_the_models_has_a_sparse_form():
-    from fastlogit.kernels import linear_maps
-
-    for name in sparse_maps.MAPS:
-        assert callable(getattr(sparse_maps, name))
-        assert callable(getattr(linear_maps, name))

@@ -34,11 +34,12 @@ for dtype, tolerance in ((np.float32, 1e-5), (np.float64, 1e-12)):
             )
             arrays = [np.array(loss), *gradient]
             arrays.append(fastlogit.predict_proba(name, start, rows, backend=backend))
-            for solver, momentum in (*((solver, 0.9) for solver in SOLVERS), ("sgd", 0)):
+            regular = {"alpha": 0.1, "sample_weight": weight, "batch_size": 3}
+            ways = [{"solver": solver, "momentum": 0.9} | regular for solver in SOLVERS]
+            for way in (*ways, {"solver": "sgd"} | regular, {"solver": "sgd", "batch_size": 1}):
                 result = fastlogit.train(
-                    name, rows, labels, start, solver=solver, momentum=momentum, nesterov=True,
-                    epochs=2, learning_rate=0.01, batch_size=3, alpha=0.1, sample_weight=weight,
-                    random_state=0, backend=backend,
+                    name, rows, labels, start, **way, nesterov=True, epochs=2,
+                    learning_rate=0.01, random_state=0, backend=backend,
                 )
                 arrays += [*result.params, result.loss_curve]
             results.append(arrays)
