@@ -50,9 +50,12 @@ def minimise(
         More of L-BFGS-B's options.
     """
     options |= {"gtol": tol, **lbfgs_print_option("iprint", print_level)}
+    parts = LossThenGradient(objective)
 
     def run(start: Floats, **more: Any) -> Any:
-        return minimize(objective, start, method="L-BFGS-B", jac=True, options=options | more)
+        return minimize(
+            parts.loss, start, method="L-BFGS-B", jac=parts.gradient, options=options | more
+        )
 
     result = run(start, maxiter=max_iter)
     n_iter = min(int(result.nit), max_iter)
@@ -64,6 +67,31 @@ def minimise(
         if np.max(np.abs(further.jac)) < np.max(np.abs(result.jac)):
             result, n_iter = further, n_iter + int(further.nit)
     return result.x, float(result.fun), n_iter
+
+
+class LossThenGradient:
+    """An objective's loss, and after it the gradient that was computed with it.
+
+    SciPy asks for both at the same parameters. With ``jac=True`` it keeps a copy of these and
+    compares with it, which on few rows takes a quarter of an iteration's time.
+
+    Parameters
+    ----------
+    objective : callable
+        Loss and gradient at flat parameters.
+    """
+
+    def __init__(self, objective: Callable[[Floats], tuple[float, Floats]]) -> None:
+        self._objective = objective
+
+    def loss(self, theta: Floats) -> float:
+        """Return the loss at theta."""
+        loss, self._gradient = self._objective(theta)
+        return loss
+
+    def gradient(self, _theta: Floats) -> Floats:
+        """Return the gradient where the loss was last asked for."""
+        return self._gradient
 
 
 def weights_only(objective: Objective) -> Callable[[Floats], tuple[float, Floats]]:

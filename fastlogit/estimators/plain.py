@@ -18,8 +18,8 @@ from fastlogit.validation import finite
 FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
 
 
-def plain_rows(estimator: Any, X: Any) -> bool:
-    """Return whether the estimator is fitted and scikit-learn would hand X back as it came.
+def plain_matrix(X: Any) -> bool:
+    """Return whether scikit-learn would hand X back as it came.
 
     What is asked of the configuration is answered too: with ``assume_finite`` rows that are not
     finite go the full way like any others, and pass there.
@@ -28,13 +28,27 @@ def plain_rows(estimator: Any, X: Any) -> bool:
         type(X) is np.ndarray
         and X.ndim == 2
         and X.dtype in FLOATS
-        and X.shape[0] > 0
-        and X.shape[1] == estimator.__dict__.get("n_features_in_")
+        and X.size > 0
         and X.flags.c_contiguous
-        and getattr(estimator, "feature_names_in_", None) is None
-        and not hasattr(type(estimator), "__sklearn_is_fitted__")
         and finite(X)
     )
+
+
+def plain_rows(estimator: Any, X: Any) -> bool:
+    """Return whether the estimator is fitted and scikit-learn would hand X back as it came."""
+    return (
+        type(X) is np.ndarray
+        and X.ndim == 2
+        and X.shape[1] == estimator.__dict__.get("n_features_in_")
+        and getattr(estimator, "feature_names_in_", None) is None
+        and not hasattr(type(estimator), "__sklearn_is_fitted__")
+        and plain_matrix(X)
+    )
+
+
+def plain_targets(y: Any, n_rows: int) -> bool:
+    """Return whether scikit-learn would hand y back as it came, and take it for labels."""
+    return type(y) is np.ndarray and y.shape == (n_rows,) and y.dtype.kind in "biuU"
 
 
 def plain_labels(classes: Any, y: Any, n_rows: int) -> Indices | None:

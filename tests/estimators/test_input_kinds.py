@@ -55,6 +55,26 @@ def test_frames_are_fitted_as_arrays_and_their_names_kept(toy_set, estimator, fr
         model.predict(frame(X)[NAMES[::-1]])
 
 
+@each
+def test_a_fit_forgets_what_the_last_one_was_given(toy_set, estimator):
+    X, y = toy_set("iris", "softmax")
+    model = clone(estimator).fit(pd.DataFrame(X, columns=NAMES), y)
+    model.fit(X[:, :3], y == 0)
+    assert not hasattr(model, "feature_names_in_")
+    assert model.n_features_in_ == 3
+    assert model.classes_.tolist() == [False, True]
+    with pytest.raises(ValueError, match="X has 4 features"):
+        model.predict(X)
+
+
+def test_warns_of_labels_that_look_like_a_regression(toy_set):
+    X, _ = toy_set("iris", "softmax")
+    with pytest.warns(UserWarning, match="unique classes is greater than 50%"):
+        LogisticRegression(max_iter=5).fit(X, np.arange(len(X)) % 100)
+    with pytest.raises(ValueError, match="Unknown label type: continuous"):
+        LogisticRegression().fit(X, X[:, 0])
+
+
 @pytest.mark.parametrize("exact_resume", [False, True])
 @pytest.mark.parametrize("frame", FRAMES.values(), ids=FRAMES)
 @pytest.mark.parametrize("estimator", [e for e in ESTIMATORS if e.solver != "lbfgs"], ids=str)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from scipy.optimize import rosen, rosen_der
+from scipy.optimize import minimize, rosen, rosen_der
 from sklearn.exceptions import ConvergenceWarning
 
 from fastlogit.estimators import lbfgs
@@ -36,6 +36,23 @@ def test_refining_goes_below_what_the_loss_resolves():
     assert coarse[2] < fine[2] <= coarse[2] + 20
     settings["max_iter"] = coarse[2] + 3
     assert lbfgs.minimise(rosenbrock, np.zeros(5), refine=20, **settings)[2] == coarse[2] + 3
+
+
+def test_computes_each_loss_and_its_gradient_once():
+    seen = []
+
+    def objective(theta):
+        seen.append(theta.copy())
+        return rosenbrock(theta)
+
+    settings = {"max_iter": 1000, "tol": 1e-9, "print_level": -1} | ADVICE
+    theta, value, n_iter = lbfgs.minimise(objective, np.zeros(5), **settings)
+    expected = minimize(
+        rosenbrock, np.zeros(5), method="L-BFGS-B", jac=True, options={"gtol": 1e-9}
+    )
+    assert len(seen) == expected.nfev
+    np.testing.assert_array_equal(theta, expected.x)
+    assert (value, n_iter) == (expected.fun, expected.nit)
 
 
 def test_weights_only_holds_the_biases_at_zero():

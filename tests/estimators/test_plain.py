@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 
 from fastlogit import LogisticRegression
-from fastlogit.estimators.plain import plain_arguments, plain_labels, plain_rows, same_classes
+from fastlogit.estimators.plain import (
+    plain_arguments,
+    plain_labels,
+    plain_matrix,
+    plain_rows,
+    plain_targets,
+    same_classes,
+)
 
 X = np.arange(6.0).reshape(3, 2)
 FITTED = LogisticRegression(solver="sgd").partial_fit(X, [0, 1, 0], classes=[0, 1])
@@ -41,6 +48,7 @@ STRANGE_ROWS = {
 @pytest.mark.parametrize("rows", STRANGE_ROWS.values(), ids=STRANGE_ROWS)
 def test_rows_that_need_a_check(rows):
     assert not plain_rows(FITTED, rows)
+    assert plain_matrix(rows) == (np.shape(rows) == (3, 3))  # that is all that is strange there
 
 
 def test_estimators_that_need_a_check():
@@ -66,6 +74,19 @@ def test_plain_labels(classes, y):
     indices = plain_labels(classes, y, len(y))
     assert indices.dtype == np.intp
     np.testing.assert_array_equal(classes[indices], y)
+
+
+@pytest.mark.parametrize("y", [[0, 5], [True, False], ["a", "bc"], np.array([3, 4], np.uint8)])
+def test_plain_targets(y):
+    assert plain_targets(np.array(y), 2)
+
+
+@pytest.mark.parametrize(
+    "y", [[0, 1], np.zeros(3, int), np.zeros((2, 1), int), np.zeros(2), np.array([b"a", b"b"])]
+)
+def test_targets_that_need_a_check(y):
+    assert not plain_targets(y, 2)
+    assert not plain_targets(np.array(["a", "b"], object), 2)
 
 
 STRANGE_LABELS = {
