@@ -1,0 +1,96 @@
+"""MLPClassifier's numbers are scikit-learn's over a grid of all that a stochastic fit depends on.
+
+A step of scikit-learn's takes some hundred times ours, so a cell of many steps a row takes a part
+of the rows, and one row a batch fewer epochs too. On all rows for 30 epochs every cell holds as
+well, but for the one that the last test is of.
+"""
+
+from itertools import product
+
+import numpy as np
+import pytest
+from sklearn.neural_network import MLPClassifier as SklearnMLPClassifier
+
+from fastlogit import MLPClassifier
+
+EPOCHS, STEPS = 30, 210
+MOMENTUM = {
+    "plain": {"momentum": 0},
+    "momentum": {"nesterovs_momentum": False},
+    "nesterov": {"nesterovs_momentum": True},
+}
+SETTINGS = {
+    f"{schedule}-{name}": {"solver": "sgd", "learning_rate": schedule, **momentum}
+    for schedule, (name, momentum) in product(
+        ("constant", "invscaling", "adaptive"), MOMENTUM.items()
+    )
+} | {"adam": {"solver": "adam"}}
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.filterwarnings("ignore:Got `batch_size`:UserWarning"),
+]
+
+
+def part_of(X, y, batch_size):
+    """Return rows and epochs that make about so many steps at most, 60 rows at least."""
+    batch = min(200, len(y)) if batch_size == "auto" else batch_size
+    if -(-len(y) // batch) * EPOCHS <= STEPS:
+        return X, y, EPOCHS
+    n_rows = max(STEPS // EPOCHS * batch, 60)
+    taken = np.random.default_rng(0).permutation(len(y))[:n_rows]
+    return X[taken], y[taken], min(EPOCHS, STEPS * batch // n_rows)
+
+
+def rates(solver, batch_size):
+    """Return a rate that trains and, of few rows a batch, does not enlarge rounding each step."""
+    few = batch_size in (1, 7)
+    if solver == "adam":
+        return 0.001 if few else 0.01
+    return 0.01 if few else 0.1
+
+
+@pytest.mark.parametrize("early_stopping", [False, True], ids=["all", "early"])
+@pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
+@pytest.mark.parametrize("alpha", [0, 1e-4, 1e-1])
+@pytest.mark.parametrize("batch_size", [1, 7, 32, 200, "auto"])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("name", ["iris", "wine", "breast_cancer", "digits"])
+def test_equals_scikit_learn(
+    toy_set, assert_equal, name, dtype, batch_size, alpha, settings, early_stopping
+):
+    X, y, epochs = part_of(*toy_set(name, "softmax", dtype), batch_size)
+    arguments = {
+        "hidden_layer_sizes": (16,), "activation": "logistic", "alpha": alpha,
+        "batch_size": batch_size, "learning_rate_init": rates(settings["solver"], batch_size),
+        "early_stopping": early_stopping, "n_iter_no_change": 3, "max_iter": epochs,
+        "random_state": 0, **settings,
+    }  # fmt: skip
+    ours, theirs = MLPClassifier(**arguments), SklearnMLPClassifier(**arguments)
+    assert_equal(ours.fit(X, y), theirs.fit(X, y), X)
+
+
+def test_adam_in_float32_parts_only_where_a_feature_says_nothing(toy_set, largest_difference):
+    """Three of the digits' pixels are always dark: of their weights' gradient all is the penalty's.
+
+    Adam's step is of the gradient over its own size. Where such a weight passes 0 that is rounding
+    over rounding, and scikit-learn's float32 ends as far from its own float64 as from ours.
+    """
+    X, y = toy_set("digits", "softmax", np.float32)
+    arguments = {
+        "hidden_layer_sizes": (16,), "activation": "logistic", "alpha": 0.1, "batch_size": 32,
+        "learning_rate_init": 0.01, "n_iter_no_change": 3, "max_iter": EPOCHS, "random_state": 0,
+    }  # fmt: skip
+    ours = MLPClassifier(**arguments).fit(X, y)
+    theirs = SklearnMLPClassifier(**arguments).fit(X, y)
+    wide = SklearnMLPClassifier(**arguments).fit(X.astype(float), y)
+    dark = np.ptp(X, axis=0) == 0
+    assert dark.sum() == 3
+    fits = (ours, theirs, wide)
+    lit = [[fit.coefs_[0][~dark], fit.coefs_[1], *fit.intercepts_] for fit in fits]
+    assert largest_difference(lit[0], lit[1]) < 1e-4
+    unlit = [fit.coefs_[0][dark] for fit in fits]
+    assert np.abs(unlit[1] - unlit[2]).max() > 1e-4
+    assert np.abs(unlit[0] - unlit[2]).max() < arguments["learning_rate_init"]  # a step's length
+    np.testing.assert_allclose(ours.loss_curve_, theirs.loss_curve_, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), rtol=0, atol=1e-5)
+    np.testing.assert_array_equal(ours.predict(X), theirs.predict(X))
