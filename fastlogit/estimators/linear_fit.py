@@ -100,15 +100,19 @@ def _by_newton(
     est: Any, loss_and_gradient: LossAndGradient, start: Floats, rows: Rows
 ) -> tuple[Floats, int]:
     params = LinearParams(rows, _model(est).n_outputs(len(est.classes_)), est.fit_intercept)
+    alpha, eps = _alpha(est, rows), float(np.finfo(rows.X.dtype).eps)
     return newton.minimise(
         loss_and_gradient,
         params.centred(start),
-        newton_steps(params, _alpha(est, rows)),
+        newton_steps(params, alpha),
         lambda theta, max_iter: _by_lbfgs(est, rows.X, loss_and_gradient, theta, max_iter),
         max_iter=est.max_iter,
         tol=est.tol,
-        eps=float(np.finfo(rows.X.dtype).eps),
+        eps=eps,
         name=est.solver,
+        # With little penalty a gradient within tol leaves a share of a small loss. What it leaves
+        # goes with its square, and at the default tol of 1e-4 scikit-learn's steps are enough.
+        gap=max((1e4 * est.tol) ** 2, 16 * eps) if alpha > 0 else np.inf,
         verbose=est.verbose,
     )
 

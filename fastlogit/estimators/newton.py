@@ -42,14 +42,15 @@ def minimise(
     tol: float,
     eps: float,
     name: str,
+    gap: float = np.inf,
     verbose: int = 0,
 ) -> tuple[Floats, int]:
     """Return where the loss is least, and the iterations taken.
 
-    It has converged where the gradient's largest element is at most tol; with the name
-    "newton-cholesky" where half the squared Newton decrement, −g · step, is so too, after a step at
-    least. Where the Hessian is singular or no step goes down, the fallback takes the rest of the
-    iterations, with a warning.
+    It has converged where the gradient's largest element is at most tol, and half the squared
+    Newton decrement, −g · step, at most the gap allowed; with the name "newton-cholesky" at most
+    tol too, after a step at least. Where the Hessian is singular or no step goes down, the fallback
+    takes the rest of the iterations, with a warning.
 
     Parameters
     ----------
@@ -70,6 +71,8 @@ def minimise(
         Machine precision of the loss.
     name : {"newton-cholesky", "newton-cg"}
         scikit-learn's solver whose rule to stop this is.
+    gap : float
+        What the last step may promise that the loss falls by, relative to it.
     verbose : int
         Whether to print a line for each step.
     """
@@ -91,7 +94,8 @@ def minimise(
         largest = np.max(np.abs(gradient))
         if verbose:
             print(f"{name} step {n_iter}: loss {loss:.8g}, largest of the gradient {largest:.2g}")
-        if largest <= tol and (name == "newton-cg" or -slope / 2 <= tol):
+        enough = largest <= tol and (name == "newton-cg" or -slope / 2 <= tol)
+        if enough and -slope / (2 * gap) <= loss:
             return theta, n_iter
     else:
         warn(_TOO_FEW.format(name=name, loss=loss, max_iter=max_iter))

@@ -1,5 +1,7 @@
 """L1 and elastic net: the optimum's conditions, and scikit-learn's saga run to the end."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from scipy.sparse import csc_array
@@ -63,6 +65,25 @@ def test_equals_saga_run_to_the_end(toy_set, C, l1_ratio, n_classes):
     for attribute in ("coef_", "intercept_", "n_iter_"):
         actual, expected = getattr(ours, attribute), getattr(theirs, attribute)
         assert (actual.shape, actual.dtype) == (expected.shape, expected.dtype), attribute
+
+
+@pytest.mark.parametrize("fit_intercept", [False, True])
+@pytest.mark.parametrize("l1_ratio", [0.3, 1.0])
+@pytest.mark.parametrize(
+    ("name", "C"),
+    # With less penalty saga does not come that near to breast_cancer's optimum in 20,000 epochs.
+    [*product(["iris", "wine"], [0.02, 0.1, 1.0]), ("breast_cancer", 0.02)],
+)
+def test_has_the_zeros_of_saga(toy_set, name, C, l1_ratio, fit_intercept):
+    X, y = toy_set(name, "softmax")
+    settings = {"solver": "saga", "C": C, "l1_ratio": l1_ratio, "fit_intercept": fit_intercept}
+    settings |= {"random_state": 0, "tol": 1e-10}
+    ours = LogisticRegression(**settings).fit(X, y)
+    theirs = SklearnLogisticRegression(**settings, max_iter=20_000).fit(X, y)
+    assert ours.backend_ == "numba"
+    np.testing.assert_allclose(ours.coef_, theirs.coef_, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(ours.intercept_, theirs.intercept_, rtol=0, atol=1e-6)
+    np.testing.assert_array_equal(ours.coef_ == 0, theirs.coef_ == 0)
 
 
 @pytest.mark.parametrize("name", ["iris", "breast_cancer", "digits"])
