@@ -23,6 +23,7 @@ def minimise(
     print_level: int,
     advice: Callable[[], str],
     refine: int = 0,
+    watch: Callable[[Floats], bool] | None = None,
     **options: Any,
 ) -> tuple[Floats, float, int]:
     """Return where the objective is least, its value there, and the iterations taken.
@@ -46,20 +47,30 @@ def minimise(
     refine : int
         Further iterations at most where the loss no longer falls by ftol but the gradient is not
         within tol yet. They never warn, since what they work on is little above rounding.
+    watch : callable or None
+        Called with the parameters after each iteration; a true value ends the fit, as it is.
     **options : Any
         More of L-BFGS-B's options.
     """
     options |= {"gtol": tol, **lbfgs_print_option("iprint", print_level)}
     parts = LossThenGradient(objective)
+    stopped = False
+
+    def after_iteration(theta: Floats) -> None:
+        nonlocal stopped
+        stopped = watch is not None and watch(theta)
+        if stopped:
+            raise StopIteration
 
     def run(start: Floats, **more: Any) -> Any:
         return minimize(
-            parts.loss, start, method="L-BFGS-B", jac=parts.gradient, options=options | more
-        )
+            parts.loss, start, method="L-BFGS-B", jac=parts.gradient, options=options | more,
+            callback=None if watch is None else after_iteration,
+        )  # fmt: skip
 
     result = run(start, maxiter=max_iter)
     n_iter = min(int(result.nit), max_iter)
-    if not result.success:
+    if not (result.success or stopped):
         warn(lbfgs_not_converged(result, n_iter, max_iter) + advice())
     refine = min(refine, max_iter - n_iter)
     if result.success and refine > 0 and np.max(np.abs(result.jac)) > tol:

@@ -5,6 +5,7 @@ Shapes: n rows, D features, K outputs (1 for two classes); W (D, K) is coef_ tra
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,7 @@ ADVICE = (
 )
 
 
-def fit_all_rows(estimator: Any, X: Any, y: Any, sample_weight: Any) -> str | None:
+def fit_all_rows(estimator: Any, X: Any, y: Any, sample_weight: Any, call: FitCall) -> str | None:
     """Minimise the loss over all rows; return why the kernels do not cover it, None if they do."""
     est = estimator
     if est.solver == "saga" and is_sparse(X):  # and nearly dense
@@ -68,19 +69,41 @@ def fit_all_rows(estimator: Any, X: Any, y: Any, sample_weight: Any) -> str | No
     n_free = objective.params.flat.size if est.fit_intercept else objective.params.n_weights
     loss_and_gradient = objective if est.fit_intercept else lbfgs.weights_only(objective)
     start = objective.params.flat[:n_free].copy()
+    # As many parts as scikit-learn has them: one iteration at least, and one that is void.
+    call.begin(max(est.max_iter, 1) + 1 if est.solver == "lbfgs" else 0)
     if est.solver == "lbfgs":
-        theta, n_iter = _by_lbfgs(est, X, loss_and_gradient, start, est.max_iter)
+        watch = _watch(call, objective, start) if call.watches else None
+        theta, n_iter = _by_lbfgs(est, X, loss_and_gradient, start, est.max_iter, watch)
+        call.epoch_is_void()
     elif has_l1:
         theta, n_iter = _by_proximal_newton(est, loss_and_gradient, start, rows)
     else:
         theta, n_iter = _by_newton(est, loss_and_gradient, start, rows)
     objective.params.flat[:n_free] = theta
     _keep(est, objective.params.copies(), n_iter)
+    call.end()
     return None
 
 
+def _watch(call: FitCall, objective: Objective, start: Floats) -> Callable[[Floats], bool]:
+    """Begin the first iteration for callbacks; return what ends each one for them."""
+
+    def fitted(theta: Floats) -> dict[str, Floats]:
+        objective.params.flat[: theta.size] = theta
+        weights, bias = objective.params.copies()
+        return {"coef_": np.ascontiguousarray(weights.T), "intercept_": bias}
+
+    call.epoch_begins("lbfgs-iter", **fitted(start))
+    return lambda theta: call.iteration_ends("lbfgs-iter", **fitted(theta))
+
+
 def _by_lbfgs(
-    est: Any, X: Floats, loss_and_gradient: LossAndGradient, start: Floats, max_iter: int
+    est: Any,
+    X: Floats,
+    loss_and_gradient: LossAndGradient,
+    start: Floats,
+    max_iter: int,
+    watch: Callable[[Floats], bool] | None = None,
 ) -> tuple[Floats, int]:
     theta, _, n_iter = lbfgs.minimise(
         loss_and_gradient,
@@ -90,6 +113,7 @@ def _by_lbfgs(
         print_level=(-1, 50, 1, 100, 101)[min(int(est.verbose), 4)],
         advice=lambda: f"{features_off_scale(est, X)}\n{ADVICE}",
         refine=20,
+        watch=watch,
         maxls=50,
         ftol=64 * np.finfo(float).eps,
     )

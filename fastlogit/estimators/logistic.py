@@ -60,8 +60,8 @@ class LogisticRegression(PlainState, LinearPrediction):
       training rows; ``tol`` and ``n_iter_no_change`` are those of the training loss, or with
       ``early_stopping`` of the accuracy on the rows held out.
     - ``predict_log_proba`` is computed from the logits, and finite where probabilities underflow.
-    - ``fit`` by "sgd" and "adam" takes validation data and a callback, and scikit-learn's callbacks
-      (1.9) see its epochs.
+    - ``fit`` by "sgd" and "adam" takes validation data and a callback. scikit-learn's callbacks
+      (1.9) see its epochs, and those of "lbfgs" its iterations, and may stop either.
 
     Parameters
     ----------
@@ -237,15 +237,14 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
             with fit_call(self, X, y, sample_weight, X_val, y_val, callback) as call:
                 fit_minibatch(self, X, y, sample_weight, call)
             return self
-        FitCall(self, X, y, sample_weight, X_val, y_val, callback).refuse_extras(
-            f"solver={self.solver!r}"
-        )
+        call = FitCall(self, X, y, sample_weight, X_val, y_val, callback)
+        call.refuse_extras(f"solver={self.solver!r}")
         for name in MINIBATCH_ATTRIBUTES:  # of an earlier fit
             self.__dict__.pop(name, None)
         reason = uncovered(self, X)
         if reason is None:
             warn_of_deprecations(self)
-            reason = fit_all_rows(self, X, y, sample_weight)
+            reason = fit_all_rows(self, X, y, sample_weight, call)
         if reason is not None:
             on_scikit_learn(self, reason)
             super().fit(X, y, sample_weight)

@@ -17,7 +17,6 @@ from fastlogit.estimators.sklearn_internals import (
     EXACT_RESUME,
     N_THREADS,
     StrOptions,
-    has_callbacks,
 )
 
 # scikit-learn's solvers that the kernels cover; they work on all rows at once.
@@ -58,8 +57,6 @@ def uncovered(estimator: Any, X: Any) -> str | None:
             f"penalty={est.penalty!r}, l1_ratio={est.l1_ratio!r}, dual={est.dual!r}; the kernels "
             "know the L2 penalty, or none by C=inf, in the primal"
         )
-    if has_callbacks(est):
-        return "callbacks are set"
     if get_config()["array_api_dispatch"]:
         return "array_api_dispatch is on"
     if is_sparse(X) and est.solver != "lbfgs" and not (est.solver == "saga" and is_nearly_dense(X)):

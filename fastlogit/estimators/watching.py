@@ -58,11 +58,12 @@ class FitCall:
         """Whether anybody wants to hear of the epochs."""
         return self._task is not None or self.callback is not None
 
-    def epoch_begins(self) -> None:
-        """Tell callbacks that an epoch begins."""
+    def epoch_begins(self, name: str = "epoch", **fitted: Any) -> None:
+        """Tell callbacks that an epoch begins, or a part of another name from what is fitted."""
         if self._task is not None:
-            self._epoch = self._task.subcontext(task_name="epoch")
-            self._epoch.call_on_fit_task_begin(**self._shown)
+            self._epoch = self._task.subcontext(task_name=name)
+            shown = {"reconstruction_attributes": fitted} if fitted else {}
+            self._epoch.call_on_fit_task_begin(**self._shown, **shown)
 
     def epoch_ends(self) -> bool:
         """Tell that an epoch has ended, its parameters in the estimator; return whether to stop."""
@@ -74,6 +75,17 @@ class FitCall:
             )
         if self.callback is not None and self.callback(est.n_iter_ - 1, est.loss_, est):
             stop = True
+        return stop
+
+    def iteration_ends(self, name: str, **fitted: Any) -> bool:
+        """Tell callbacks that an iteration has ended and the next begins; return whether to stop.
+
+        As in scikit-learn the last that begins is void.
+        """
+        stop: bool = self._epoch.call_on_fit_task_end(
+            **self._shown, reconstruction_attributes=fitted
+        )
+        self.epoch_begins(name, **fitted)
         return stop
 
     def epoch_is_void(self) -> None:

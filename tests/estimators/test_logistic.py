@@ -245,15 +245,6 @@ def recorder():
     return Recorder(), calls
 
 
-def test_callbacks_run_on_scikit_learn(toy_set):
-    callback, calls = recorder()
-    X, y = toy_set("iris", "softmax")
-    model = LogisticRegression().set_callbacks(callback).fit(X, y)
-    assert model.backend_ == "scikit-learn"
-    assert (calls[0], calls[-1]) == ("setup", "teardown")
-    assert calls.count("begin") == calls.count("end") > 2
-
-
 def test_solvers_that_show_no_iterations_warn(toy_set):
     callback, calls = recorder()
     X, y = toy_set("iris", "logistic")

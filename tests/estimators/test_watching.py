@@ -187,7 +187,7 @@ def recorder():
             self, estimator, context, *, X=None, y=None, metadata=None, fitted_estimator=None
         ):
             self.calls.append(f"end {context.task_name}")
-            if context.task_name == "epoch":
+            if context.task_name in ("epoch", "lbfgs-iter"):
                 self.seen.append((X, y, metadata, fitted_estimator, context.task_id))
             return len(self.seen) == self.stop_after
 
@@ -263,6 +263,52 @@ def test_a_network_without_epochs_of_ours_is_one_task(toy_set, recorder, argumen
     X, y = toy_set("iris", "softmax")
     callback = recorder()
     MLPClassifier((4,), max_iter=5, **arguments).set_callbacks(callback).fit(X, y)
+    assert callback.calls == ["setup", "begin fit", "end fit", "teardown"]
+
+
+@unconverged
+@pytest.mark.parametrize("fit_intercept", [False, True])
+@pytest.mark.parametrize("name", ["iris", "breast_cancer"])
+def test_iterations_are_the_parts_of_a_fit_by_lbfgs(toy_set, recorder, name, fit_intercept):
+    X, y = toy_set(name, "softmax", np.float32)
+    model, callback = LogisticRegression(fit_intercept=fit_intercept), recorder()
+    model.set_callbacks(callback).fit(X, y)
+    parts = ["begin lbfgs-iter", "end lbfgs-iter"] * (model.n_iter_[0] + 1)
+    assert callback.calls == ["setup", "begin fit", *parts, "end fit", "teardown"]
+    assert model.backend_ == "numba"
+    for iteration, (shown_X, *_, fitted, task_id) in enumerate(callback.seen[:-1]):
+        assert (shown_X is X, task_id) == (True, iteration)
+        shorter = clone(model).set_params(max_iter=iteration + 1).fit(X, y)
+        np.testing.assert_equal(params_of(fitted), params_of(shorter))
+        np.testing.assert_array_equal(fitted.predict_proba(X), shorter.predict_proba(X))
+    assert callback.seen[-1][3] is None  # one that has begun and came to nothing
+
+
+def test_a_request_to_stop_ends_a_fit_by_lbfgs(toy_set, recorder):
+    X, y = toy_set("iris", "softmax")
+    callback = recorder(stop_after=3)
+    model = LogisticRegression().set_callbacks(callback).fit(X, y)
+    assert model.n_iter_[0] == 3
+    assert callback.calls[-2:] == ["end fit", "teardown"]
+    with pytest.warns(match="lbfgs failed to converge"):
+        shorter = LogisticRegression(max_iter=3).fit(X, y)
+    np.testing.assert_equal(params_of(model), params_of(shorter))
+
+
+@pytest.mark.filterwarnings("ignore:Callbacks are only supported:UserWarning")
+@pytest.mark.parametrize(
+    ("arguments", "backend"),
+    [
+        ({"solver": "newton-cg"}, "numba"),
+        ({"solver": "saga", "l1_ratio": 1}, "numba"),
+        ({"solver": "saga", "max_iter": 3000}, "scikit-learn"),
+    ],
+)
+def test_other_solvers_are_one_task(toy_set, recorder, arguments, backend):
+    X, y = toy_set("iris", "softmax")
+    callback = recorder()
+    model = LogisticRegression(**arguments).set_callbacks(callback).fit(X, y)
+    assert model.backend_ == backend
     assert callback.calls == ["setup", "begin fit", "end fit", "teardown"]
 
 
