@@ -132,7 +132,8 @@ class EpochLoop:
         if self._call is not None:
             self._call.epoch_begins()
         mark = self._orders.mark() if self._orders and self.estimator.exact_resume else None
-        orders = self._draw_orders(min(self._epochs_to_decision(), epochs_left))
+        ahead = self._epochs_to_decision() if epochs_left > 1 else 1
+        orders = self._draw_orders(min(ahead, epochs_left))
         if self._solver == "sgd":
             self.trainer.learning_rate = self.optimizer.learning_rate
         before = self.trainer.checkpoint

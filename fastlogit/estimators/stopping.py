@@ -77,10 +77,10 @@ class Judge:
 
     def _less(self, loss: float, best: float) -> float:
         """Count an epoch whose loss is what decides, and return the least loss."""
-        self._count(improved=not loss > best - self.estimator.tol)
+        self._count(not loss > best - self.estimator.tol)
         return min(best, loss)
 
-    def _count(self, *, improved: bool) -> None:
+    def _count(self, improved: bool) -> None:
         count = 0 if improved else self.estimator._no_improvement_count + 1
         self.estimator._no_improvement_count = count
 
@@ -90,7 +90,7 @@ class Judge:
         if est.verbose:
             print(f"Validation score: {score:f}")
         if self.criterion == "Validation score":
-            self._count(improved=not score < est.best_validation_score_ + est.tol)
+            self._count(not score < est.best_validation_score_ + est.tol)
         best = bool(score > est.best_validation_score_)
         est.best_validation_score_ = max(est.best_validation_score_, score)
         return best
