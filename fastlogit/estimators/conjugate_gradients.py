@@ -21,7 +21,8 @@ from scipy.linalg import lapack
 
 from fastlogit.estimators.newton import StepSolver
 from fastlogit.estimators.newton_steps import CholeskySteps, LinearParams, factorised
-from fastlogit.kernels.curvature import HESSIAN_ROWS, hessian, hessian_buffers, panel_width
+from fastlogit.kernels.blocks import BLOCK_ROWS
+from fastlogit.kernels.curvature import hessian, hessian_buffers, panel_width
 from fastlogit.kernels.hessian_product import fill_curvature, hessian_product
 from fastlogit.models import Floats
 
@@ -60,7 +61,7 @@ class ConjugateGradientSteps:
         self._params, self._alpha = params, alpha
         (n, D), dtype, n_outputs = params.rows.X.shape, params.rows.X.dtype, params.n_outputs
         self._curvature = np.empty((n, n_outputs), dtype)
-        self._changes = np.empty((HESSIAN_ROWS, n_outputs), dtype)
+        self._changes = np.empty((BLOCK_ROWS, n_outputs), dtype)
         self._product = np.empty(n_outputs * (D + 1), dtype)
         self._preconditioner = Preconditioner(self._params, alpha)
         self._products = 0  # of the last step

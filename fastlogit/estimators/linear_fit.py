@@ -81,7 +81,6 @@ def fit_all_rows(estimator: Any, X: Any, y: Any, sample_weight: Any, call: FitCa
         theta, n_iter = _by_newton(est, loss_and_gradient, start, rows)
     objective.params.flat[:n_free] = theta
     _keep(est, objective.params.copies(), n_iter)
-    call.end()
     return None
 
 

@@ -10,11 +10,12 @@ from sklearn.linear_model import LogisticRegression as _SklearnLogisticRegressio
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastlogit.estimators.plain import plain_rows
-from fastlogit.estimators.predicting import log_proba_from, predicted_proba
+from fastlogit.estimators.predicting import ProbabilityPrediction, predicted_proba
 from fastlogit.estimators.routing import is_sparse
+from fastlogit.models import Floats
 
 
-class LinearPrediction(_SklearnLogisticRegression):  # type: ignore[misc]
+class LinearPrediction(ProbabilityPrediction, _SklearnLogisticRegression):  # type: ignore[misc]
     """Predictions of plain rows without scikit-learn's checks, probabilities on the kernels."""
 
     def decision_function(self, X: Any) -> Any:
@@ -63,45 +64,18 @@ class LinearPrediction(_SklearnLogisticRegression):  # type: ignore[misc]
             and not get_config()["array_api_dispatch"]
         )
 
-    def predict_proba(self, X: Any) -> Any:
-        """Return the class probabilities.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n, D)
-            Rows.
-
-        Returns
-        -------
-        ndarray of shape (n, K)
-            Classes in the order of ``classes_``.
-        """
+    def _kernels_proba(self, X: Any) -> Floats | None:
         plain = self._is_plain(X)
         if not plain:
             check_is_fitted(self)
         if getattr(self, "backend_", None) != "numba":
-            return super().predict_proba(X)
+            return None
         if not plain:
             if is_sparse(self.coef_) or get_config()["array_api_dispatch"]:
-                return super().predict_proba(X)
+                return None
             X = validate_data(self, X, accept_sparse="csr", reset=False)
         params = self.coef_.T, self.intercept_
-        proba = predicted_proba(self.model_, params, X, self.n_threads)
-        return super().predict_proba(X) if proba is None else proba
+        return predicted_proba(self.model_, params, X, self.n_threads)
 
-    def predict_log_proba(self, X: Any) -> Any:
-        """Return the logarithms of the class probabilities, from the logits.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n, D)
-            Rows.
-
-        Returns
-        -------
-        ndarray of shape (n, K)
-            Finite for finite logits, classes in the order of ``classes_``.
-        """
-        if get_config()["array_api_dispatch"]:
-            return super().predict_log_proba(X)
-        return log_proba_from(self.decision_function(X))
+    def _logits(self, X: Any) -> Floats | None:
+        return None if get_config()["array_api_dispatch"] else self.decision_function(X)

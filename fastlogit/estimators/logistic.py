@@ -31,7 +31,7 @@ from fastlogit.estimators.sklearn_internals import (
     fit_context,
     is_first_partial_fit,
 )
-from fastlogit.estimators.watching import FitCall, fit_call
+from fastlogit.estimators.watching import FitCall, WatchedFit
 
 
 def has_callback_support(estimator: Any) -> bool:
@@ -39,7 +39,7 @@ def has_callback_support(estimator: Any) -> bool:
     return bool(super(LogisticRegression, estimator).set_callbacks)
 
 
-class LogisticRegression(PlainState, LinearPrediction):
+class LogisticRegression(PlainState, WatchedFit, LinearPrediction):
     """scikit-learn's LogisticRegression, trained by jitted kernels where they cover it.
 
     Arguments, fitted attributes and numbers are those of
@@ -202,42 +202,12 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
             super().set_callbacks(*callbacks)
         return self
 
-    @fit_context
-    def fit(
-        self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None,
-        callback: Any = None,
-    ) -> LogisticRegression:  # fmt: skip
-        """Fit the model to the rows of X with the labels y.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n, D)
-            Training rows.
-        y : array-like of shape (n,)
-            Labels.
-        sample_weight : array-like of shape (n,), optional
-            Weights of the rows.
-        X_val : {array-like, sparse matrix} of shape (m, D), optional
-            Validation rows for "sgd" and "adam": ``early_stopping`` holds none out then. Without
-            it the curves are kept all the same.
-        y_val : array-like of shape (m,), optional
-            Their labels, which y has to know.
-        callback : callable, optional
-            Called after each epoch of "sgd" and "adam" with the epoch (from 0), its loss and this
-            estimator, which predicts with the parameters reached; a true value ends the fit.
-
-        Returns
-        -------
-        self
-            The fitted estimator.
-        """
+    def _fit_watched(self, call: FitCall, X: Any, y: Any, sample_weight: Any) -> None:
         if self.solver in MINIBATCH_SOLVERS:
             check_minibatch_arguments(self)
             warn_of_deprecations(self)
-            with fit_call(self, X, y, sample_weight, X_val, y_val, callback) as call:
-                fit_minibatch(self, X, y, sample_weight, call)
-            return self
-        call = FitCall(self, X, y, sample_weight, X_val, y_val, callback)
+            fit_minibatch(self, X, y, sample_weight, call)
+            return
         call.refuse_extras(f"solver={self.solver!r}")
         for name in MINIBATCH_ATTRIBUTES:  # of an earlier fit
             self.__dict__.pop(name, None)
@@ -247,8 +217,7 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
             reason = fit_all_rows(self, X, y, sample_weight, call)
         if reason is not None:
             on_scikit_learn(self, reason)
-            super().fit(X, y, sample_weight)
-        return self
+            super(WatchedFit, self).fit(X, y, sample_weight)
 
     @available_if(has_partial_fit)  # type: ignore[untyped-decorator]
     def partial_fit(

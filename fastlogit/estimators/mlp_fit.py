@@ -9,48 +9,18 @@ from fastlogit.estimators.convergence import features_off_scale
 from fastlogit.estimators.mlp_predicting import MLPPrediction
 from fastlogit.estimators.optimizer_state import PlainState
 from fastlogit.estimators.routing import on_kernels, on_scikit_learn
-from fastlogit.estimators.sklearn_internals import CallbackSupport, fit_context, packed_offsets
-from fastlogit.estimators.watching import fit_call
+from fastlogit.estimators.sklearn_internals import CallbackSupport, packed_offsets
+from fastlogit.estimators.watching import FitCall, WatchedFit
 from fastlogit.models import Floats
 from fastlogit.objective import Objective
 
 
-class MLPFit(PlainState, MLPPrediction, CallbackSupport):  # type: ignore[misc]
+class MLPFit(PlainState, WatchedFit, MLPPrediction, CallbackSupport):  # type: ignore[misc]
     """A fit that takes validation data and callbacks; its heir says what the kernels cover."""
 
-    @fit_context
-    def fit(
-        self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None,
-        callback: Any = None,
-    ) -> MLPFit:  # fmt: skip
-        """Fit the model to the rows of X with the labels y.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n, D)
-            Training rows.
-        y : array-like of shape (n,) or (n, labels)
-            Labels.
-        sample_weight : array-like of shape (n,), optional
-            Weights of the rows.
-        X_val : {array-like, sparse matrix} of shape (m, D), optional
-            Validation rows for "sgd" and "adam": ``early_stopping`` holds none out then. Without
-            it the curves are kept all the same.
-        y_val : array-like of shape (m,), optional
-            Their labels, which y has to know.
-        callback : callable, optional
-            Called after each epoch of "sgd" and "adam" with the epoch (from 0), its loss and this
-            estimator, which predicts with the parameters reached; a true value ends the fit.
-
-        Returns
-        -------
-        self
-            The fitted estimator.
-        """
-        with fit_call(self, X, y, sample_weight, X_val, y_val, callback):
-            # What scikit-learn's fit calls; fit itself would tell callbacks that it is over.
-            self._fit(X, y, sample_weight=sample_weight, incremental=False)
-        return self
+    def _fit_watched(self, _call: FitCall, X: Any, y: Any, sample_weight: Any) -> None:
+        # What scikit-learn's fit calls; fit itself would tell callbacks that it is over.
+        self._fit(X, y, sample_weight=sample_weight, incremental=False)
 
     def _fit_lbfgs(
         self, X: Any, y: Any, sample_weight: Any, activations: Any, deltas: Any, coef_grads: Any,

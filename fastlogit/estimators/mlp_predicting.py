@@ -9,11 +9,11 @@ from sklearn.neural_network import MLPClassifier as _SklearnMLPClassifier
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastlogit.estimators.plain import plain_rows
-from fastlogit.estimators.predicting import log_proba_from, logits_of, predicted_proba
+from fastlogit.estimators.predicting import ProbabilityPrediction, logits_of, predicted_proba
 from fastlogit.models import MODELS, Floats, Model
 
 
-class MLPPrediction(_SklearnMLPClassifier):  # type: ignore[misc]
+class MLPPrediction(ProbabilityPrediction, _SklearnMLPClassifier):  # type: ignore[misc]
     """Predictions on the kernels, of plain rows without scikit-learn's checks."""
 
     @property
@@ -61,37 +61,10 @@ class MLPPrediction(_SklearnMLPClassifier):  # type: ignore[misc]
             return labels[(output.ravel() > 0.5).astype(np.intp)]
         return labels[output.argmax(axis=1)]
 
-    def predict_proba(self, X: Any) -> Any:
-        """Return the class probabilities.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n, D)
-            Rows.
-
-        Returns
-        -------
-        ndarray of shape (n, K)
-            Classes in the order of ``classes_``; (n, labels) where y had several labels a row.
-        """
+    def _kernels_proba(self, X: Any) -> Floats | None:
         rows = self._rows_for_kernels(X)
-        proba = None if rows is None else self._proba(rows)
-        return super().predict_proba(X) if proba is None else proba
+        return None if rows is None else self._proba(rows)
 
-    def predict_log_proba(self, X: Any) -> Any:
-        """Return the logarithms of the class probabilities, from the logits.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n, D)
-            Rows.
-
-        Returns
-        -------
-        ndarray of shape (n, K)
-            Finite for finite logits, classes in the order of ``classes_``.
-        """
+    def _logits(self, X: Any) -> Floats | None:
         rows = self._rows_for_kernels(X)
-        if rows is None:
-            return super().predict_log_proba(X)
-        return log_proba_from(logits_of(self._params, rows))
+        return None if rows is None else logits_of(self._params, rows)

@@ -82,3 +82,48 @@ def log_proba_from(logits: Floats) -> Floats:
     shifted = logits - largest
     shifted -= np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     return np.asarray(shifted)
+
+
+class ProbabilityPrediction:
+    """Probabilities from the kernels and from logits, scikit-learn's where there are none."""
+
+    def predict_proba(self, X: Any) -> Any:
+        """Return the class probabilities.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n, D)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n, K)
+            Classes in the order of ``classes_``; for MLPClassifier (n, labels) where y had several
+            labels a row.
+        """
+        proba = self._kernels_proba(X)
+        return super().predict_proba(X) if proba is None else proba  # type: ignore[misc]
+
+    def predict_log_proba(self, X: Any) -> Any:
+        """Return the logarithms of the class probabilities, from the logits.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n, D)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n, K)
+            Finite for finite logits, classes in the order of ``classes_``.
+        """
+        logits = self._logits(X)
+        if logits is None:
+            return super().predict_log_proba(X)  # type: ignore[misc]
+        return log_proba_from(logits)
+
+    def _kernels_proba(self, X: Any) -> Floats | None:
+        raise NotImplementedError
+
+    def _logits(self, X: Any) -> Floats | None:
+        raise NotImplementedError

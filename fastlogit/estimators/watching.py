@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
-from fastlogit.estimators.sklearn_internals import has_callbacks, root_task
+from fastlogit.estimators.sklearn_internals import fit_context, has_callbacks, root_task
 
 # Curves that grow while the fitted estimators, shown to callbacks, are to keep theirs.
 CURVES = ("loss_curve_", "validation_scores_", "validation_loss_curve_")
@@ -120,3 +120,43 @@ def fit_call(estimator: Any, *given: Any) -> Iterator[FitCall]:
         call.end()
     finally:
         del estimator._fit_call
+
+
+class WatchedFit:
+    """A fit that takes validation data and a callback; its heir says what it does with them."""
+
+    @fit_context
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None,
+        callback: Any = None,
+    ) -> Self:  # fmt: skip
+        """Fit the model to the rows of X with the labels y.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n, D)
+            Training rows.
+        y : array-like of shape (n,)
+            Labels; for MLPClassifier also (n, labels), several a row.
+        sample_weight : array-like of shape (n,), optional
+            Weights of the rows.
+        X_val : {array-like, sparse matrix} of shape (m, D), optional
+            Validation rows for "sgd" and "adam": ``early_stopping`` holds none out then. Without
+            it the curves are kept all the same.
+        y_val : array-like of shape (m,), optional
+            Their labels, which y has to know.
+        callback : callable, optional
+            Called after each epoch of "sgd" and "adam" with the epoch (from 0), its loss and this
+            estimator, which predicts with the parameters reached; a true value ends the fit.
+
+        Returns
+        -------
+        self
+            The fitted estimator.
+        """
+        with fit_call(self, X, y, sample_weight, X_val, y_val, callback) as call:
+            self._fit_watched(call, X, y, sample_weight)
+        return self
+
+    def _fit_watched(self, call: FitCall, X: Any, y: Any, sample_weight: Any) -> None:
+        raise NotImplementedError

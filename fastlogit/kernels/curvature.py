@@ -22,11 +22,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastlogit.kernels import elementary
+from fastlogit.kernels.blocks import BLOCK_ROWS
 from fastlogit.kernels.heads import softmax_proba
 from fastlogit.kernels.jit import entry, inlined, kernel
 from fastlogit.kernels.tiles import dots, product
 
-HESSIAN_ROWS = 256
 # Pairs whose columns are worked on together, so that a block of them stays in cache.
 PAIRS_AT_ONCE = 16
 
@@ -57,9 +57,9 @@ def hessian_buffers(n_features: int, n_outputs: int, n_kept: int, dtype: Any) ->
     ends = [min(first + width, n_features) for first in range(0, n_features, width)]
     squares = sum(end * (end - first) for first, end in zip([0, *ends], ends, strict=False))
     return HessianBuffers(
-        np.empty((HESSIAN_ROWS, n_outputs), dtype),
-        np.empty((HESSIAN_ROWS, n_pairs), dtype),
-        np.empty(HESSIAN_ROWS * min(n_pairs, PAIRS_AT_ONCE) * width, dtype),
+        np.empty((BLOCK_ROWS, n_outputs), dtype),
+        np.empty((BLOCK_ROWS, n_pairs), dtype),
+        np.empty(BLOCK_ROWS * min(n_pairs, PAIRS_AT_ONCE) * width, dtype),
         np.empty(squares * n_pairs, dtype),
         np.empty((n_pairs, n_features), dtype),
         np.empty(squares * n_pairs),
@@ -83,8 +83,8 @@ def hessian(Wt, b, X, weight, scale, width, same, other, buffers, out):
     """
     total_squares, total_border = buffers.total_squares, buffers.total_border.reshape(-1)
     total_squares[:], total_border[:], buffers.corner[:] = 0, 0, 0
-    for start in range(0, X.shape[0], HESSIAN_ROWS):
-        stop = min(start + HESSIAN_ROWS, X.shape[0])
+    for start in range(0, X.shape[0], BLOCK_ROWS):
+        stop = min(start + BLOCK_ROWS, X.shape[0])
         X_block, rows = X[start:stop], stop - start
         logits, pairs = buffers.logits[:rows], buffers.pairs[:rows]
         dots(X_block, Wt, b, rows, Wt.shape[0], X.shape[1], logits)

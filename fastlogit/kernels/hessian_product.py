@@ -14,7 +14,8 @@ exact multiplication by the Hessian (1994). What depends on the parameters alone
 is kept from one product to the next as the curvature.
 """
 
-from fastlogit.kernels.curvature import HESSIAN_ROWS, logistic_curvature
+from fastlogit.kernels.blocks import BLOCK_ROWS
+from fastlogit.kernels.curvature import logistic_curvature
 from fastlogit.kernels.heads import softmax_proba
 from fastlogit.kernels.jit import entry, kernel
 from fastlogit.kernels.tiles import dots, product
@@ -23,8 +24,8 @@ from fastlogit.kernels.tiles import dots, product
 @entry
 def fill_curvature(Wt, b, X, weight, scale, curvature):
     """Fill what products at these parameters need: w p (1 − p) or P. OUT: curvature (n, K)."""
-    for start in range(0, X.shape[0], HESSIAN_ROWS):
-        stop = min(start + HESSIAN_ROWS, X.shape[0])
+    for start in range(0, X.shape[0], BLOCK_ROWS):
+        stop = min(start + BLOCK_ROWS, X.shape[0])
         block = curvature[start:stop]
         dots(X[start:stop], Wt, b, stop - start, Wt.shape[0], X.shape[1], block)
         if Wt.shape[0] == 1:
@@ -42,8 +43,8 @@ def hessian_product(curvature, X, weight, scale, V, u, changes, out_V, out_u):
     """
     outputs, features = V.shape
     out_u[:] = 0
-    for start in range(0, X.shape[0], HESSIAN_ROWS):
-        stop = min(start + HESSIAN_ROWS, X.shape[0])
+    for start in range(0, X.shape[0], BLOCK_ROWS):
+        stop = min(start + BLOCK_ROWS, X.shape[0])
         X_block, rows = X[start:stop], stop - start
         block = changes[:rows]
         dots(X_block, V, u, rows, outputs, features, block)

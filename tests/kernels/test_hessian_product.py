@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastlogit.kernels.curvature import HESSIAN_ROWS
+from fastlogit.kernels.blocks import BLOCK_ROWS
 from fastlogit.kernels.hessian_product import fill_curvature, hessian_product
 
 SIZES = [(1, 1, 1), (7, 3, 1), (600, 70, 1), (5, 1, 3), (257, 17, 3), (520, 20, 8)]
@@ -21,7 +21,7 @@ def test_equals_the_hessian_times_the_vector(
     rng = np.random.default_rng(1)
     V, u = rng.normal(size=(K, D)).astype(dtype), rng.normal(size=K).astype(dtype)
     out_V, out_u = np.full((K, D), np.nan, dtype), np.full(K, np.nan, dtype)
-    changes = np.full((HESSIAN_ROWS, K), np.nan, dtype)
+    changes = np.full((BLOCK_ROWS, K), np.nan, dtype)
     hessian_product(curvature, X, weight, scale, V, u, changes, out_V, out_u)
     expected = expected_hessian(X, weight, Wt, b, K) @ np.append(V, u).astype(float)
     assert relative_error(np.append(out_V, out_u), expected) < 100 * np.finfo(dtype).eps
