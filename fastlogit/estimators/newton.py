@@ -9,6 +9,7 @@ Wright, Numerical Optimization, 2006, chapter 3). What solves for the steps is a
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -74,10 +75,11 @@ def minimise(
     gap : float
         What the last step may promise that the loss falls by, relative to it.
     verbose : int
-        Whether to print a line for each step.
+        Whether to print, as scikit-learn does, what is asked after each step.
     """
     theta, (loss, gradient) = start, loss_and_gradient(start)
-    if name == "newton-cg" and np.max(np.abs(gradient)) <= tol:
+    stops = Stop(name, tol, gap, verbose)
+    if name == "newton-cg" and stops(0, gradient, 0.0, loss):
         return theta, 0
     for n_iter in range(1, max_iter + 1):
         try:
@@ -91,17 +93,46 @@ def minimise(
             warn(_NO_DESCENT.format(name=name, n_iter=n_iter))
             break
         theta, loss, gradient = found
-        largest = np.max(np.abs(gradient))
-        if verbose:
-            print(f"{name} step {n_iter}: loss {loss:.8g}, largest of the gradient {largest:.2g}")
-        enough = largest <= tol and (name == "newton-cg" or -slope / 2 <= tol)
-        if enough and -slope / (2 * gap) <= loss:
+        if stops(n_iter, gradient, -slope / 2, loss):
             return theta, n_iter
     else:
         warn(_TOO_FEW.format(name=name, loss=loss, max_iter=max_iter))
         return theta, max_iter
     theta, further = fallback(theta, max_iter - n_iter)
     return theta, n_iter - 1 + further
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Whether a fit has converged, by the arguments of :func:`minimise`."""
+
+    name: str
+    tol: float
+    gap: float
+    verbose: int
+
+    def __call__(self, n_iter: int, gradient: Floats, decrement: float, loss: float) -> bool:
+        """Answer after so many steps, the last of which promised the decrement."""
+        largest, tol = np.max(np.abs(gradient)), self.tol
+        if self.name == "newton-cg":
+            heading = f"Newton-CG iter = {n_iter}"
+            checks = [("max |gradient| <= tol: {} <= {}", largest, tol)]
+        else:
+            heading = f"Newton iter={n_iter}"
+            checks = [
+                ("1. max |gradient| {} <= {}", largest, tol),
+                ("2. Newton decrement {} <= {}", decrement, tol),
+            ]
+        if decrement / self.gap > loss:
+            checks.append(("Newton decrement {} <= {}", decrement, self.gap * loss))
+        first_failed = next((i for i, (_, x, most) in enumerate(checks) if not x <= most), None)
+        if self.verbose:
+            print(f"{heading}\n  Check Convergence")
+            for text, x, most in checks[: None if first_failed is None else first_failed + 1]:
+                print(f"    {text.format(x, most)} {x <= most}")
+            if first_failed is None:
+                print(f"  Solver did converge at loss = {loss}.")
+        return first_failed is None
 
 
 _TOO_FEW = (

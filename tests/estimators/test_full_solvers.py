@@ -1,5 +1,6 @@
 """LogisticRegression's solvers over all rows against scikit-learn's, which they stand in for."""
 
+import re
 import warnings
 from functools import cache
 from itertools import product
@@ -128,6 +129,35 @@ def test_cholesky_takes_scikit_learns_steps(toy_set, name, fit_intercept):
     assert ours.n_iter_ == theirs.n_iter_
     np.testing.assert_allclose(ours.coef_, theirs.coef_, rtol=1e-7, atol=1e-9)
     np.testing.assert_allclose(ours.intercept_, theirs.intercept_, rtol=1e-7, atol=1e-9)
+
+
+NUMBER = re.compile(r"\d+(?:\.\d+)?(?:e-\d+)?")
+
+
+@pytest.mark.parametrize("fit_intercept", [False, True])
+def test_cholesky_prints_what_scikit_learn_prints(toy_set, capsys, fit_intercept):
+    X, y = toy_set("wine", "softmax")
+    printed = []
+    for estimator in (LogisticRegression, SklearnLogisticRegression):
+        estimator(solver="newton-cholesky", verbose=1, fit_intercept=fit_intercept).fit(X, y)
+        printed.append(capsys.readouterr().out)
+    assert "2. Newton decrement" in printed[0]
+    assert NUMBER.sub("#", printed[0]) == NUMBER.sub("#", printed[1])
+    numbers = [[float(number) for number in NUMBER.findall(text)] for text in printed]
+    np.testing.assert_allclose(*numbers, rtol=1e-6)
+
+
+def test_newton_cg_prints_in_scikit_learns_words(toy_set, capsys):
+    X, y = toy_set("iris", "softmax")
+    lines = []
+    for estimator in (LogisticRegression, SklearnLogisticRegression):
+        model = estimator(solver="newton-cg", verbose=1).fit(X, y)
+        printed = capsys.readouterr().out
+        assert f"Newton-CG iter = {model.n_iter_[0]}\n" in printed
+        lines.append(NUMBER.sub("#", printed).splitlines())
+        assert len(lines[-1]) == 3 * (model.n_iter_[0] + 1) + 1
+    assert lines[0][:6] == lines[1][:6]
+    assert lines[0][-4:] == lines[1][-4:]
 
 
 @old_scikit_learn

@@ -70,7 +70,19 @@ def test_warns_when_it_stops_too_soon(capsys):
             verbose=1,
         )
     assert n_iter == 2
-    assert len(capsys.readouterr().out.splitlines()) == 2
+    assert capsys.readouterr().out.count("Newton iter=") == 2
+
+
+def test_a_step_that_promised_much_of_the_loss_is_not_the_last(capsys):
+    gradient = np.array([1e-6, -2e-6])
+    for name in ("newton-cg", "newton-cholesky"):
+        stops = newton.Stop(name, tol=1e-5, gap=0.125, verbose=1)
+        assert stops(3, gradient, 1e-6, 1e-3)
+        assert capsys.readouterr().out.endswith("  Solver did converge at loss = 0.001.\n")
+        assert not stops(3, gradient, 1e-6, 1e-6)
+        assert capsys.readouterr().out.endswith("    Newton decrement 1e-06 <= 1.25e-07 False\n")
+        assert not stops(3, 10 * gradient, 1e-6, 1e-3)
+    assert not stops(3, gradient, 1e-4, 1.0)
 
 
 @pytest.mark.parametrize(
