@@ -1,134 +1,16 @@
 """Contenders that misbehave on purpose, and the smallest case worth measuring."""
 
+import sys
+from pathlib import Path
+
 import pytest
 
 from fastlogit.benchmark.cases import Grid
-from fastlogit.benchmark.contenders import UnsupportedError
-from fastlogit.benchmark.contenders.own import NumpyContender
-from fastlogit.benchmark.problem import Outcome
 
+# A spawned process gets this path, and so can import what is pickled from there.
+sys.path.insert(0, str(Path(__file__).parent))
 
-class Wrong(NumpyContender):
-    """Its last bias is off by 0.1 %."""
-
-    name = "wrong"
-
-    def result(self):
-        outcome = super().result()
-        *others, bias = outcome.params
-        return Outcome((*others, bias + 1e-3), outcome.loss_curve)
-
-
-class WrongLater(NumpyContender):
-    """Right when verified first, then trains on from where it stopped."""
-
-    name = "wrong-later"
-    runs = 0
-
-    def run(self):
-        super().run()
-        self.runs += 1
-
-    def result(self):
-        outcome = super().result()
-        drift = 0.1 * max(0, self.runs - 3)
-        return Outcome(tuple(p + drift for p in outcome.params), outcome.loss_curve)
-
-
-class Raises(NumpyContender):
-    """Cannot even prepare."""
-
-    name = "raises"
-
-    def prepare(self, *_):
-        raise RuntimeError("no\n  memory")
-
-
-class RaisesLater(NumpyContender):
-    """Fails in its second timed repeat."""
-
-    name = "raises-later"
-    runs = 0
-
-    def run(self):
-        self.runs += 1
-        if self.runs == 3:
-            raise MemoryError("out of it")
-        super().run()
-
-
-class Compiles(NumpyContender):
-    """Compiles something in every run."""
-
-    name = "compiles"
-    count = 0
-
-    def run(self):
-        super().run()
-        self.count += 1
-
-    def compilations(self):
-        return self.count
-
-
-class Interrupted(NumpyContender):
-    """Ctrl-C comes when it has run a number of times, counted over all cases."""
-
-    name = "interrupted"
-    runs_left = 0
-
-    def run(self):
-        super().run()
-        type(self).runs_left -= 1
-        if type(self).runs_left == 0:
-            raise KeyboardInterrupt
-
-
-class Open(NumpyContender):
-    """Another algorithm, which ends elsewhere and may."""
-
-    name = "open"
-    division = "open"
-
-    def result(self):
-        outcome = super().result()
-        return Outcome(tuple(p + 1 for p in outcome.params), (*outcome.loss_curve[:-1], 0.5))
-
-
-class Unable(NumpyContender):
-    """Has no way to do any case."""
-
-    name = "unable"
-
-    def prepare(self, *_):
-        raise UnsupportedError("no such model here")
-
-
-class Formed(NumpyContender):
-    """Says which way it takes."""
-
-    name = "formed"
-
-    def form(self):
-        return "by hand"
-
-
-class Absent(NumpyContender):
-    """Needs a module that nobody has."""
-
-    name = "absent"
-    module = "a_module_that_nobody_has"
-    install = "pip install luck"
-
-
-FAKES = {
-    kind.name: kind
-    for kind in (
-        *(Wrong, WrongLater, Raises, RaisesLater),
-        *(Compiles, Interrupted, Open, Absent),
-        *(Unable, Formed),
-    )
-}
+from fakes import FAKES  # noqa: E402  (found by the line above)
 
 
 @pytest.fixture
