@@ -10,7 +10,7 @@ from fastlogit.benchmark.cases import Grid
 # A spawned process gets this path, and so can import what is pickled from there.
 sys.path.insert(0, str(Path(__file__).parent))
 
-from fakes import FAKES  # noqa: E402  (found by the line above)
+from fakes import FAKES  # found by the line above
 
 
 @pytest.fixture
