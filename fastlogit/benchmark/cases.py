@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 from fastlogit import datasets
 from fastlogit.benchmark.names import check_name
+from fastlogit.benchmark.own_data import Source
 from fastlogit.models import MODELS
 from fastlogit.trainer import SOLVERS
 
@@ -32,7 +33,8 @@ class Case:
     model : str
         One of the names in `fastlogit.models.MODELS`.
     dataset : str
-        A name that `fastlogit.datasets.load` knows; binary models take its two-class form.
+        A name that `fastlogit.datasets.load` knows; binary models take its two-class form. With a
+        `source` the name of its file.
     solver : str
         A name in `fastlogit.trainer.SOLVERS`.
     batch_size : int
@@ -49,6 +51,11 @@ class Case:
         Seed of the initial parameters, the row order and the generated data.
     learning_rate : float
         The solver's step size.
+    target_loss : float or None
+        The mean training loss that counts as reached; None for the loss that the NumPy reference
+        ends with. It changes nothing of the work, so it is no part of `cell_id`.
+    source : Source or None
+        The user's own file that takes the place of a named data set.
     """
 
     model: str
@@ -61,6 +68,8 @@ class Case:
     n_hidden: int | None
     seed: int
     learning_rate: float
+    target_loss: float | None = None
+    source: Source | None = None
 
     @property
     def cell_id(self) -> str:
@@ -78,23 +87,32 @@ class Case:
 class Grid:
     """The values of every axis; the cases are all their combinations.
 
+    An axis left empty takes what suits the data: all four models on the toy sets in batches of 32;
+    with a `source` the models for its number of classes, in batches of 32 and of 256. Once made, a
+    grid has no empty axis.
+
     ``epochs=None`` lets every case choose its own number, from its sizes alone;
-    ``learning_rate=None`` takes the solver's usual one.
+    ``learning_rate=None`` takes the solver's usual one; for ``target_loss=None`` see `Case`.
     """
 
-    models: tuple[str, ...] = tuple(MODELS)
-    datasets: tuple[str, ...] = tuple(datasets.TOY_SETS)
-    batch_sizes: tuple[int, ...] = (32,)
+    models: tuple[str, ...] = ()
+    datasets: tuple[str, ...] = ()
+    batch_sizes: tuple[int, ...] = ()
     dtypes: tuple[str, ...] = ("float32",)
     solvers: tuple[str, ...] = ("sgd",)
     threads: tuple[int, ...] = (1,)
     epochs: int | None = None
     n_hidden: int = 64
-    seed: int = 0
+    seeds: tuple[int, ...] = (0,)
     learning_rate: float | None = None
+    target_loss: float | None = None
+    source: Source | None = None
 
     def __post_init__(self) -> None:
-        """Refuse names that do not exist and sizes below one."""
+        """Fill empty axes; refuse names that do not exist and numbers that cannot be."""
+        for axis, values in self._defaults().items():
+            if not getattr(self, axis):
+                object.__setattr__(self, axis, values)
         for kind, names, known in (
             ("model", self.models, MODELS),
             ("dtype", self.dtypes, DTYPES),
@@ -102,22 +120,52 @@ class Grid:
         ):
             for name in names:
                 check_name(kind, name, known)
-        for name in self.datasets:
-            datasets.check_name(name)
+        self._check_data()
         sizes = [("batch size", self.batch_sizes), ("number of threads", self.threads)]
         sizes += [("number of hidden units", (self.n_hidden,))]
         sizes += [("number of epochs", (1 if self.epochs is None else self.epochs,))]
         for what, values in sizes:
             if min(values) < 1:
                 raise ValueError(f"the {what} is {min(values)}; it must be at least 1")
-        rate = self.learning_rate
-        if rate is not None and not 0 < rate < math.inf:
-            raise ValueError(f"the learning rate is {rate:g}; it must be positive and finite")
+        for seed in self.seeds:
+            if not 0 <= seed < 2**32:
+                raise ValueError(f"the seed is {seed}; it must be from 0 to {2**32 - 1}")
+        rates = {"learning rate": self.learning_rate, "target loss": self.target_loss}
+        for what, rate in rates.items():
+            if rate is not None and not 0 < rate < math.inf:
+                raise ValueError(f"the {what} is {rate:g}; it must be positive and finite")
+
+    def _defaults(self) -> dict[str, tuple[object, ...]]:
+        if self.source is None:
+            toys = {"models": tuple(MODELS), "datasets": tuple(datasets.TOY_SETS)}
+            return {**toys, "batch_sizes": (32,)}
+        two = len(self.source.classes) == 2
+        suited = tuple(name for name, model in MODELS.items() if two or not model.binary)
+        return {"models": suited, "datasets": (self.source.name,), "batch_sizes": (32, 256)}
+
+    def _check_data(self) -> None:
+        if self.source is None:
+            for name in self.datasets:
+                datasets.check_name(name)
+            return
+        if self.datasets != (self.source.name,):
+            raise ValueError(
+                f"the data sets {', '.join(self.datasets)} are asked for beside the file "
+                f"{self.source.path.name}; a run takes either"
+            )
+        n_classes = len(self.source.classes)
+        for name in self.models:
+            if MODELS[name].binary and n_classes > 2:
+                others = ", ".join(other for other in MODELS if not MODELS[other].binary)
+                raise ValueError(
+                    f"the model {name!r} is for two classes and {self.source.path.name} has "
+                    f"{n_classes}; for any number there are {others}"
+                )
 
     def quick(self) -> Grid:
-        """Give the same grid with the default data sets cut down to a small and a larger one."""
-        default = next(field.default for field in fields(self) if field.name == "datasets")
-        return replace(self, datasets=("iris", "digits")) if self.datasets == default else self
+        """Give the same grid with the toy sets cut down to a small and a larger one."""
+        every = self.source is None and self.datasets == tuple(datasets.TOY_SETS)
+        return replace(self, datasets=("iris", "digits")) if every else self
 
     def cases(self) -> list[Case]:
         """List every combination once, in a stable order."""
@@ -128,18 +176,42 @@ class Grid:
             self.batch_sizes,
             self.dtypes,
             self.threads,
+            self.seeds,
         )
         return [self._case(*values) for values in dict.fromkeys(axes)]
 
     def _case(
-        self, model: str, dataset: str, solver: str, batch_size: int, dtype: str, threads: int
+        self,
+        model: str,
+        dataset: str,
+        solver: str,
+        batch_size: int,
+        dtype: str,
+        threads: int,
+        seed: int,
     ) -> Case:
         n_hidden = self.n_hidden if MODELS[model].has_hidden else None
-        epochs = self.epochs or _default_epochs(model, dataset, batch_size, n_hidden)
-        rate = self.learning_rate or _LEARNING_RATES.get(solver, _SMALL_RATE)
         return Case(
-            model, dataset, solver, batch_size, dtype, threads, epochs, n_hidden, self.seed, rate
+            model=model,
+            dataset=dataset,
+            solver=solver,
+            batch_size=batch_size,
+            dtype=dtype,
+            threads=threads,
+            epochs=self.epochs
+            or _default_epochs(model, self._sizes(model, dataset), batch_size, n_hidden),
+            n_hidden=n_hidden,
+            seed=seed,
+            learning_rate=self.learning_rate or _LEARNING_RATES.get(solver, _SMALL_RATE),
+            target_loss=self.target_loss,
+            source=self.source,
         )
+
+    def _sizes(self, model: str, dataset: str) -> tuple[int, int, int]:
+        """Give the rows trained on, the features and the classes."""
+        if self.source is not None:
+            return self.source.n_train, self.source.n_features, len(self.source.classes)
+        return datasets.sizes(dataset, binary=MODELS[model].binary)
 
 
 # What plain NumPy takes, roughly and rounded: the calls of one step and the rate of its products.
@@ -149,9 +221,11 @@ _FLOPS_PER_SECOND = 3e10
 _REPEAT_SECONDS = 0.1
 
 
-def _default_epochs(model: str, dataset: str, batch_size: int, n_hidden: int | None) -> int:
+def _default_epochs(
+    model: str, sizes: tuple[int, int, int], batch_size: int, n_hidden: int | None
+) -> int:
     """Choose the epochs that keep plain NumPy busy for about a tenth of a second."""
-    n_samples, n_features, n_classes = datasets.sizes(dataset, binary=MODELS[model].binary)
+    n_samples, n_features, n_classes = sizes
     steps = -(-n_samples // batch_size)
     flops = MODELS[model].flops_per_sample(n_features, n_hidden, MODELS[model].n_outputs(n_classes))
     seconds = steps * _STEP_SECONDS + n_samples * flops / _FLOPS_PER_SECOND

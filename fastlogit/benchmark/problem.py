@@ -33,6 +33,8 @@ class Problem:
         What training starts from.
     order : ndarray of shape (epochs, n_samples)
         The rows in the order they are visited, epoch by epoch.
+    X_test, y_test : ndarray or None
+        Rows of a user's own file that are held out of training; None for the named sets.
     """
 
     case: Case
@@ -41,6 +43,8 @@ class Problem:
     n_classes: int
     params: Params
     order: NDArray[np.intp]
+    X_test: NDArray[Any] | None = None
+    y_test: NDArray[np.intp] | None = None
 
     @property
     def samples(self) -> int:

@@ -91,8 +91,9 @@ def bench_run(
         "dtypes": dtype,
         "solvers": solver,
         "threads": threads,
+        "seeds": None if seed is None else [seed],
     }
-    single = {"epochs": epochs, "n_hidden": hidden, "seed": seed, "learning_rate": learning_rate}
+    single = {"epochs": epochs, "n_hidden": hidden, "learning_rate": learning_rate}
     chosen: dict[str, Any] = {name: tuple(values) for name, values in axes.items() if values}
     chosen |= {name: value for name, value in single.items() if value is not None}
     try:

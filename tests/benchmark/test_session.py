@@ -51,13 +51,15 @@ def test_the_summary_can_be_regenerated(perform):
 
 
 def test_run_json_says_what_was_measured_and_on_what(perform):
-    facts = json.loads((perform([CONTENDERS["numpy"]], seed=7).directory / "run.json").read_text())
+    facts = json.loads(
+        (perform([CONTENDERS["numpy"]], seeds=(7,)).directory / "run.json").read_text()
+    )
     assert facts["schema_version"] == 1
     assert facts["status"] == "complete"
     assert facts["command"][0] == "fastlogit"
     assert facts["config"]["models"] == ["softmax", "mlp-logistic"]
     assert facts["config"]["impls"] == ["numpy"]
-    assert (facts["config"]["repeats"], facts["config"]["seed"]) == (2, 7)
+    assert (facts["config"]["repeats"], facts["config"]["seeds"]) == (2, [7])
     assert facts["calibration"] == [RATES]
     assert pd.Timestamp(facts["started"]) <= pd.Timestamp(facts["finished"])
     assert facts["packages"]["numpy"] == CONTENDERS["numpy"].version()
