@@ -20,7 +20,15 @@ from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["SCHEMA_VERSION", "TIMING_COLUMNS", "RunFiles", "Timing", "read_timings"]
+__all__ = [
+    "CURVE_COLUMNS",
+    "SCHEMA_VERSION",
+    "TIMING_COLUMNS",
+    "CurvePoint",
+    "RunFiles",
+    "Timing",
+    "read_timings",
+]
 
 SCHEMA_VERSION = 1
 
@@ -68,7 +76,24 @@ class Timing:
     error: str | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class CurvePoint:
+    """One row of curves.csv: how good a contender was after an epoch of a case.
+
+    The fields are the columns, in order; results/README.md says what each holds.
+    """
+
+    cell_id: str
+    impl: str
+    seed: int
+    epoch: int
+    elapsed_s: float
+    train_loss: float
+    test_accuracy: float | None
+
+
 TIMING_COLUMNS = tuple(field.name for field in fields(Timing))
+CURVE_COLUMNS = tuple(field.name for field in fields(CurvePoint))
 
 
 class RunFiles:

@@ -1,126 +1,197 @@
-"""Measuring: verify first, then time the contenders in turns.
+"""Measuring one case: verify first, then time the contenders in turns.
 
-Within a case every contender first trains once and is held against the NumPy reference; only those
-that agree are timed. They take turns in ABBA order, so that a machine that slows down hits all of
-them alike, and each repeat's result is verified again. Whatever a contender raises costs its own
-place in the case, nothing else.
+Every contender first trains once and is held against the NumPy reference; only those that agree are
+timed. They take turns in ABBA order, so that a machine that slows down hits all of them alike, and
+each repeat's result is verified again. Passes of their own follow: for the curves of loss against
+time, and for the memory. Whatever a contender raises costs its own place in the case, nothing else.
 """
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import threadpoolctl
 
 from fastlogit.benchmark.cases import Case
 from fastlogit.benchmark.contenders import Contender
+from fastlogit.benchmark.curves import PASSES, Course, lay_out
 from fastlogit.benchmark.entrant import Entrant
 from fastlogit.benchmark.gather import gather_bound, gather_seconds
 from fastlogit.benchmark.problem import Outcome, Problem, build
-from fastlogit.benchmark.results import RunFiles, Timing
-from fastlogit.benchmark.verify import reference_outcome
+from fastlogit.benchmark.results import CurvePoint, Status, Timing
+from fastlogit.benchmark.rows import curve_rows, timing_rows
+from fastlogit.benchmark.verify import Agreement, reference_outcome
 
-__all__ = ["measure", "measure_case"]
-
-OnCase = Callable[[Case, Sequence[Timing]], None]
+__all__ = ["Admission", "Measured", "measure_case", "verify_case"]
 
 
-def measure(
-    cases: Sequence[Case],
-    contenders: Sequence[type[Contender]],
-    files: RunFiles,
-    *,
-    repeats: int,
-    gathers: dict[str, float] | None = None,
-    on_case: OnCase | None = None,
-) -> list[Timing]:
-    """Measure every case and append its rows to the run's files as it ends.
+@dataclass(frozen=True)
+class Measured:
+    """What measuring a case gave; it can be pickled.
 
-    Parameters
+    Attributes
     ----------
-    cases : sequence of Case
-        What is measured, in this order.
-    contenders : sequence of Contender subclasses
-        Who takes part.
-    files : RunFiles
-        Where the rows go. An interrupt leaves those measured so far in it and is raised on.
-    repeats : int
-        Timed repeats of each contender in each case.
-    gathers : dict, optional
-        OUT: by cell_id, what `fastlogit.benchmark.gather` measures of a linear model's case.
-    on_case : callable, optional
-        Called after each case with the case and its rows.
-
-    Returns
-    -------
-    list of Timing
-        All rows.
+    timings : list of Timing
+        A row a timed repeat, and one for each contender that failed or cannot do the case.
+    curve : list of CurvePoint
+        Loss against time, of the contenders that got through everything.
+    gather_s : float or None
+        What `fastlogit.benchmark.gather` measures, of a linear model.
+    target_loss : float or None
+        The training loss that counts as reached; None without a reference.
     """
-    rows: list[Timing] = []
-    for case in cases:
-        measured: list[Timing] = []
-        try:
-            measure_case(
-                case,
-                contenders,
-                repeats=repeats,
-                run_id=files.run_id,
-                rows=measured,
-                gathers=gathers,
-            )
-        finally:
-            files.append(measured)
-        rows += measured
-        if on_case is not None:
-            on_case(case, measured)
-    return rows
+
+    timings: list[Timing]
+    curve: list[CurvePoint]
+    gather_s: float | None
+    target_loss: float | None
+
+
+@dataclass(frozen=True)
+class Admission:
+    """Whether a contender does the work of a case; it can be pickled.
+
+    Attributes
+    ----------
+    impl, impl_version, division : str
+        The contender.
+    status : {"ok", "unsupported", "failed-verification", "failed"}
+        How it went; the open division is not held to the reference.
+    agreement : Agreement or None
+        How near it came to the reference, where it got so far.
+    error : str or None
+        Why it is not ok, in one line.
+    """
+
+    impl: str
+    impl_version: str
+    division: str
+    status: Status
+    agreement: Agreement | None
+    error: str | None
 
 
 def measure_case(
-    case: Case,
-    contenders: Sequence[type[Contender]],
-    *,
-    repeats: int,
-    run_id: str,
-    rows: list[Timing],
-    gathers: dict[str, float] | None = None,
-) -> None:
-    """Measure one case; its rows are put into `rows`, also when it is interrupted."""
-    entrants = [Entrant(kind) for kind in contenders]
-    problem, reference = None, None
-    try:
+    case: Case, contenders: Sequence[type[Contender]], *, repeats: int, run_id: str
+) -> Measured:
+    """Measure all that there is to measure of one case.
+
+    Parameters
+    ----------
+    case : Case
+        What is measured.
+    contenders : sequence of Contender subclasses
+        Who takes part.
+    repeats : int
+        Timed repeats of each contender.
+    run_id : str
+        The run that the rows are of.
+
+    Returns
+    -------
+    Measured
+        Whatever a contender raised is recorded in its rows.
+    """
+    meeting = _Meeting(case, contenders)
+    admitted, gather_s, target_loss = meeting.admit(), None, None
+    if admitted is not None:
+        # Pinned anew: compiling may just have loaded another BLAS.
+        with _pinned(case.threads), _no_collections():
+            if gather_bound(case.model):
+                gather_s = gather_seconds(admitted.problem)
+            meeting.take_turns(admitted.reference, repeats)
+            course = lay_out(*admitted)
+            meeting.draw_curves(course, min(PASSES, repeats))
+            target_loss = course.target_loss
         with _pinned(case.threads):
+            meeting.weigh(admitted.reference)
+    return Measured(meeting.timings(run_id), meeting.curve(), gather_s, target_loss)
+
+
+def verify_case(case: Case, contenders: Sequence[type[Contender]]) -> list[Admission]:
+    """Let every contender train once and hold it against the reference; nothing is timed."""
+    meeting = _Meeting(case, contenders)
+    meeting.admit()
+    return [
+        Admission(
+            impl=entrant.kind.name,
+            impl_version=entrant.version,
+            division=entrant.kind.division,
+            status=entrant.status,
+            agreement=entrant.agreement,
+            error=entrant.reason,
+        )
+        for entrant in meeting.entrants
+    ]
+
+
+class _Standard(NamedTuple):
+    """What contenders are held against: the reference's outcome, and the seconds it took."""
+
+    problem: Problem
+    reference: Outcome
+    reference_s: float
+
+
+class _Meeting:
+    """The contenders of a case."""
+
+    def __init__(self, case: Case, contenders: Sequence[type[Contender]]) -> None:
+        self.case = case
+        self.entrants = [Entrant(kind) for kind in contenders]
+        self.problem: Problem | None = None
+        self.reference: Outcome | None = None
+
+    def admit(self) -> _Standard | None:
+        """Let everybody train once and be verified; None where there is nothing to verify by."""
+        with _pinned(self.case.threads):
             try:
-                problem = build(case)
-                reference = reference_outcome(problem)
+                self.problem = build(self.case)
+                start = time.perf_counter()
+                self.reference = reference_outcome(self.problem)
+                seconds = time.perf_counter() - start
             except Exception as error:
                 # Without a reference nobody can be verified, so nobody is timed.
-                for entrant in entrants:
+                for entrant in self.entrants:
                     entrant.fail(error)
-            else:
-                for entrant in entrants:
-                    entrant.attempt(entrant.admit, problem, reference)
-        if problem is not None and reference is not None:
-            # Pinned anew: compiling may just have loaded another BLAS.
-            with _pinned(case.threads), _no_collections():
-                if gathers is not None and gather_bound(case.model):
-                    gathers[case.cell_id] = gather_seconds(problem)
-                _take_turns(entrants, case, reference, repeats)
-    finally:
-        for entrant in entrants:
-            rows += _rows(entrant, case, problem, reference, run_id)
+                return None
+            for entrant in self.entrants:
+                entrant.attempt(entrant.admit, self.problem, self.reference)
+            return _Standard(self.problem, self.reference, seconds)
 
+    def take_turns(self, reference: Outcome, repeats: int) -> None:
+        for order_index, entrant in enumerate(self._in_turns(repeats)):
+            entrant.attempt(entrant.repeat, self.case, reference, order_index)
 
-def _take_turns(entrants: Sequence[Entrant], case: Case, reference: Outcome, repeats: int) -> None:
-    order_index = 0
-    for repeat in range(repeats):
-        for entrant in entrants if repeat % 2 == 0 else reversed(entrants):
-            if entrant.in_the_race:
-                entrant.attempt(entrant.repeat, case, reference, order_index)
-                order_index += 1
+    def draw_curves(self, course: Course, passes: int) -> None:
+        for entrant in self._in_turns(passes):
+            entrant.attempt(entrant.trace, course)
+
+    def weigh(self, reference: Outcome) -> None:
+        for entrant in self._in_turns(1):
+            entrant.attempt(entrant.weigh, self.case, reference)
+
+    def timings(self, run_id: str) -> list[Timing]:
+        return [
+            row
+            for entrant in self.entrants
+            for row in timing_rows(entrant, self.case, self.problem, self.reference, run_id)
+        ]
+
+    def curve(self) -> list[CurvePoint]:
+        return [row for entrant in self.entrants for row in curve_rows(entrant, self.case)]
+
+    def _in_turns(self, rounds: int) -> Iterator[Entrant]:
+        """Give those still in the race, first to last, then last to first, and so on."""
+        for index in range(rounds):
+            for entrant in self.entrants if index % 2 == 0 else reversed(self.entrants):
+                if entrant.in_the_race:
+                    yield entrant
 
 
 @contextmanager
@@ -141,70 +212,3 @@ def _no_collections() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
-
-
-def _rows(
-    entrant: Entrant,
-    case: Case,
-    problem: Problem | None,
-    reference: Outcome | None,
-    run_id: str,
-) -> list[Timing]:
-    common = _common(entrant, case, problem, reference, run_id)
-    if entrant.disagreement is not None:
-        # Not one duration of a contender that did other work, not even of its preparation.
-        return [
-            Timing(
-                **common,
-                loss_final=entrant.loss,
-                loss_rel_err=entrant.disagreement.loss_error,
-                verified=False,
-                status="failed-verification",
-                error=str(entrant.disagreement),
-            )
-        ]
-    common |= {"compile_s": entrant.compile_s, "prep_s": entrant.prep_s}
-    closed = entrant.kind.division == "closed"
-    rows = [
-        Timing(
-            **common,
-            repeat=index,
-            order_index=repeat.order_index,
-            time_s=repeat.time_s,
-            rss_peak_bytes=repeat.rss_peak_bytes,
-            loss_final=repeat.loss,
-            loss_rel_err=repeat.loss_error,
-            verified=True if closed else None,
-            status="ok",
-        )
-        for index, repeat in enumerate(entrant.repeats)
-    ]
-    if entrant.unsupported is not None:
-        rows.append(Timing(**common, status="unsupported", error=entrant.unsupported))
-    if entrant.error is not None:
-        rows.append(Timing(**common, status="failed", error=entrant.error))
-    return rows
-
-
-def _common(
-    entrant: Entrant,
-    case: Case,
-    problem: Problem | None,
-    reference: Outcome | None,
-    run_id: str,
-) -> dict[str, Any]:
-    """Collect what all rows of a contender in a case have in common."""
-    common: dict[str, Any] = {
-        name: getattr(case, name)
-        for name in ("cell_id", "model", "dataset", "n_hidden", "solver", "batch_size", "dtype")
-    }
-    common |= {"threads": case.threads, "epochs": case.epochs, "seed": case.seed}
-    common |= {"run_id": run_id, "impl": entrant.kind.name, "division": entrant.kind.division}
-    common["impl_version"] = entrant.version
-    if problem is not None:
-        common["n_samples"], common["n_features"] = problem.X.shape
-        common["n_classes"] = problem.n_classes
-        common["samples"], common["flops"] = problem.samples, problem.flops
-    if reference is not None:
-        common["loss_ref"] = reference.loss
-    return common

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,8 @@ import pandas as pd
 from fastlogit.benchmark import machine
 from fastlogit.benchmark.cases import Case, Grid
 from fastlogit.benchmark.contenders import Contender
-from fastlogit.benchmark.results import RunFiles, read_timings
-from fastlogit.benchmark.runner import OnCase, measure
+from fastlogit.benchmark.results import RunFiles, Timing, read_timings
+from fastlogit.benchmark.runner import measure_case
 from fastlogit.benchmark.summary import summarise
 
 __all__ = ["Run", "open_run", "perform"]
@@ -76,7 +76,7 @@ def perform(
     cases: Sequence[Case],
     contenders: Sequence[type[Contender]],
     repeats: int,
-    on_case: OnCase | None = None,
+    on_case: Callable[[Case, Sequence[Timing]], None] | None = None,
 ) -> Run:
     """Calibrate, measure all cases and write the summary; Ctrl-C keeps what was measured."""
     calibration: list[dict[str, Any]] = []
@@ -86,7 +86,13 @@ def perform(
         with files:
             try:
                 calibration += map(machine.calibrate, sorted({case.threads for case in cases}))
-                measure(cases, contenders, files, repeats=repeats, gathers=gathers, on_case=on_case)
+                for case in cases:
+                    measured = measure_case(case, contenders, repeats=repeats, run_id=files.run_id)
+                    files.append(measured.timings)
+                    if measured.gather_s is not None:
+                        gathers[case.cell_id] = measured.gather_s
+                    if on_case is not None:
+                        on_case(case, measured.timings)
             finally:
                 files.note(
                     calibration=calibration,

@@ -1,6 +1,6 @@
 """Contenders that misbehave on purpose, where a spawned process can import them too."""
 
-from fastlogit.benchmark.contenders import UnsupportedError
+from fastlogit.benchmark.contenders import OpenContender, UnsupportedError
 from fastlogit.benchmark.contenders.own import NumpyContender
 from fastlogit.benchmark.problem import Outcome
 
@@ -81,15 +81,88 @@ class Interrupted(NumpyContender):
             raise KeyboardInterrupt
 
 
-class Open(NumpyContender):
-    """Another algorithm, which ends elsewhere and may."""
+class WrongCurve(NumpyContender):
+    """Right whenever it runs through, and not when it stops on the way."""
 
-    name = "open"
-    division = "open"
+    name = "wrong-curve"
+    drift = 0.0
+
+    def run(self):
+        super().run()
+        self.drift = 0.0
+
+    def advance(self, epochs):
+        super().advance(epochs)
+        self.drift += 1e-3
 
     def result(self):
         outcome = super().result()
-        return Outcome(tuple(p + 1 for p in outcome.params), (*outcome.loss_curve[:-1], 0.5))
+        return Outcome(tuple(p + self.drift for p in outcome.params), outcome.loss_curve)
+
+
+class RaisesInCurve(NumpyContender):
+    """Cannot stop and go on."""
+
+    name = "raises-in-curve"
+
+    def advance(self, epochs):
+        raise RuntimeError("no way back")
+
+
+class CompilesInCurve(NumpyContender):
+    """Compiles something when it stops."""
+
+    name = "compiles-in-curve"
+    count = 0
+
+    def advance(self, epochs):
+        super().advance(epochs)
+        self.count += 1
+
+    def compilations(self):
+        return self.count
+
+
+class WrongAtLast(NumpyContender):
+    """Right in every timed run and along the curve, wrong in a run after it."""
+
+    name = "wrong-at-last"
+    traced = False
+    drift = 0.0
+
+    def run(self):
+        super().run()
+        self.drift = 1e-3 if self.traced else 0.0
+
+    def advance(self, epochs):
+        super().advance(epochs)
+        self.traced = True
+
+    def result(self):
+        outcome = super().result()
+        return Outcome(tuple(p + self.drift for p in outcome.params), outcome.loss_curve)
+
+
+class Open(OpenContender):
+    """Another algorithm: NumPy's, with parameters that are all too large by 1."""
+
+    name = "open"
+    distribution = module = "numpy"
+    install = "pip install numpy"
+
+    def prepare(self, problem):
+        super().prepare(problem)
+        self.inner = NumpyContender()
+        self.inner.prepare(problem)
+
+    def fit(self, iterations):
+        self.inner.rewind()
+        self.inner.advance(min(iterations, self.problem.case.epochs))
+        return min(iterations, self.problem.case.epochs)
+
+    def result(self):
+        outcome = self.inner.result()
+        return Outcome(tuple(p + 1 for p in outcome.params), (0.5,))
 
 
 class Unable(NumpyContender):
@@ -123,6 +196,7 @@ FAKES = {
     for kind in (
         *(Wrong, WrongLater, Raises, RaisesLater),
         *(Compiles, Interrupted, Open, Absent),
-        *(Unable, Formed),
+        *(Unable, Formed, WrongCurve, RaisesInCurve),
+        *(CompilesInCurve, WrongAtLast),
     )
 }

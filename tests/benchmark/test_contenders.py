@@ -50,9 +50,6 @@ def test_the_default_first_run_is_a_run():
         name = "smallest"
         runs = 0
 
-        def prepare(self, problem):
-            self.problem = problem
-
         def run(self):
             self.runs += 1
 

@@ -1,14 +1,14 @@
 import gc
-import json
+import pickle
+import sys
 
 import pytest
 import threadpoolctl
 
-from fastlogit.benchmark import runner
+from fastlogit.benchmark import entrant, runner
 from fastlogit.benchmark.cases import Grid
 from fastlogit.benchmark.contenders import CONTENDERS
 from fastlogit.benchmark.contenders.own import NumpyContender
-from fastlogit.benchmark.results import RunFiles, read_timings
 
 TIMES = ("time_s", "compile_s", "prep_s")
 
@@ -16,16 +16,19 @@ TIMES = ("time_s", "compile_s", "prep_s")
 @pytest.fixture
 def measured(small_case, fakes):
     def measure(*names, case=small_case, repeats=3):
-        rows = []
         kinds = [(CONTENDERS | fakes)[name] for name in names]
-        runner.measure_case(case, kinds, repeats=repeats, run_id="r", rows=rows)
-        return rows
+        return runner.measure_case(case, kinds, repeats=repeats, run_id="r")
 
     return measure
 
 
-def test_every_repeat_is_a_row_of_its_own(measured, small_case):
-    rows = measured("numpy", "numba")
+@pytest.fixture
+def timings(measured):
+    return lambda *names, **other: measured(*names, **other).timings
+
+
+def test_every_repeat_is_a_row_of_its_own(timings, small_case):
+    rows = timings("numpy", "numba")
     assert [(row.impl, row.repeat) for row in rows] == [
         *(("numpy", repeat) for repeat in range(3)),
         *(("numba", repeat) for repeat in range(3)),
@@ -40,19 +43,19 @@ def test_every_repeat_is_a_row_of_its_own(measured, small_case):
         assert (row.n_samples, row.n_features, row.n_classes) == (150, 4, 3)
         assert row.samples == 300
         assert row.flops > 0
-        assert row.rss_peak_bytes > 1e6
+        assert sys.platform != "linux" or row.rss_peak_bytes >= 0
         assert row.cell_id == small_case.cell_id
 
 
-def test_contenders_take_turns(measured):
-    rows = measured("numpy", "numba", repeats=4)
+def test_contenders_take_turns(timings):
+    rows = timings("numpy", "numba", repeats=4)
     turns = [row.impl for row in sorted(rows, key=lambda row: row.order_index)]
     assert turns == ["numpy", "numba", "numba", "numpy"] * 2
 
 
 @pytest.mark.parametrize("name", ["wrong", "wrong-later"])
-def test_wrong_work_has_no_time(measured, name):
-    rows = measured("numpy", name)
+def test_wrong_work_has_no_time(timings, name):
+    rows = timings("numpy", name)
     assert [row.status for row in rows] == ["ok"] * 3 + ["failed-verification"]
     failed = rows[-1]
     assert failed.impl == name
@@ -62,56 +65,55 @@ def test_wrong_work_has_no_time(measured, name):
     assert "parameters differ by" in failed.error
 
 
-def test_what_a_contender_raises_is_recorded(measured):
-    rows = measured("raises", "numpy")
+def test_what_a_contender_raises_is_recorded(timings):
+    rows = timings("raises", "numpy")
     assert [row.status for row in rows] == ["failed"] + ["ok"] * 3
     assert rows[0].error == "RuntimeError: no memory"
     assert rows[0].verified is None
     assert rows[0].time_s is None
 
 
-def test_repeats_before_a_failure_are_kept(measured):
-    rows = measured("raises-later", "numpy", repeats=5)
+def test_repeats_before_a_failure_are_kept(timings):
+    rows = timings("raises-later", "numpy", repeats=5)
     ours = [row for row in rows if row.impl == "raises-later"]
     assert [row.status for row in ours] == ["ok", "failed"]
     assert ours[-1].error == "MemoryError: out of it"
     assert sum(row.impl == "numpy" for row in rows) == 5
 
 
-def test_compiling_while_timed_fails(measured):
-    rows = measured("compiles", "numpy")
+def test_compiling_while_timed_fails(timings):
+    rows = timings("compiles", "numpy")
     assert rows[0].status == "failed"
     assert rows[0].error == "CompiledWhileTimedError: compiled during timed repeat 0"
     assert rows[0].time_s is None
 
 
-def test_the_open_division_may_end_elsewhere(measured):
-    rows = measured("open", "numpy")
+def test_the_open_division_may_end_elsewhere(timings):
+    rows = timings("open", "numpy")
     assert {row.status for row in rows} == {"ok"}
     assert [row.verified for row in rows] == [None] * 3 + [True] * 3
     assert rows[0].loss_final == 0.5
 
 
-def test_what_a_contender_cannot_do_is_no_failure(measured):
-    rows = measured("unable", "numpy")
+def test_what_a_contender_cannot_do_is_no_failure(timings):
+    rows = timings("unable", "numpy")
     assert [row.status for row in rows] == ["unsupported"] + ["ok"] * 3
     assert rows[0].error == "no such model here"
     assert (rows[0].verified, rows[0].time_s, rows[0].repeat) == (None, None, None)
 
 
-def test_the_form_stands_beside_the_version(measured):
+def test_the_form_stands_beside_the_version(timings):
     version = NumpyContender.version()
-    rows = measured("numpy", "formed", repeats=1)
+    rows = timings("numpy", "formed", repeats=1)
     assert [row.impl_version for row in rows] == [version, f"{version} (by hand)"]
 
 
 @pytest.mark.parametrize(("model", "gathered"), [("softmax", True), ("mlp-softmax", False)])
 def test_the_gather_is_measured_where_it_is_the_limit(model, gathered):
     case = Grid(models=(model,), datasets=("iris",), epochs=2).cases()[0]
-    rows, gathers = [], {}
-    runner.measure_case(case, [NumpyContender], repeats=1, run_id="r", rows=rows, gathers=gathers)
-    assert list(gathers) == [case.cell_id] * gathered
-    assert all(0 < seconds < rows[0].time_s for seconds in gathers.values())
+    measured = runner.measure_case(case, [NumpyContender], repeats=1, run_id="r")
+    assert (measured.gather_s is not None) == gathered
+    assert not gathered or 0 < measured.gather_s < measured.timings[0].time_s
 
 
 def test_without_a_reference_nobody_is_timed(measured, monkeypatch):
@@ -119,9 +121,11 @@ def test_without_a_reference_nobody_is_timed(measured, monkeypatch):
         raise FloatingPointError("diverged")
 
     monkeypatch.setattr(runner, "reference_outcome", diverges)
-    rows = measured("numpy", "numba")
-    assert [row.error for row in rows] == ["FloatingPointError: diverged"] * 2
-    assert [row.loss_ref for row in rows] == [None] * 2
+    case = measured("numpy", "numba")
+    assert [row.error for row in case.timings] == ["FloatingPointError: diverged"] * 2
+    assert [row.loss_ref for row in case.timings] == [None] * 2
+    assert [row.n_samples for row in case.timings] == [150] * 2
+    assert (case.curve, case.gather_s, case.target_loss) == ([], None, None)
 
 
 def test_a_problem_that_cannot_be_built_is_recorded(measured, monkeypatch):
@@ -129,13 +133,13 @@ def test_a_problem_that_cannot_be_built_is_recorded(measured, monkeypatch):
         raise ValueError("too large")
 
     monkeypatch.setattr(runner, "build", cannot)
-    (row,) = measured("numba")
+    (row,) = measured("numba").timings
     assert (row.status, row.error) == ("failed", "ValueError: too large")
     assert row.n_samples is None
 
 
-def test_threads_and_garbage_collection_are_held_while_timed(measured):
-    seen = []
+def test_threads_and_garbage_collection_are_held_while_timed():
+    seen, curves = [], []
 
     class Looks(NumpyContender):
         def run(self):
@@ -143,10 +147,16 @@ def test_threads_and_garbage_collection_are_held_while_timed(measured):
             pools = threadpoolctl.threadpool_info()
             seen.append((gc.isenabled(), {pool["num_threads"] for pool in pools}))
 
-    rows = []
+        def advance(self, epochs):
+            super().advance(epochs)
+            pools = threadpoolctl.threadpool_info()
+            curves.append((gc.isenabled(), {pool["num_threads"] for pool in pools}))
+
     case = Grid(models=("softmax",), datasets=("iris",), epochs=1).cases()[0]
-    runner.measure_case(case, [Looks], repeats=2, run_id="r", rows=rows)
-    assert seen == [(True, {1}), (False, {1}), (False, {1})]
+    runner.measure_case(case, [Looks], repeats=2, run_id="r")
+    # Admitted, timed twice, and once more for the memory.
+    assert seen == [(True, {1}), (False, {1}), (False, {1}), (True, {1})]
+    assert curves == [(False, {1})] * 2
     assert gc.isenabled()
 
 
@@ -159,25 +169,75 @@ def test_garbage_collection_stays_off_if_it_was(measured):
         gc.enable()
 
 
-def test_an_interrupt_keeps_the_rows(tmp_path, fakes):
-    cases = Grid(models=("logistic", "softmax"), datasets=("iris",), epochs=1).cases()
-    interrupted = fakes["interrupted"]
-    interrupted.runs_left = 4 + 3  # in the second case to be verified, timed, and interrupted
-    seen = []
-    files = RunFiles(tmp_path, {})
-    with pytest.raises(KeyboardInterrupt), files:
-        runner.measure(
-            cases, [interrupted], files, repeats=3, on_case=lambda case, _: seen.append(case)
-        )
-    assert seen == cases[:1]
-    timings = read_timings(files.rows_path)
-    assert list(timings["model"]) == ["logistic"] * 3 + ["softmax"]
-    assert files.rows_path.name == "timings.csv.partial"
-    assert json.loads((files.directory / "run.json").read_text())["status"] == "interrupted"
+@pytest.mark.parametrize("runs", [1, 2, 5])
+def test_ctrl_c_is_the_callers(measured, fakes, runs):
+    """While it is admitted, timed, or weighed."""
+    fakes["interrupted"].runs_left = runs
+    with pytest.raises(KeyboardInterrupt):
+        measured("numpy", "interrupted")
+    assert gc.isenabled()
 
 
-def test_measuring_without_an_observer(tmp_path, small_case):
-    with RunFiles(tmp_path, {}) as files:
-        rows = runner.measure([small_case], [NumpyContender], files, repeats=1)
-    assert len(rows) == 1
-    assert len(read_timings(files.timings)) == 1
+def test_the_memory_has_a_run_of_its_own(timings, monkeypatch):
+    weighed = []
+
+    def growth(work):
+        weighed.append(work.__self__)
+        work()
+        return 4096 * len(weighed)
+
+    monkeypatch.setattr(entrant, "peak_growth", growth)
+    rows = timings("numpy", "numba")
+    assert [contender.name for contender in weighed] == ["numpy", "numba"]
+    assert [row.rss_peak_bytes for row in rows] == [4096] * 3 + [8192] * 3
+
+
+@pytest.mark.parametrize("name", ["wrong-curve", "wrong-at-last"])
+def test_wrong_work_outside_the_repeats_has_no_time_either(measured, name):
+    case = measured("numpy", name)
+    rows = [row for row in case.timings if row.impl == name]
+    assert [row.status for row in rows] == ["failed-verification"]
+    assert [getattr(rows[0], time) for time in TIMES] == [None] * 3
+    assert rows[0].rss_peak_bytes is None
+    assert {point.impl for point in case.curve} == {"numpy"}
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        ("raises-in-curve", "RuntimeError: no way back"),
+        ("compiles-in-curve", "CompiledWhileTimedError: compiled during the curve"),
+    ],
+)
+def test_a_failed_curve_leaves_the_verified_times(measured, name, error):
+    case = measured("numpy", name)
+    rows = [row for row in case.timings if row.impl == name]
+    assert [row.status for row in rows] == ["ok"] * 3 + ["failed"]
+    assert rows[-1].error == error
+    assert {point.impl for point in case.curve} == {"numpy"}
+
+
+def test_what_is_measured_can_be_pickled(measured):
+    case = measured("numpy", "wrong")
+    assert pickle.loads(pickle.dumps(case)) == case  # noqa: S301
+
+
+def test_verifying_alone(small_case, fakes):
+    names = ("numpy", "numba", "wrong", "raises", "unable", "open")
+    kinds = [(CONTENDERS | fakes)[name] for name in names]
+    admissions = runner.verify_case(small_case, kinds)
+    assert pickle.loads(pickle.dumps(admissions)) == admissions  # noqa: S301
+    assert [admission.impl for admission in admissions] == list(names)
+    statuses = ["ok", "ok", "failed-verification", "failed", "unsupported", "ok"]
+    assert [admission.status for admission in admissions] == statuses
+    errors = [admission.error for admission in admissions]
+    assert errors[:2] + errors[3:] == [
+        None,
+        None,
+        "RuntimeError: no memory",
+        "no such model here",
+        None,
+    ]
+    assert "parameters differ by" in errors[2]
+    held = [admission.agreement and admission.agreement.holds for admission in admissions]
+    assert held == [True, True, False, None, None, False]

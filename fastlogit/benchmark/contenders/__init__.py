@@ -7,13 +7,27 @@ only costs its own row.
 
 from __future__ import annotations
 
-from fastlogit.benchmark.contenders.base import Contender, Missing, UnsupportedError
+from fastlogit.benchmark.contenders.base import (
+    ClosedContender,
+    Contender,
+    Missing,
+    OpenContender,
+    UnsupportedError,
+)
 from fastlogit.benchmark.contenders.jax import JaxContender
 from fastlogit.benchmark.contenders.own import NumbaContender, NumpyContender
 from fastlogit.benchmark.contenders.scikit_learn import ScikitLearnContender
 from fastlogit.benchmark.contenders.torch import TorchContender
 
-__all__ = ["BASELINE", "CONTENDERS", "Contender", "Missing", "UnsupportedError"]
+__all__ = [
+    "BASELINE",
+    "CONTENDERS",
+    "ClosedContender",
+    "Contender",
+    "Missing",
+    "OpenContender",
+    "UnsupportedError",
+]
 
 # The contender that every speed-up is quoted against.
 BASELINE = NumpyContender.name

@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 
 from fastlogit.benchmark.problem import Outcome, Problem
 
-__all__ = ["Contender", "Missing", "UnsupportedError"]
+__all__ = ["ClosedContender", "Contender", "Missing", "OpenContender", "UnsupportedError"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ class Contender(ABC):
     """One implementation, set up for one problem.
 
     The runner calls `prepare` and `first_run` once, then `run` for every repeat, and reads
-    `result` after each. Only `run` is timed, so what it does is exactly the training.
+    `result` after each. Only `run` is timed, so what it does is exactly the training. The curve of
+    loss against time is the business of the two divisions, `ClosedContender` and `OpenContender`.
 
     Attributes
     ----------
@@ -48,14 +49,17 @@ class Contender(ABC):
         The command that installs it.
     by_default : bool
         Whether it takes part where nobody asks for it by name.
+    problem : Problem
+        What it was prepared for.
     """
 
     name: ClassVar[str]
-    division: ClassVar[Literal["closed", "open"]] = "closed"
+    division: ClassVar[Literal["closed", "open"]]
     distribution: ClassVar[str]
     module: ClassVar[str]
     install: ClassVar[str]
     by_default: ClassVar[bool] = False
+    problem: Problem
 
     @classmethod
     def missing(cls) -> Missing | None:
@@ -69,15 +73,15 @@ class Contender(ABC):
         """Give the version of the library that does the work."""
         return importlib.metadata.version(cls.distribution)
 
-    @abstractmethod
     def prepare(self, problem: Problem) -> None:
-        """Bring the problem's arrays into this implementation's own best form.
+        """Take the problem on and bring its arrays into this implementation's own best form.
 
         Raises
         ------
         UnsupportedError
             If this implementation cannot do the case.
         """
+        self.problem = problem
 
     def first_run(self) -> None:
         """Compile whatever `run` needs; by default by running it."""
@@ -85,11 +89,11 @@ class Contender(ABC):
 
     @abstractmethod
     def run(self) -> None:
-        """Train from the initial parameters through all epochs."""
+        """Train from the start to the end."""
 
     @abstractmethod
     def result(self) -> Outcome:
-        """Give what the last run ended with, as NumPy arrays."""
+        """Give where the training is now, as NumPy arrays."""
 
     def form(self) -> str:
         """Say which of several ways it takes in this case; kept beside the version."""
@@ -98,3 +102,49 @@ class Contender(ABC):
     def compilations(self) -> int:
         """Count what has been compiled in this process so far; must not grow while timing."""
         return 0
+
+
+class ClosedContender(Contender):
+    """One that follows the given parameters and row order, and can stop on the way.
+
+    For a curve the runner calls `rewind`, then `advance` from point to point, timed.
+    """
+
+    division = "closed"
+
+    @abstractmethod
+    def rewind(self) -> None:
+        """Go back to the initial parameters."""
+
+    @abstractmethod
+    def advance(self, epochs: int) -> None:
+        """Train on through so many more epochs, from where the last call or `rewind` left it."""
+
+    def run(self) -> None:
+        """Train from the initial parameters through all epochs."""
+        self.rewind()
+        self.advance(self.problem.case.epochs)
+
+
+class OpenContender(Contender):
+    """One that solves the same objective by its own route.
+
+    For a curve the runner fits anew for every point: not all of them can be stopped and go on, and
+    so each time is that of a whole fit, as a user waits for it.
+
+    Attributes
+    ----------
+    by_epoch : bool
+        Whether an iteration is one pass over the rows, so that a rate in rows says something.
+    """
+
+    division = "open"
+    by_epoch: ClassVar[bool] = True
+
+    @abstractmethod
+    def fit(self, iterations: int) -> int:
+        """Fit from the start for at most so many epochs or iterations, and say how many it took."""
+
+    def run(self) -> None:
+        """Fit for at most the case's epochs."""
+        self.fit(self.problem.case.epochs)

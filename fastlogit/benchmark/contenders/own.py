@@ -2,35 +2,62 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
+
+import numpy as np
 
 import fastlogit
-from fastlogit.benchmark.contenders.base import Contender
+from fastlogit.benchmark.contenders.base import ClosedContender
+from fastlogit.benchmark.contenders.rules import ADAM
 from fastlogit.benchmark.problem import Outcome, Problem
 from fastlogit.kernels import cache
+from fastlogit.models import MODELS, Rows, unlocked
+from fastlogit.trainer import Trainer, TrainResult, train_epochs
 
 __all__ = ["NumbaContender", "NumpyContender"]
 
 
-class _OwnContender(Contender):
+class _OwnContender(ClosedContender):
     backend: ClassVar[str]
     by_default: ClassVar[bool] = True
 
     def prepare(self, problem: Problem) -> None:
         # The problem's arrays already have the form that both backends read best.
-        self._problem = problem
+        super().prepare(problem)
+        self._order = unlocked(problem.order)
+        self._rows = Rows(problem.X, problem.y, np.empty(0, problem.X.dtype))
 
     def first_run(self) -> None:
         # One batch compiles everything that a whole run uses.
-        self._train(self._problem.first_batch())
+        self._train(self.problem.first_batch())
 
     def run(self) -> None:
-        self._result = self._train(self._problem)
+        # As a user trains: through the front, with its checks.
+        self._reached = self._train(self.problem)
+
+    def rewind(self) -> None:
+        case = self.problem.case
+        settings = {"learning_rate": case.learning_rate, "momentum": 0.0, "nesterov": False}
+        self._trainer = Trainer(
+            MODELS[case.model],
+            self.problem.params,
+            solver=case.solver,
+            settings=settings | ADAM._asdict(),
+            alpha=0.0,
+            batch_size=min(case.batch_size, len(self.problem.X)),
+            backend=self.backend,
+            n_threads=case.threads,
+        )
+
+    def advance(self, epochs: int) -> None:
+        done = self._trainer.checkpoint.epochs
+        orders = [self._order[done : done + epochs]]
+        self._reached = train_epochs(self._trainer, self._rows, orders, done + epochs, None)
 
     def result(self) -> Outcome:
-        return Outcome(tuple(self._result.params), tuple(map(float, self._result.loss_curve)))
+        return Outcome(tuple(self._reached.params), tuple(map(float, self._reached.loss_curve)))
 
-    def _train(self, problem: Problem) -> Any:
+    def _train(self, problem: Problem) -> TrainResult:
         case = problem.case
         return fastlogit.train(
             case.model,

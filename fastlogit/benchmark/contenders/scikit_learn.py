@@ -9,49 +9,53 @@ trains one against the rest where there are more than two classes.
 from __future__ import annotations
 
 import warnings
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 
 import fastlogit
-from fastlogit.benchmark.contenders.base import Contender, UnsupportedError
+from fastlogit.benchmark.contenders.base import OpenContender, UnsupportedError
 from fastlogit.benchmark.problem import Outcome, Params, Problem
 from fastlogit.models import MODELS
 
 __all__ = ["ScikitLearnContender"]
 
 
-class ScikitLearnContender(Contender):
+class ScikitLearnContender(OpenContender):
     """MLPClassifier for the networks, SGDClassifier for the linear models."""
 
     name: ClassVar[str] = "scikit-learn"
-    division: ClassVar[Literal["closed", "open"]] = "open"
     distribution: ClassVar[str] = "scikit-learn"
     module: ClassVar[str] = "sklearn"
     install: ClassVar[str] = "pip install scikit-learn"
 
     def prepare(self, problem: Problem) -> None:
         """Keep the arrays; scikit-learn checks and converts them in every fit."""
-        case = problem.case
-        self._problem = problem
-        self._make = _network if MODELS[case.model].has_hidden else _linear
+        super().prepare(problem)
+        self._make = _network if MODELS[problem.case.model].has_hidden else _linear
         self._make(problem, 1)  # refuses what it cannot do
 
     def form(self) -> str:
         """Say which estimator runs."""
-        return type(self._make(self._problem, 1)).__name__
+        return type(self._make(self.problem, 1)).__name__
 
     def first_run(self) -> None:
         """Train for one epoch: nothing is compiled, but modules are loaded."""
-        self._fit(1)
+        self.fit(1)
 
-    def run(self) -> None:
-        """Fit a new estimator for the case's epochs."""
-        self._fitted = self._fit(self._problem.case.epochs)
+    def fit(self, iterations: int) -> int:
+        """Fit a new estimator for so many epochs."""
+        from sklearn.exceptions import ConvergenceWarning
+
+        with warnings.catch_warnings():
+            # That all epochs were run is what is asked for here.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            self._fitted = self._make(self.problem, iterations).fit(self.problem.X, self.problem.y)
+        return int(self._fitted.n_iter_)
 
     def result(self) -> Outcome:
         """Give its parameters as the case's model and their mean loss over all rows."""
-        problem = self._problem
+        problem = self.problem
         model = problem.case.model
         params = tuple(
             array.astype(problem.case.dtype)
@@ -59,14 +63,6 @@ class ScikitLearnContender(Contender):
         )
         loss, _ = fastlogit.loss_and_gradient(model, params, problem.X, problem.y, backend="numpy")
         return Outcome(params, (loss,))
-
-    def _fit(self, epochs: int) -> Any:
-        from sklearn.exceptions import ConvergenceWarning
-
-        with warnings.catch_warnings():
-            # That all epochs were run is what is asked for here.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            return self._make(self._problem, epochs).fit(self._problem.X, self._problem.y)
 
 
 def _network(problem: Problem, epochs: int) -> Any:

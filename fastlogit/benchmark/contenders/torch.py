@@ -12,7 +12,7 @@ import time
 from itertools import accumulate, pairwise
 from typing import Any, ClassVar
 
-from fastlogit.benchmark.contenders.base import Contender
+from fastlogit.benchmark.contenders.base import ClosedContender
 from fastlogit.benchmark.contenders.rules import ADAM, adam_rates
 from fastlogit.benchmark.problem import Outcome, Problem
 from fastlogit.models import MODELS
@@ -23,7 +23,7 @@ __all__ = ["TorchContender"]
 _TRIAL_STEPS, _TRIAL_ROUNDS = 30, 5
 
 
-class TorchContender(Contender):
+class TorchContender(ClosedContender):
     """Eager PyTorch in the faster of two forms."""
 
     name: ClassVar[str] = "torch"
@@ -40,7 +40,7 @@ class TorchContender(Contender):
 
         case = problem.case
         torch.set_num_threads(case.threads)
-        self._problem = problem
+        super().prepare(problem)
         self._X = torch.tensor(problem.X)
         self._y = torch.tensor(problem.y)
         if MODELS[case.model].binary:
@@ -51,54 +51,62 @@ class TorchContender(Contender):
 
     def first_run(self) -> None:
         """Try both forms on a few steps, in turns, and keep the faster."""
-        rows = self._orders[:1, : _TRIAL_STEPS * self._problem.case.batch_size]
+        rows = self._orders[:1, : _TRIAL_STEPS * self.problem.case.batch_size]
         seconds = dict.fromkeys(_FORMS, math.inf)
         for _ in range(_TRIAL_ROUNDS):
-            for form in _FORMS:
+            for self._form in _FORMS:
                 start = time.perf_counter()
-                self._train(form, rows)
-                seconds[form] = min(seconds[form], time.perf_counter() - start)
+                self.rewind()
+                self._train(rows)
+                seconds[self._form] = min(seconds[self._form], time.perf_counter() - start)
         self._form = min(seconds, key=seconds.__getitem__)
 
     def form(self) -> str:
         """Say which of the two forms runs."""
         return self._form
 
-    def run(self) -> None:
-        """Train in that form."""
-        self._ended = self._train(self._form, self._orders)
+    def rewind(self) -> None:
+        """Copy the initial parameters into one flat tensor, and start its moments at zero."""
+        import torch
+
+        start = self.problem.params
+        self._flat = torch.cat([torch.tensor(array).ravel() for array in start])
+        self._gradient = torch.empty_like(self._flat)
+        self._moments = torch.zeros(2, len(self._flat), dtype=self._flat.dtype)
+        shapes = [array.shape for array in start]
+        self._params, self._grads = _views(self._flat, shapes), _views(self._gradient, shapes)
+        for array in self._params:
+            array.requires_grad_(self._form == "autograd")
+        self._next_rates, self._losses = iter(self._rates), list[float]()
+
+    def advance(self, epochs: int) -> None:
+        """Train on in the chosen form."""
+        done = len(self._losses)
+        self._train(self._orders[done : done + epochs])
 
     def result(self) -> Outcome:
         """Copy the parameters out of the flat tensor."""
-        params, losses = self._ended
-        arrays = tuple(array.detach().numpy().copy() for array in params)
-        return Outcome(arrays, tuple(loss / len(self._X) for loss in losses))
+        arrays = tuple(array.detach().numpy().copy() for array in self._params)
+        return Outcome(arrays, tuple(loss / len(self._X) for loss in self._losses))
 
-    def _train(self, form: str, orders: Any) -> Any:
-        """Train on the rows of each order; return the parameters and each epoch's summed loss."""
+    def _train(self, orders: Any) -> None:
+        """Train on the rows of each order, and note each epoch's summed loss."""
         import torch
 
-        case, start = self._problem.case, self._problem.params
-        flat = torch.cat([torch.tensor(array).ravel() for array in start])
-        gradient, moments = torch.empty_like(flat), torch.zeros(2, len(flat), dtype=flat.dtype)
-        shapes = [array.shape for array in start]
-        params, grads = _views(flat, shapes), _views(gradient, shapes)
-        binary, rates = MODELS[case.model].binary, iter(self._rates)
-        for array in params:
-            array.requires_grad_(form == "autograd")
-        losses = []
+        case = self.problem.case
+        flat, gradient, step = self._flat, self._gradient, _FORMS[self._form]
+        binary = MODELS[case.model].binary
         with torch.no_grad():
             for order in orders:
                 batches = (of[order].split(case.batch_size) for of in (self._X, self._y))
                 sums = []
                 for X, y in zip(*batches, strict=True):
-                    sums.append(_FORMS[form](torch, binary, params, X, y, gradient, grads))
+                    sums.append(step(torch, binary, self._params, X, y, gradient, self._grads))
                     if case.solver == "adam":
-                        _adam(flat, gradient, moments, next(rates))
+                        _adam(flat, gradient, self._moments, next(self._next_rates))
                     else:
                         flat.sub_(gradient, alpha=case.learning_rate)
-                losses.append(torch.stack(sums).double().sum().item())
-        return params, losses
+                self._losses.append(torch.stack(sums).double().sum().item())
 
 
 def _views(flat: Any, shapes: list[tuple[int, ...]]) -> list[Any]:
