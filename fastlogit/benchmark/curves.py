@@ -37,6 +37,10 @@ _TIMES_NUMPY, _LEAST_SECONDS = 10.0, 1.0
 # A point of the open division is the median of so many fits, or of fewer that take so long.
 _FITS, _FIT_SECONDS = 3, 0.05
 
+# So many fits with one and the same loss mean that it stops by itself. Two are not enough: where
+# scikit-learn's newton-cholesky gives up and hands over, the second iteration adds nothing.
+_UNCHANGED = 3
+
 # The iterations that reach the target are found to within this share of them.
 _PRECISION = 0.1
 
@@ -148,46 +152,43 @@ def walk(contender: ClosedContender, stops: Iterable[int]) -> Iterator[float]:
 def search(contender: OpenContender, course: Course) -> list[Point]:
     """Fit with twice as many iterations each time until the target is reached, then close in on it.
 
-    Ends earlier where the contender stops by itself, or the budget of the course is spent.
+    Ends earlier where more iterations change nothing any more, or the budget of the course is
+    spent.
     """
-    points: dict[int, Point] = {}
+    points: list[Point] = []
     spent = 0.0
 
-    def reaches(iterations: int) -> tuple[bool, int]:
-        """Fit, and say whether that was enough and how many iterations were taken."""
+    def reaches(iterations: int) -> bool:
         nonlocal spent
         times: list[float] = []
         while len(times) < _FITS and sum(times) < _FIT_SECONDS:
             start = time.perf_counter()
-            done = contender.fit(iterations)
+            contender.fit(iterations)
             times.append(time.perf_counter() - start)
         spent += sum(times)
-        point = course.point(done, median(times), contender.result().params)
-        points[done] = point
-        return point.train_loss <= course.target_loss, done
+        points.append(course.point(iterations, median(times), contender.result().params))
+        return points[-1].train_loss <= course.target_loss
 
     missed, tried = 0, 1
     while spent <= course.budget_s:
-        reached, done = reaches(tried)
-        if reached:
-            _close_in(missed, done, reaches, lambda: spent <= course.budget_s)
+        if reaches(tried):
+            _close_in(missed, tried, reaches, lambda: spent <= course.budget_s)
             break
-        if done < tried:
-            break  # by its own measure it is at the optimum
+        last = [point.train_loss for point in points[-_UNCHANGED:]]
+        if last == last[:1] * _UNCHANGED:
+            del points[1 - _UNCHANGED :]  # it had stopped by itself before
+            break
         missed, tried = tried, 2 * tried
-    return [points[epoch] for epoch in sorted(points)]
+    return sorted(points, key=lambda point: point.epoch)
 
 
 def _close_in(
-    missed: int,
-    reached: int,
-    reaches: Callable[[int], tuple[bool, int]],
-    may_go_on: Callable[[], bool],
+    missed: int, reached: int, reaches: Callable[[int], bool], may_go_on: Callable[[], bool]
 ) -> None:
     """Halve the gap between iterations that are too few and ones that are enough."""
     while reached - missed > math.ceil(_PRECISION * reached) and may_go_on():
         middle = (missed + reached) // 2
-        if reaches(middle)[0]:
+        if reaches(middle):
             reached = middle
         else:
             missed = middle

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import gc
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -36,7 +35,6 @@ def peak_growth(work: Callable[[], None]) -> int | None:
 
 
 def _hand_back() -> None:
-    gc.collect()
     if sys.platform == "linux":
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of the GNU C library alone
         if trim is not None:

@@ -108,7 +108,6 @@ def measure_case(
             course = lay_out(*admitted)
             meeting.draw_curves(course, min(PASSES, repeats))
             target_loss = course.target_loss
-        with _pinned(case.threads):
             meeting.weigh(admitted.reference)
     return Measured(meeting.timings(run_id), meeting.curve(), gather_s, target_loss)
 

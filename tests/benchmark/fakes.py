@@ -158,7 +158,6 @@ class Open(OpenContender):
     def fit(self, iterations):
         self.inner.rewind()
         self.inner.advance(min(iterations, self.problem.case.epochs))
-        return min(iterations, self.problem.case.epochs)
 
     def result(self):
         outcome = self.inner.result()

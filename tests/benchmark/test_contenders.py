@@ -1,10 +1,13 @@
 import importlib.metadata
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from fastlogit.benchmark import contenders
 from fastlogit.benchmark.contenders import BASELINE, CONTENDERS, Contender
 from fastlogit.benchmark.problem import Outcome, build
 from fastlogit.benchmark.verify import compare, reference_outcome
@@ -77,7 +80,54 @@ def test_the_table_is_there_without_any_peer():
     done = subprocess.run(  # noqa: S603
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
-    assert done.stdout == "False numpy numba jax torch scikit-learn\n"
+    loaded, *names = done.stdout.split()
+    assert loaded == "False"
+    assert names[:5] == ["numpy", "numba", "jax", "torch", "scikit-learn"]
+    assert names == list(CONTENDERS)
+
+
+def test_all_in_the_folder_take_part():
+    text = {path.stem: path.read_text() for path in Path(contenders.__file__).parent.glob("*.py")}
+    named = re.findall(r'^    name: ClassVar\[str\] = "(.+)"$', "\n".join(text.values()), re.M)
+    assert sorted(named) == sorted(CONTENDERS)
+    assert not any(name in text["__init__"] for name in CONTENDERS if name != BASELINE)
+
+
+NEWCOMER = """
+from fastlogit.benchmark.contenders.own import NumpyContender
+
+class Newcomer(NumpyContender):
+    name, place = {!r}, {}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder of modules, by their name, and what is discovered in it."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def discover(**modules):
+        for name, text in modules.items():
+            (tmp_path / f"{name}.py").write_text(text)
+            monkeypatch.delitem(sys.modules, name, raising=False)
+        return contenders.discovered([str(tmp_path)], "")
+
+    return discover
+
+
+def test_one_more_file_is_one_more_contender(folder):
+    found = folder(
+        newcomer_one=NEWCOMER.format("second", 7),
+        newcomer_two=NEWCOMER.format("first", 5),
+        newcomer_none="from fastlogit.benchmark.contenders import Contender",
+    )
+    assert list(found) == ["first", "second"]
+    assert found["first"].__module__ == "newcomer_two"
+
+
+def test_two_contenders_cannot_share_a_name(folder):
+    with pytest.raises(ValueError, match="two contenders have one name among"):
+        folder(newcomer_one=NEWCOMER.format("same", 1), newcomer_two=NEWCOMER.format("same", 2))
 
 
 def test_an_absent_contender_says_why_and_what_to_do(fakes):

@@ -1,11 +1,15 @@
 """The implementations that are compared, by name.
 
-A contender is one module here, with a subclass of `Contender`, and one row in `CONTENDERS`. A
-module imports its library inside its functions, never at the top, so that a missing one
-only costs its own row.
+A contender is a subclass of `ClosedContender` or `OpenContender` in a module of this folder: put
+one there and it takes part, nothing else lists it. A module imports its library inside its
+functions, never at the top, so that a missing one only costs its own contenders.
 """
 
 from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterable
 
 from fastlogit.benchmark.contenders.base import (
     ClosedContender,
@@ -14,10 +18,6 @@ from fastlogit.benchmark.contenders.base import (
     OpenContender,
     UnsupportedError,
 )
-from fastlogit.benchmark.contenders.jax import JaxContender
-from fastlogit.benchmark.contenders.own import NumbaContender, NumpyContender
-from fastlogit.benchmark.contenders.scikit_learn import ScikitLearnContender
-from fastlogit.benchmark.contenders.torch import TorchContender
 
 __all__ = [
     "BASELINE",
@@ -30,15 +30,23 @@ __all__ = [
 ]
 
 # The contender that every speed-up is quoted against.
-BASELINE = NumpyContender.name
+BASELINE = "numpy"
 
-CONTENDERS: dict[str, type[Contender]] = {
-    contender.name: contender
-    for contender in (
-        NumpyContender,
-        NumbaContender,
-        JaxContender,
-        TorchContender,
-        ScikitLearnContender,
-    )
-}
+
+def discovered(folder: Iterable[str], package: str) -> dict[str, type[Contender]]:
+    """Collect the contenders that have a name from all modules of a package, in their order."""
+    found = [
+        kind
+        for info in pkgutil.iter_modules(folder, package)
+        for kind in vars(importlib.import_module(info.name)).values()
+        if isinstance(kind, type) and issubclass(kind, Contender)
+        if kind.__module__ == info.name and hasattr(kind, "name")
+    ]
+    found.sort(key=lambda kind: (kind.place, kind.name))
+    by_name = {kind.name: kind for kind in found}
+    if len(by_name) < len(found):
+        raise ValueError(f"two contenders have one name among {[kind.name for kind in found]}")
+    return by_name
+
+
+CONTENDERS: dict[str, type[Contender]] = discovered(__path__, __name__ + ".")

@@ -49,6 +49,8 @@ class Contender(ABC):
         The command that installs it.
     by_default : bool
         Whether it takes part where nobody asks for it by name.
+    place : int
+        Where it stands among the others in lists and tables, lower ones first.
     problem : Problem
         What it was prepared for.
     """
@@ -59,6 +61,7 @@ class Contender(ABC):
     module: ClassVar[str]
     install: ClassVar[str]
     by_default: ClassVar[bool] = False
+    place: ClassVar[int] = 100
     problem: Problem
 
     @classmethod
@@ -142,8 +145,8 @@ class OpenContender(Contender):
     by_epoch: ClassVar[bool] = True
 
     @abstractmethod
-    def fit(self, iterations: int) -> int:
-        """Fit from the start for at most so many epochs or iterations, and say how many it took."""
+    def fit(self, iterations: int) -> None:
+        """Fit from the start for at most so many epochs or iterations."""
 
     def run(self) -> None:
         """Fit for at most the case's epochs."""

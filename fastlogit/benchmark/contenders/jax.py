@@ -29,6 +29,7 @@ class JaxContender(ClosedContender):
     """One jitted program for the whole training."""
 
     name: ClassVar[str] = "jax"
+    place: ClassVar[int] = 20
     distribution: ClassVar[str] = "jax"
     module: ClassVar[str] = "jax"
     install: ClassVar[str] = 'pip install "fastlogit[peers]"'

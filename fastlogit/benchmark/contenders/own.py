@@ -78,6 +78,7 @@ class NumpyContender(_OwnContender):
     """Plain NumPy: the baseline and the oracle."""
 
     name: ClassVar[str] = "numpy"
+    place: ClassVar[int] = 0
     backend: ClassVar[str] = "numpy"
     distribution: ClassVar[str] = "numpy"
     module: ClassVar[str] = "numpy"
@@ -88,6 +89,7 @@ class NumbaContender(_OwnContender):
     """The compiled kernels."""
 
     name: ClassVar[str] = "numba"
+    place: ClassVar[int] = 10
     backend: ClassVar[str] = "numba"
     distribution: ClassVar[str] = "numba"
     module: ClassVar[str] = "numba"

@@ -27,6 +27,7 @@ class TorchContender(ClosedContender):
     """Eager PyTorch in the faster of two forms."""
 
     name: ClassVar[str] = "torch"
+    place: ClassVar[int] = 30
     distribution: ClassVar[str] = "torch"
     module: ClassVar[str] = "torch"
     install: ClassVar[str] = 'pip install "fastlogit[peers]"'
