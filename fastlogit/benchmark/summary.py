@@ -1,4 +1,4 @@
-"""summary.csv: one row a case and contender, derived from timings.csv and run.json alone."""
+"""summary.csv: one row a case and contender, derived from the other files of a run alone."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["SUMMARY_COLUMNS", "bootstrap_ratio", "summarise"]
+__all__ = ["SUMMARY_COLUMNS", "bootstrap_ratio", "paired_ratio", "repeat_times", "summarise"]
 
 SUMMARY_COLUMNS = (
     "model",
@@ -51,6 +51,8 @@ def summarise(
     timings: pd.DataFrame,
     calibration: Sequence[dict[str, Any]] = (),
     gathers: Mapping[str, float] | None = None,
+    curves: pd.DataFrame | None = None,
+    target_losses: Mapping[str, float | None] | None = None,
 ) -> pd.DataFrame:
     """Derive the summary from a run's rows.
 
@@ -62,6 +64,10 @@ def summarise(
         ``calibration`` of run.json: the machine's own limits at each number of threads.
     gathers : mapping of str to float, optional
         ``gather_s`` of run.json: by cell_id, the seconds of gathering a linear model's rows.
+    curves : DataFrame, optional
+        The rows of curves.csv.
+    target_losses : mapping of str to float, optional
+        ``target_loss`` of run.json: by cell_id, the loss that counts as reached.
 
     Returns
     -------
@@ -74,16 +80,34 @@ def summarise(
         for rates in calibration
         for dtype, key in _LIMITS.items()
     }
+    to_target = _times_to_target(curves, target_losses or {})
     rows = []
-    for _, cell in timings.groupby("cell_id", sort=False):
-        baseline = _times(cell[cell["impl"] == BASELINE])
-        for _, group in cell.groupby("impl", sort=False):
-            rows.append(_row(group, baseline, limits, gathers or {}))
+    for cell_id, cell in timings.groupby("cell_id", sort=False):
+        baseline = repeat_times(cell[cell["impl"] == BASELINE])
+        for impl, group in cell.groupby("impl", sort=False):
+            row = _row(group, baseline, limits, gathers or {})
+            if row["n"]:
+                row["time_to_target_s"] = to_target.get((cell_id, impl))
+            rows.append(row)
     return pd.DataFrame(rows, columns=list(SUMMARY_COLUMNS))
 
 
-def _times(group: pd.DataFrame) -> pd.Series[float]:
-    """Give the times of a contender by repeat; none if it failed anywhere in the case."""
+def _times_to_target(
+    curves: pd.DataFrame | None, target_losses: Mapping[str, float | None]
+) -> dict[Any, float]:
+    """Give the least time at which a curve is at its cell's target, by cell and contender.
+
+    One that never is there is left out. A cell has one seed, and so a contender one curve in it.
+    """
+    if curves is None:
+        return {}
+    targets = curves["cell_id"].map(dict(target_losses)).astype(float)
+    reached = curves[curves["train_loss"] <= targets]
+    return reached.groupby(["cell_id", "impl"])["elapsed_s"].min().to_dict()
+
+
+def repeat_times(group: pd.DataFrame) -> pd.Series[float]:
+    """Give the times of a contender in a cell by repeat; none if it failed anywhere in it."""
     timed = group if (group["status"] == "ok").all() else group.iloc[:0]
     return timed.set_index("repeat")["time_s"]
 
@@ -97,27 +121,54 @@ def _row(
     first, last = group.iloc[0], group.iloc[-1]
     names = SUMMARY_COLUMNS[: SUMMARY_COLUMNS.index("n")]
     row: dict[str, Any] = {name: first[name] for name in names}
-    times = _times(group)
+    times = repeat_times(group)
     row |= {"n": len(times), "verified": last["verified"], "status": last["status"]}
     if times.empty:
         return row
     row["q1_s"], row["median_s"], row["q3_s"] = np.quantile(times, [0.25, 0.5, 0.75])
-    row["samples_per_s"] = first["samples"] / row["median_s"]
-    row["gflop_s"] = first["flops"] / row["median_s"] / 1e9
-    if gather_bound(first["model"]):
-        gather = gathers.get(first["cell_id"])
-        row["limit_fraction"] = gather / row["median_s"] if gather else None
-    else:
-        limit = limits.get((first["threads"], first["dtype"]))
-        row["limit_fraction"] = row["gflop_s"] / limit if limit else None
+    if pd.notna(first["samples"]):  # else its iterations are no passes over the rows
+        row |= _rates(first, row["median_s"], limits, gathers)
     if first["impl"] == BASELINE or first["division"] == "open":
         return row  # another algorithm's epochs are other work: no ratio of the two
-    paired = baseline.index.intersection(times.index)
-    if len(paired):
-        theirs, ours = (np.asarray(side[paired], np.float64) for side in (baseline, times))
-        ratio = bootstrap_ratio(theirs, ours)
+    ratio = paired_ratio(baseline, times)
+    if ratio is not None:
         row["speedup_vs_numpy"], row["speedup_low"], row["speedup_high"] = ratio
     return row
+
+
+def _rates(
+    first: pd.Series,
+    median_s: float,
+    limits: dict[tuple[int, str], float],
+    gathers: Mapping[str, float],
+) -> dict[str, Any]:
+    """Give what was done a second, and its share of what the machine can do."""
+    gflop_s = first["flops"] / median_s / 1e9
+    if gather_bound(first["model"]):
+        gather = gathers.get(first["cell_id"])
+        fraction = gather / median_s if gather else None
+    else:
+        limit = limits.get((first["threads"], first["dtype"]))
+        fraction = gflop_s / limit if limit else None
+    samples_per_s = first["samples"] / median_s
+    return {"samples_per_s": samples_per_s, "gflop_s": gflop_s, "limit_fraction": fraction}
+
+
+def paired_ratio(
+    baseline: pd.Series[float], times: pd.Series[float]
+) -> tuple[float, float | None, float | None] | None:
+    """Give `bootstrap_ratio` over the repeats that both have, None without any.
+
+    Parameters
+    ----------
+    baseline, times : Series
+        Seconds by repeat, of a baseline and of a contender: equal repeats ran side by side.
+    """
+    paired = baseline.index.intersection(times.index)
+    if paired.empty:
+        return None
+    theirs, ours = (np.asarray(side[paired], np.float64) for side in (baseline, times))
+    return bootstrap_ratio(theirs, ours)
 
 
 def bootstrap_ratio(

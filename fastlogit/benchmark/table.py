@@ -1,8 +1,8 @@
-"""The summary as a table for the terminal: times, ratios, wins and losses."""
+"""The summary as a table for the terminal: times, ratios, wins and losses, and the verdicts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,12 +10,21 @@ from rich import box
 from rich.table import Table
 
 from fastlogit.benchmark.contenders import BASELINE
+from fastlogit.benchmark.summary import paired_ratio, repeat_times
 from fastlogit.datasets import TINY_ELEMENTS
 
 __all__ = ["comparison", "tiny_sets", "verdicts"]
 
 # What decides a cell beside model and data set: a column each if it varies, else in the title.
 _AXES = ("solver", "batch_size", "dtype", "threads")
+
+_CELL = ["model", "dataset", *_AXES]
+
+# The contender that the others are held against beside the baseline.
+_OURS = "numba"
+
+# A ratio with its interval, if there is one.
+Ratio = tuple[float, float | None, float | None]
 
 _MARKS = {"win": "[green]▲[/]", "loss": "[red]▼[/]", "even": "=", "": ""}
 
@@ -39,13 +48,14 @@ def comparison(summary: pd.DataFrame, tiny: set[str]) -> Table:
     Returns
     -------
     rich.table.Table
-        A row a cell and contender.
+        A row a cell, and below it one a contender.
     """
     varying = [axis for axis in _AXES if summary[axis].nunique() > 1]
     fixed = [f"{axis} {summary[axis].iloc[0]}" for axis in _AXES if axis not in varying]
     # Dense: with the toy sets it fits a terminal of 80 columns.
     table = Table(
         title=", ".join(fixed),
+        caption=_caption(summary, tiny),
         title_justify="left",
         caption_justify="left",
         box=box.SIMPLE_HEAD,
@@ -53,52 +63,65 @@ def comparison(summary: pd.DataFrame, tiny: set[str]) -> Table:
         show_edge=False,
         pad_edge=False,
     )
-    for name in ("model", "data set", *varying, "impl"):
-        table.add_column(name, no_wrap=True)
-    for name in ("per\nsample", "GFLOP/s", "of\nlimit", f"vs\n{BASELINE}", "95 %"):
+    table.add_column(", ".join(("model", "data set", *varying)), no_wrap=True)
+    for name in ("per\nsample", "of\nlimit", f"vs\n{BASELINE}", "95 %", "to\ntarget"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.caption = "▲ faster, ▼ slower, = even by the whole 95 % interval"
-    if tiny & set(summary["dataset"]):
-        table.caption += "; † tiny, bound by overhead"
-    if "open" in set(summary["division"]):
-        table.caption += "; open: another algorithm, not compared"
-    table.caption += (
-        "\nlimit: for networks BLAS's own product, for the others a bare gather of the rows"
-    )
-    cell_axes = ["model", "dataset", *_AXES]
-    for _, cell in summary.groupby(cell_axes, sort=False):
+    seeds = _seeds(summary)
+    for _, cell in summary.groupby([*_CELL, seeds], sort=False):
         first = cell.iloc[0]
         mark = " †" if first["dataset"] in tiny else ""
-        head = [first["model"], first["dataset"] + mark, *(str(first[axis]) for axis in varying)]
+        axes = [str(first[axis]) for axis in varying]
+        if seeds.any():
+            axes.append(f"seed {seeds[cell.index[0]] + 1} of {seeds.max() + 1}")
+        table.add_row(", ".join((first["model"], first["dataset"] + mark, *axes)))
+        soonest = cell["time_to_target_s"].astype(float).min()
         for position in range(len(cell)):
-            row = cell.iloc[position]
-            table.add_row(*(head if position == 0 else [""] * len(head)), *_figures(row))
+            table.add_row(*_figures(cell.iloc[position], soonest))
     return table
 
 
-def _figures(row: pd.Series) -> Iterator[str]:
-    yield row["impl"]
+def _seeds(summary: pd.DataFrame) -> pd.Series[int]:
+    """Count the rows that are alike in all but the seed, which the summary does not name."""
+    return summary.groupby([*_CELL, "impl"]).cumcount()
+
+
+def _caption(summary: pd.DataFrame, tiny: set[str]) -> str:
+    """Explain the marks and the columns that there are."""
+    lines = ["▲ faster, ▼ slower, = even by the whole 95 % interval"]
+    if tiny & set(summary["dataset"]):
+        lines[0] += "; † tiny, bound by overhead"
+    lines.append("limit: for networks BLAS's own product, for the others a bare gather of the rows")
+    lines.append("to target: seconds to the target loss, * the least of the cell, empty if never")
+    if "open" in set(summary["division"]):
+        lines.append("open: another algorithm, compared by its time to the target alone")
+    return "\n".join(lines)
+
+
+def _figures(row: pd.Series, soonest: float) -> Iterator[str]:
+    yield f"  {row['impl']}"
     if row["status"] != "ok":
-        yield from ["", "", "", "", f"[red]{row['status']}[/]"]
+        yield from ["", "", "", f"[red]{row['status']}[/]", ""]
         return
-    yield duration(1.0 / row["samples_per_s"])
-    yield f"{row['gflop_s']:.2f}"
+    yield duration(1.0 / row["samples_per_s"]) if pd.notna(row["samples_per_s"]) else ""
     yield f"{row['limit_fraction']:.0%}" if pd.notna(row["limit_fraction"]) else ""
     ratio, low, high = row["speedup_vs_numpy"], row["speedup_low"], row["speedup_high"]
     if row["division"] == "open":
         yield from ["open", ""]
-        return
-    yield f"{_MARKS[outcome(row)]} {ratio:.2f}x" if pd.notna(ratio) else ""
-    yield f"{low:.2f}-{high:.2f}" if pd.notna(low) else ""
+    else:
+        yield f"{_MARKS[outcome(low, high)]} {ratio:.2f}x" if pd.notna(ratio) else ""
+        yield f"{low:.2f}-{high:.2f}" if pd.notna(low) else ""
+    reached = row["time_to_target_s"]
+    mark = "*" if reached == soonest else ""
+    yield mark + duration(reached) if pd.notna(reached) else ""
 
 
-def outcome(row: pd.Series) -> str:
-    """Call a row a win, a loss or even by its whole interval; nothing without an interval."""
-    if pd.isna(row["speedup_low"]):
+def outcome(low: float | None, high: float | None) -> str:
+    """Call a ratio a win, a loss or even by its whole interval; nothing without an interval."""
+    if low is None or high is None or pd.isna(low):
         return ""
-    if row["speedup_low"] > 1:
+    if low > 1:
         return "win"
-    return "loss" if row["speedup_high"] < 1 else "even"
+    return "loss" if high < 1 else "even"
 
 
 def duration(seconds: float) -> str:
@@ -109,15 +132,85 @@ def duration(seconds: float) -> str:
     return f"{seconds / 1e-9:.3g} ns"
 
 
-def verdicts(summary: pd.DataFrame) -> Iterator[str]:
-    """Count each contender's wins and losses against the baseline, in a sentence."""
+def verdicts(summary: pd.DataFrame, timings: pd.DataFrame) -> Iterator[str]:
+    """Count wins and losses, in a sentence for each two contenders.
+
+    In the closed division everybody is held against the baseline, and numba against everybody
+    else, by the ratio of their repeats; in the open one numba by the time to the target loss.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        What `fastlogit.benchmark.summary.summarise` gives.
+    timings : DataFrame
+        The rows that it comes from.
+    """
     rivals = summary[summary["speedup_vs_numpy"].notna()]
     for impl, rows in rivals.groupby("impl", sort=False):
-        outcomes = [outcome(rows.iloc[position]) for position in range(len(rows))]
-        mean = float(np.exp(np.log(rows["speedup_vs_numpy"].astype(float)).mean()))
-        unjudged = f", unjudged in {outcomes.count('')}" if "" in outcomes else ""
-        yield (
-            f"{impl} against {BASELINE}: faster in {outcomes.count('win')}, "
-            f"slower in {outcomes.count('loss')}, even in {outcomes.count('even')}{unjudged} "
-            f"of {len(rows)} cells; geometric mean {mean:.2f}x"
+        ratios = zip(
+            *(rows[name] for name in ("speedup_vs_numpy", "speedup_low", "speedup_high")),
+            strict=True,
         )
+        yield _verdict(str(impl), BASELINE, list(ratios))
+    names = list(dict.fromkeys(summary["impl"]))
+    if _OURS not in names:
+        return
+    closed = set(summary.loc[summary["division"] == "closed", "impl"])
+    for impl in names:
+        if impl in closed - {_OURS, BASELINE}:
+            ratios_to = list(_ratios(timings, impl))
+            if ratios_to:
+                yield _verdict(_OURS, impl, ratios_to)
+        elif impl not in closed:
+            yield from _open_verdict(summary, impl)
+
+
+def _ratios(timings: pd.DataFrame, rival: str) -> Iterator[Ratio]:
+    """Give the ratio of a rival's times to ours in every cell that both have done."""
+    for _, cell in timings.groupby("cell_id", sort=False):
+        theirs, ours = (repeat_times(cell[cell["impl"] == impl]) for impl in (rival, _OURS))
+        ratio = paired_ratio(theirs, ours)
+        if ratio is not None:
+            yield ratio
+
+
+def _verdict(impl: str, rival: str, ratios: Sequence[Ratio]) -> str:
+    outcomes = [outcome(low, high) for _, low, high in ratios]
+    mean = _geometric_mean([ratio for ratio, _, _ in ratios])
+    unjudged = f", unjudged in {outcomes.count('')}" if "" in outcomes else ""
+    return (
+        f"{impl} against {rival}: faster in {outcomes.count('win')}, "
+        f"slower in {outcomes.count('loss')}, even in {outcomes.count('even')}{unjudged} "
+        f"of {len(ratios)} cells; geometric mean {mean:.2f}x"
+    )
+
+
+def _open_verdict(summary: pd.DataFrame, rival: str) -> Iterator[str]:
+    """Compare the times to the target in the cells that both have done; none, no sentence."""
+    done = summary.assign(nth=_seeds(summary))[summary["status"] == "ok"]
+    theirs, ours = (
+        done[done["impl"] == impl].set_index([*_CELL, "nth"])["time_to_target_s"].astype(float)
+        for impl in (rival, _OURS)
+    )
+    both = pd.concat({"theirs": theirs, "ours": ours}, axis=1, join="inner")
+    if both.empty:
+        return
+    never = both.isna()
+    sooner = (both["ours"] < both["theirs"]) | (never["theirs"] & ~never["ours"])
+    later = (both["theirs"] < both["ours"]) | (never["ours"] & ~never["theirs"])
+    reached = both.dropna()
+    text = (
+        f"{_OURS} to the target against {rival}: sooner in {sooner.sum()}, later in {later.sum()} "
+        f"of {len(both)} cells"
+    )
+    for impl, missed in ((rival, never["theirs"]), (_OURS, never["ours"])):
+        if missed.any():
+            text += f"; {impl} never is there in {missed.sum()}"
+    if len(reached):
+        mean = _geometric_mean((reached["theirs"] / reached["ours"]).tolist())
+        text += f"; geometric mean {mean:.2f}x"
+    yield text
+
+
+def _geometric_mean(ratios: Sequence[float]) -> float:
+    return float(np.exp(np.log(np.asarray(ratios, np.float64)).mean()))

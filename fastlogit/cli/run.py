@@ -153,7 +153,7 @@ def _show(run: Run, *, as_json: bool) -> None:
     # A line that the terminal breaks is better than figures cut short.
     out.width = max(out.width, out.measure(comparison, options=wide).maximum)
     out.print(comparison)
-    for verdict in table.verdicts(run.summary):
+    for verdict in table.verdicts(run.summary, run.timings):
         out.print(verdict, soft_wrap=True)
     for failure in run.timings[run.timings["status"] != "ok"].itertuples():
         out.print(

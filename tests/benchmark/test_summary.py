@@ -2,8 +2,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fastlogit.benchmark.results import TIMING_COLUMNS
-from fastlogit.benchmark.summary import SUMMARY_COLUMNS, bootstrap_ratio, summarise
+from fastlogit.benchmark.results import CURVE_COLUMNS, TIMING_COLUMNS
+from fastlogit.benchmark.summary import (
+    SUMMARY_COLUMNS,
+    bootstrap_ratio,
+    paired_ratio,
+    summarise,
+)
 
 CALIBRATION = [{"threads": 1, "sgemm_gflop_s": 80.0, "dgemm_gflop_s": 40.0, "read_gb_s": 20.0}]
 
@@ -33,9 +38,20 @@ def rows(impl, times, *, cell="c", status="ok", dtype="float32", **other):
     ]
 
 
-def summary(*groups, calibration=CALIBRATION, gathers=None):
+def summary(*groups, calibration=CALIBRATION, gathers=None, **curves):
     frame = pd.DataFrame([row for group in groups for row in group], columns=list(TIMING_COLUMNS))
-    return summarise(frame, calibration, gathers)
+    return summarise(frame, calibration, gathers, **curves)
+
+
+def curve(impl, *points, cell="c", seed=0):
+    return [
+        (cell, impl, seed, epoch, elapsed, loss, None)
+        for epoch, (elapsed, loss) in enumerate(points)
+    ]
+
+
+def points(*curves):
+    return pd.DataFrame([row for one in curves for row in one], columns=list(CURVE_COLUMNS))
 
 
 def test_figures_of_one_contender():
@@ -136,3 +152,67 @@ def test_shared_noise_does_not_widen_the_interval():
 
 def test_one_pair_has_no_interval():
     assert bootstrap_ratio(np.array([4.0]), np.array([2.0])) == (2.0, None, None)
+
+
+def test_the_time_to_the_target_is_that_of_the_first_point_there():
+    curves = points(
+        curve("numpy", (0.0, 2.0), (1.0, 1.0), (2.0, 0.5), (3.0, 0.6), (4.0, 0.4)),
+        curve("numba", (0.0, 2.0), (0.25, 0.5), (0.5, 0.4)),
+        curve("numpy", (0.0, 2.0), (1.5, 0.9), cell="d"),
+    )
+    measured = [
+        *(rows(impl, [1.0]) for impl in ("numpy", "numba")),
+        rows("numpy", [1.0], cell="d"),
+    ]
+    table = summary(*measured, curves=curves, target_losses={"c": 0.5, "d": 1.0})
+    assert table["time_to_target_s"].to_list() == [2.0, 0.25, 1.5]
+
+
+def test_a_target_is_reached_by_the_very_loss_and_at_once():
+    curves = points(curve("numpy", (0.0, 0.5), (1.0, 0.1)))
+    table = summary(rows("numpy", [1.0]), curves=curves, target_losses={"c": 0.5})
+    assert table["time_to_target_s"].to_list() == [0.0]
+
+
+@pytest.mark.parametrize("targets", [{"c": 0.3}, {"c": None}, {"d": 9.0}, {}, None])
+def test_a_target_that_is_never_reached_is_empty(targets):
+    curves = points(curve("numpy", (0.0, 2.0), (1.0, 0.4), (2.0, np.nan)))
+    table = summary(rows("numpy", [1.0]), curves=curves, target_losses=targets)
+    assert table["time_to_target_s"].isna().all()
+
+
+def test_without_curves_there_is_no_time_to_the_target():
+    for curves in (None, points()):
+        table = summary(rows("numpy", [1.0]), curves=curves, target_losses={"c": 0.5})
+        assert table["time_to_target_s"].isna().all()
+
+
+def test_a_failure_has_no_time_to_the_target_either():
+    curves = points(curve("numba", (0.0, 2.0), (1.0, 0.1)))
+    failure = rows("numba", [None], status="failed", repeat=None)
+    table = summary(rows("numba", [1.0]), failure, curves=curves, target_losses={"c": 0.5})
+    assert table["time_to_target_s"].isna().all()
+
+
+def test_the_open_division_has_a_time_to_the_target():
+    curves = points(curve("scikit-learn", (1.0, 0.6), (2.0, 0.5)))
+    theirs = rows("scikit-learn", [4.0], division="open", verified=None)
+    table = summary(theirs, curves=curves, target_losses={"c": 0.55})
+    assert table["time_to_target_s"].to_list() == [2.0]
+    assert table["speedup_vs_numpy"].isna().all()
+
+
+def test_what_does_not_go_by_epochs_has_a_time_and_no_rate():
+    theirs = rows("sklearn-lbfgs", [4.0, 2.0], division="open", samples=None, flops=None)
+    for model in ("softmax", "mlp-softmax"):
+        measured = [row | {"model": model} for row in theirs]
+        (row,) = summary(measured, gathers={"c": 1.0}).to_dict("records")
+        assert (row["n"], row["median_s"], row["status"]) == (2, 3.0, "ok")
+        for rate in ("samples_per_s", "gflop_s", "limit_fraction"):
+            assert pd.isna(row[rate])
+
+
+def test_ratios_of_any_two_are_over_the_repeats_that_both_have():
+    theirs, ours = pd.Series({0: 9.0, 1: 6.0}), pd.Series({1: 2.0, 2: 1.0})
+    assert paired_ratio(theirs, ours) == (3.0, None, None)
+    assert paired_ratio(theirs, ours[[2]]) is None
