@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from fastlogit import datasets
 from fastlogit.benchmark.names import check_name
@@ -91,8 +92,9 @@ class Grid:
     with a `source` the models for its number of classes, in batches of 32 and of 256. Once made, a
     grid has no empty axis.
 
-    ``epochs=None`` lets every case choose its own number, from its sizes alone;
-    ``learning_rate=None`` takes the solver's usual one; for ``target_loss=None`` see `Case`.
+    ``epochs=None`` lets every case choose its own number, from its sizes alone, and all cases of a
+    file the same; ``learning_rate=None`` takes the solver's usual one; for ``target_loss=None`` see
+    `Case`.
     """
 
     models: tuple[str, ...] = ()
@@ -130,10 +132,12 @@ class Grid:
         for seed in self.seeds:
             if not 0 <= seed < 2**32:
                 raise ValueError(f"the seed is {seed}; it must be from 0 to {2**32 - 1}")
-        rates = {"learning rate": self.learning_rate, "target loss": self.target_loss}
-        for what, rate in rates.items():
-            if rate is not None and not 0 < rate < math.inf:
-                raise ValueError(f"the {what} is {rate:g}; it must be positive and finite")
+        for what, real in (
+            ("learning rate", self.learning_rate),
+            ("target loss", self.target_loss),
+        ):
+            if real is not None and not 0 < real < math.inf:
+                raise ValueError(f"the {what} is {real:g}; it must be positive and finite")
 
     def _defaults(self) -> dict[str, tuple[object, ...]]:
         if self.source is None:
@@ -161,6 +165,14 @@ class Grid:
                     f"the model {name!r} is for two classes and {self.source.path.name} has "
                     f"{n_classes}; for any number there are {others}"
                 )
+
+    def config(self) -> dict[str, Any]:
+        """Give what run.json keeps of the grid; what it keeps of a file is `own_data.facts`."""
+        return {
+            field.name: getattr(self, field.name)
+            for field in fields(self)
+            if field.name != "source"
+        }
 
     def quick(self) -> Grid:
         """Give the same grid with the toy sets cut down to a small and a larger one."""
@@ -198,8 +210,7 @@ class Grid:
             batch_size=batch_size,
             dtype=dtype,
             threads=threads,
-            epochs=self.epochs
-            or _default_epochs(model, self._sizes(model, dataset), batch_size, n_hidden),
+            epochs=self.epochs or self._epochs(model, dataset, batch_size, n_hidden),
             n_hidden=n_hidden,
             seed=seed,
             learning_rate=self.learning_rate or _LEARNING_RATES.get(solver, _SMALL_RATE),
@@ -207,11 +218,11 @@ class Grid:
             source=self.source,
         )
 
-    def _sizes(self, model: str, dataset: str) -> tuple[int, int, int]:
-        """Give the rows trained on, the features and the classes."""
+    def _epochs(self, model: str, dataset: str, batch_size: int, n_hidden: int | None) -> int:
         if self.source is not None:
-            return self.source.n_train, self.source.n_features, len(self.source.classes)
-        return datasets.sizes(dataset, binary=MODELS[model].binary)
+            return _own_epochs(self.source, self.n_hidden)
+        sizes = datasets.sizes(dataset, binary=MODELS[model].binary)
+        return _default_epochs(model, sizes, batch_size, n_hidden)
 
 
 # What plain NumPy takes, roughly and rounded: the calls of one step and the rate of its products.
@@ -220,13 +231,30 @@ _STEP_SECONDS = 20e-6
 _FLOPS_PER_SECOND = 3e10
 _REPEAT_SECONDS = 0.1
 
+# With a user's own file it is the models that are compared, too: all get the same epochs, so many
+# that they have seen enough rows to tell by, unless the slowest one would take too long.
+_OWN_ROWS, _MOST_OWN_EPOCHS, _OWN_REPEAT_SECONDS = 200_000, 100, 0.5
+
 
 def _default_epochs(
     model: str, sizes: tuple[int, int, int], batch_size: int, n_hidden: int | None
 ) -> int:
     """Choose the epochs that keep plain NumPy busy for about a tenth of a second."""
+    return max(1, round(_REPEAT_SECONDS / _epoch_seconds(model, sizes, batch_size, n_hidden)))
+
+
+def _own_epochs(source: Source, n_hidden: int) -> int:
+    """Choose the epochs of every model and batch size on a user's own file."""
+    sizes = source.n_train, source.n_features, len(source.classes)
+    slowest = _epoch_seconds("mlp-softmax", sizes, 32, n_hidden)
+    enough = min(_MOST_OWN_EPOCHS, round(_OWN_ROWS / source.n_train))
+    return max(1, min(enough, round(_OWN_REPEAT_SECONDS / slowest)))
+
+
+def _epoch_seconds(
+    model: str, sizes: tuple[int, int, int], batch_size: int, n_hidden: int | None
+) -> float:
     n_samples, n_features, n_classes = sizes
     steps = -(-n_samples // batch_size)
     flops = MODELS[model].flops_per_sample(n_features, n_hidden, MODELS[model].n_outputs(n_classes))
-    seconds = steps * _STEP_SECONDS + n_samples * flops / _FLOPS_PER_SECOND
-    return max(1, round(_REPEAT_SECONDS / seconds))
+    return steps * _STEP_SECONDS + n_samples * flops / _FLOPS_PER_SECOND

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastlogit import datasets
+from fastlogit.benchmark import own_data
 from fastlogit.benchmark.cases import Case
 from fastlogit.models import MODELS
 
@@ -95,7 +96,7 @@ class Outcome:
 def build(case: Case) -> Problem:
     """Load the data and draw initial parameters and row order from the case's seed."""
     model = MODELS[case.model]
-    data = datasets.load(case.dataset, binary=model.binary, dtype=case.dtype, seed=case.seed)
+    data, X_test, y_test = _load(case)
     n_samples, n_features = data.X.shape
     rng = np.random.default_rng(case.seed)
     order = np.array([rng.permutation(n_samples) for _ in range(case.epochs)], dtype=np.intp)
@@ -107,6 +108,20 @@ def build(case: Case) -> Problem:
         np.random.RandomState(case.seed),
     )
     # A contender that wrote into its input would hand the next one another problem.
-    for array in (data.X, data.y, order, *params):
-        array.flags.writeable = False
-    return Problem(case, data.X, data.y, data.n_classes, params, order)
+    for array in (data.X, data.y, order, *params, X_test, y_test):
+        if array is not None:
+            array.flags.writeable = False
+    return Problem(case, data.X, data.y, data.n_classes, params, order, X_test, y_test)
+
+
+def _load(
+    case: Case,
+) -> tuple[datasets.Dataset, NDArray[Any] | None, NDArray[np.intp] | None]:
+    """Give the rows to train on and, of a user's own file, those to test on."""
+    if case.source is None:
+        binary = MODELS[case.model].binary
+        named = datasets.load(case.dataset, binary=binary, dtype=case.dtype, seed=case.seed)
+        return named, None, None
+    parts = own_data.load(case.source, dtype=case.dtype, seed=case.seed)
+    n_classes = len(case.source.classes)
+    return datasets.Dataset(case.dataset, parts.X, parts.y, n_classes), parts.X_test, parts.y_test

@@ -1,8 +1,11 @@
-import numpy as np
+import json
+import re
+from pathlib import Path
+
 import pytest
 
 from fastlogit.benchmark.cases import Grid
-from fastlogit.benchmark.problem import build
+from fastlogit.benchmark.own_data import Source
 from fastlogit.datasets import TOY_SETS
 from fastlogit.models import MODELS
 from fastlogit.trainer import SOLVERS
@@ -74,6 +77,10 @@ def test_more_work_a_row_means_fewer_epochs():
         ({"threads": (-1,)}, "number of threads is -1"),
         ({"epochs": 0}, "number of epochs is 0"),
         ({"n_hidden": 0}, "number of hidden units is 0"),
+        ({"seeds": (0, -1)}, "the seed is -1; it must be from 0 to 4294967295"),
+        ({"seeds": (2**32,)}, "the seed is 4294967296; it must be"),
+        ({"target_loss": 0.0}, "the target loss is 0; it must be positive and finite"),
+        ({"target_loss": float("nan")}, "the target loss is nan"),
     ],
 )
 def test_values_that_cannot_be_are_refused(axes, message):
@@ -81,43 +88,23 @@ def test_values_that_cannot_be_are_refused(axes, message):
         Grid(**axes)
 
 
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_problem_holds_everything_that_decides_the_work(model, dtype):
-    grid = Grid(models=(model,), datasets=("wine",), dtypes=(dtype,), epochs=3, n_hidden=7)
-    case = grid.cases()[0]
-    problem, again = build(case), build(case)
-    assert problem.X.dtype == dtype
-    assert problem.n_classes == (2 if MODELS[model].binary else 3)
-    assert problem.order.shape == (3, 178)
-    assert (np.sort(problem.order, axis=1) == np.arange(178)).all()
-    assert not np.array_equal(problem.order[0], problem.order[1])
-    assert problem.samples == 3 * 178
-    assert len(problem.params) == (4 if MODELS[model].has_hidden else 2)
-    for ours, theirs in zip(problem.params, again.params, strict=True):
-        assert ours.dtype == dtype
-        assert np.array_equal(ours, theirs)
-    for array in (problem.X, problem.y, problem.order, *problem.params):
-        assert not array.flags.writeable
+def test_every_seed_is_a_case_and_every_case_keeps_the_grid_s_target():
+    grid = Grid(models=("softmax",), datasets=("iris",), seeds=(0, 7, 7), target_loss=0.25)
+    cases = grid.cases()
+    assert [case.seed for case in cases] == [0, 7]
+    assert [case.cell_id.split("/")[-1] for case in cases] == ["s0", "s7"]
+    assert {case.target_loss for case in cases} == {0.25}
+    without = Grid(models=("softmax",), datasets=("iris",)).cases()[0]
+    assert without.target_loss is None
+    assert without.cell_id == cases[0].cell_id
 
 
-def test_flops_count_the_rows_of_all_epochs():
-    one, three = (
-        build(Grid(models=("softmax",), datasets=("iris",), epochs=epochs).cases()[0])
-        for epochs in (1, 3)
-    )
-    assert three.flops == 3 * one.flops
-    # Two products of 4 x 3 a row, forward and for the gradient, a multiply-add counted as two.
-    assert one.flops >= 150 * 2 * 2 * 4 * 3
-
-
-def test_the_first_batch_is_a_problem_of_one_step():
-    problem = build(Grid(models=("softmax",), datasets=("iris",), epochs=2).cases()[0])
-    batch = problem.first_batch()
-    assert batch.samples == 32
-    assert np.array_equal(batch.X[batch.order[0]], problem.X[problem.order[0, :32]])
-    assert np.array_equal(batch.y, problem.y[problem.order[0, :32]])
-    assert batch.X.flags.c_contiguous
+def test_the_configuration_is_the_grid_without_the_file():
+    config = Grid(source=source(2), seeds=(3,)).config()
+    assert json.loads(json.dumps(config))["seeds"] == [3]
+    assert config["datasets"] == ("flowers",)
+    assert "source" not in config
+    assert Grid(**Grid(seeds=(3,)).config()) == Grid(seeds=(3,))
 
 
 def test_another_learning_rate_is_another_cell():
@@ -131,3 +118,53 @@ def test_another_learning_rate_is_another_cell():
     for rate in (0, -1.0, float("nan"), float("inf")):
         with pytest.raises(ValueError, match=r"the learning rate is .*; it must be positive"):
             Grid(learning_rate=rate)
+
+
+def source(n_classes, rows=1000, n_features=4):
+    return Source(
+        path=Path("/data/flowers.csv"),
+        target="kind",
+        drop=(),
+        sha256="",
+        size_bytes=1,
+        n_features=n_features,
+        classes=tuple(map(str, range(n_classes))),
+        class_rows=(rows,) * n_classes,
+    )
+
+
+def test_a_file_gets_the_models_for_its_classes():
+    assert Grid(source=source(2)).models == tuple(MODELS)
+    assert Grid(source=source(3)).models == ("softmax", "mlp-softmax")
+    cases = Grid(source=source(3)).cases()
+    assert [(case.model, case.batch_size) for case in cases] == [
+        (model, batch_size) for model in ("softmax", "mlp-softmax") for batch_size in (32, 256)
+    ]
+    assert {(case.dataset, case.source) for case in cases} == {("flowers", source(3))}
+    assert cases[0].cell_id.startswith("softmax/flowers/sgd/b32/")
+
+
+def test_axes_asked_for_beside_a_file_are_kept():
+    grid = Grid(source=source(2), models=("logistic",), batch_sizes=(8,), epochs=3)
+    assert [case.cell_id for case in grid.cases()] == ["logistic/flowers/sgd/b8/float32/t1/e3/s0"]
+    assert grid.quick() == grid
+
+
+def test_a_model_of_two_classes_is_refused_for_more():
+    message = "the model 'logistic' is for two classes and flowers.csv has 3; for any number there"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        Grid(source=source(3), models=("softmax", "logistic"))
+
+
+def test_a_file_and_a_data_set_exclude_each_other():
+    with pytest.raises(ValueError, match=r"iris are asked for beside the file flowers\.csv"):
+        Grid(source=source(2), datasets=("iris",))
+
+
+@pytest.mark.parametrize(
+    ("rows", "n_features", "epochs"),
+    [(75, 4, 100), (1000, 4, 100), (10_000, 4, 12), (500_000, 30, 1), (1000, 20_000, 2)],
+)
+def test_all_cases_of_a_file_have_the_same_epochs(rows, n_features, epochs):
+    cases = Grid(source=source(2, rows, n_features)).cases()
+    assert {case.epochs for case in cases} == {epochs}

@@ -1,5 +1,11 @@
-"""A user's own file as a data set: described first, then read, encoded, split and scaled."""
+"""A user's own file as a data set.
 
-from fastlogit.benchmark.own_data.source import Source
+`describe` reads it once and says what it holds or why it cannot be used; a case carries the
+description, and `load` gives the rows of it, encoded, divided and scaled.
+"""
 
-__all__ = ["Source"]
+from fastlogit.benchmark.own_data.describe import describe
+from fastlogit.benchmark.own_data.source import Source, facts, notes
+from fastlogit.benchmark.own_data.split import Parts, load
+
+__all__ = ["Parts", "Source", "describe", "facts", "load", "notes"]

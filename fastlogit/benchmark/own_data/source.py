@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-__all__ = ["Source", "test_rows"]
+__all__ = ["Source", "digest", "facts", "notes", "test_rows"]
+
+# A class with fewer rows has a single one to be tested on.
+_SMALL_CLASS = 10
+_MOST_NAMED = 8
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,8 @@ class Source:
     @property
     def name(self) -> str:
         """The file's name without its endings: what the data set is called."""
-        return self.path.name.split(".")[0] or self.path.name
+        name = self.path.name
+        return Path(name[:-3] if name.lower().endswith(".gz") else name).stem
 
     @property
     def n_samples(self) -> int:
@@ -64,3 +71,54 @@ class Source:
 def test_rows(n_rows: int) -> int:
     """Give how many of a class's rows are held out: a fifth, but one at least."""
     return max(1, n_rows // 5)
+
+
+def digest(path: Path) -> str:
+    """Give the SHA-256 of a file's bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def facts(source: Source) -> dict[str, Any]:
+    """Give what run.json keeps of a file: nothing of where it lies on the machine."""
+    return {
+        "file": source.path.name,
+        "size_bytes": source.size_bytes,
+        "sha256": source.sha256,
+        "target": source.target,
+        "drop": list(source.drop),
+        "n_samples": source.n_samples,
+        "n_train": source.n_train,
+        "n_features": source.n_features,
+        "classes": dict(zip(source.classes, source.class_rows, strict=True)),
+        "notes": notes(source),
+    }
+
+
+def notes(source: Source) -> list[str]:
+    """Say what the file holds and what was done to it, a line each."""
+    counted = [
+        f"{name} {rows:,}" for name, rows in zip(source.classes, source.class_rows, strict=True)
+    ]
+    features = "1 feature" if source.n_features == 1 else f"{source.n_features:,} features"
+    n_test = source.n_samples - source.n_train
+    lines = [
+        f"{source.path.name}: {source.n_samples:,} rows, {features}, {len(counted):,} classes "
+        f"({_listed(counted)})",
+        *source.notes,
+        f"{source.n_train:,} rows are trained on; {n_test:,}, a fifth of each class, are held out "
+        "to test on",
+    ]
+    small = [
+        name
+        for name, rows in zip(source.classes, source.class_rows, strict=True)
+        if rows < _SMALL_CLASS
+    ]
+    if small:
+        lines.append(f"with a single row to test on: {_listed(small)}")
+    return lines
+
+
+def _listed(names: list[str]) -> str:
+    rest = len(names) - _MOST_NAMED
+    return ", ".join(names[:_MOST_NAMED]) + (f" and {rest:,} more" if rest > 0 else "")
