@@ -17,12 +17,17 @@ from fastlogit.benchmark.own_data import Source
 from fastlogit.models import MODELS
 from fastlogit.trainer import SOLVERS
 
-__all__ = ["DTYPES", "Case", "Grid"]
+__all__ = ["DTYPES", "Case", "Grid", "usual_rate"]
 
 # Step sizes that train all the toy sets: 0.1 for plain gradients, 0.001 where they are scaled.
 _LEARNING_RATES, _SMALL_RATE = {"sgd": 0.1}, 0.001
 
 DTYPES = ("float32", "float64")
+
+
+def usual_rate(solver: str) -> float:
+    """Give the step size that a solver has unless another is asked for."""
+    return _LEARNING_RATES.get(solver, _SMALL_RATE)
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,7 @@ class Case:
     def cell_id(self) -> str:
         """The case spelled out in one word, the same in every run."""
         hidden = "" if self.n_hidden is None else f"/h{self.n_hidden}"
-        usual = self.learning_rate == _LEARNING_RATES.get(self.solver, _SMALL_RATE)
+        usual = self.learning_rate == usual_rate(self.solver)
         rate = "" if usual else f"/lr{self.learning_rate:g}"
         return (
             f"{self.model}/{self.dataset}/{self.solver}/b{self.batch_size}/{self.dtype}"
@@ -213,7 +218,7 @@ class Grid:
             epochs=self.epochs or self._epochs(model, dataset, batch_size, n_hidden),
             n_hidden=n_hidden,
             seed=seed,
-            learning_rate=self.learning_rate or _LEARNING_RATES.get(solver, _SMALL_RATE),
+            learning_rate=self.learning_rate or usual_rate(solver),
             target_loss=self.target_loss,
             source=self.source,
         )
@@ -233,7 +238,7 @@ _REPEAT_SECONDS = 0.1
 
 # With a user's own file it is the models that are compared, too: all get the same epochs, so many
 # that they have seen enough rows to tell by, unless the slowest one would take too long.
-_OWN_ROWS, _MOST_OWN_EPOCHS, _OWN_REPEAT_SECONDS = 200_000, 100, 0.5
+_OWN_ROWS, _MOST_OWN_EPOCHS, _OWN_REPEAT_SECONDS = 100_000, 100, 0.5
 
 
 def _default_epochs(
