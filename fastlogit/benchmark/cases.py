@@ -17,7 +17,7 @@ from fastlogit.benchmark.own_data import Source
 from fastlogit.models import MODELS
 from fastlogit.trainer import SOLVERS
 
-__all__ = ["DTYPES", "Case", "Grid", "usual_rate"]
+__all__ = ["DTYPES", "Case", "Grid", "epoch_seconds", "sizes", "usual_rate"]
 
 # Step sizes that train all the toy sets: 0.1 for plain gradients, 0.001 where they are scaled.
 _LEARNING_RATES, _SMALL_RATE = {"sgd": 0.1}, 0.001
@@ -226,12 +226,18 @@ class Grid:
     def _epochs(self, model: str, dataset: str, batch_size: int, n_hidden: int | None) -> int:
         if self.source is not None:
             return _own_epochs(self.source, self.n_hidden)
-        sizes = datasets.sizes(dataset, binary=MODELS[model].binary)
-        return _default_epochs(model, sizes, batch_size, n_hidden)
+        return _default_epochs(model, sizes(model, dataset), batch_size, n_hidden)
+
+
+def sizes(model: str, dataset: str, source: Source | None = None) -> tuple[int, int, int]:
+    """Give the rows trained on, the features and the classes of a data set in a model's form."""
+    if source is not None:
+        return source.n_train, source.n_features, len(source.classes)
+    return datasets.sizes(dataset, binary=MODELS[model].binary)
 
 
 # What plain NumPy takes, roughly and rounded: the calls of one step and the rate of its products.
-# They only choose a number of epochs, and are constants so that it is the same on every machine.
+# They choose a number of epochs, and are constants so that it is the same on every machine.
 _STEP_SECONDS = 20e-6
 _FLOPS_PER_SECOND = 3e10
 _REPEAT_SECONDS = 0.1
@@ -241,25 +247,25 @@ _REPEAT_SECONDS = 0.1
 _OWN_ROWS, _MOST_OWN_EPOCHS, _OWN_REPEAT_SECONDS = 100_000, 100, 0.5
 
 
-def _default_epochs(
-    model: str, sizes: tuple[int, int, int], batch_size: int, n_hidden: int | None
-) -> int:
-    """Choose the epochs that keep plain NumPy busy for about a tenth of a second."""
-    return max(1, round(_REPEAT_SECONDS / _epoch_seconds(model, sizes, batch_size, n_hidden)))
-
-
-def _own_epochs(source: Source, n_hidden: int) -> int:
-    """Choose the epochs of every model and batch size on a user's own file."""
-    sizes = source.n_train, source.n_features, len(source.classes)
-    slowest = _epoch_seconds("mlp-softmax", sizes, 32, n_hidden)
-    enough = min(_MOST_OWN_EPOCHS, round(_OWN_ROWS / source.n_train))
-    return max(1, min(enough, round(_OWN_REPEAT_SECONDS / slowest)))
-
-
-def _epoch_seconds(
+def epoch_seconds(
     model: str, sizes: tuple[int, int, int], batch_size: int, n_hidden: int | None
 ) -> float:
+    """Guess how long plain NumPy takes for an epoch."""
     n_samples, n_features, n_classes = sizes
     steps = -(-n_samples // batch_size)
     flops = MODELS[model].flops_per_sample(n_features, n_hidden, MODELS[model].n_outputs(n_classes))
     return steps * _STEP_SECONDS + n_samples * flops / _FLOPS_PER_SECOND
+
+
+def _default_epochs(
+    model: str, sizes: tuple[int, int, int], batch_size: int, n_hidden: int | None
+) -> int:
+    """Choose the epochs that keep plain NumPy busy for about a tenth of a second."""
+    return max(1, round(_REPEAT_SECONDS / epoch_seconds(model, sizes, batch_size, n_hidden)))
+
+
+def _own_epochs(source: Source, n_hidden: int) -> int:
+    """Choose the epochs of every model and batch size on a user's own file."""
+    slowest = epoch_seconds("mlp-softmax", sizes("mlp-softmax", "", source), 32, n_hidden)
+    enough = min(_MOST_OWN_EPOCHS, round(_OWN_ROWS / source.n_train))
+    return max(1, min(enough, round(_OWN_REPEAT_SECONDS / slowest)))
