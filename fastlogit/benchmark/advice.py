@@ -81,11 +81,11 @@ def _on_the_model(
     )
     if chosen.best <= baseline + noise:
         yield (
-            f"  that is no better than calling every row {commonest} ({baseline:.1%}): these "
+            f"  that is no better than calling every row {commonest!r} ({baseline:.1%}): these "
             "columns do not tell the classes apart, or not with this step size"
         )
     else:
-        yield f"  calling every row {commonest} would make {baseline:.1%} right"
+        yield f"  calling every row {commonest!r} would make {baseline:.1%} right"
     others = {way.training.model: way.best for way in sorted(found, key=lambda way: way.best)}
     best = max(others.values())
     del others[training.model]

@@ -94,8 +94,8 @@ class Grid:
     """The values of every axis; the cases are all their combinations.
 
     An axis left empty takes what suits the data: all four models on the toy sets in batches of 32;
-    with a `source` the models for its number of classes, in batches of 32 and of 256. Once made, a
-    grid has no empty axis.
+    with a `source` the models for its number of classes, in batches of 32 and, if it has more rows,
+    of 256. Once made, a grid has no empty axis.
 
     ``epochs=None`` lets every case choose its own number, from its sizes alone, and all cases of a
     file the same; ``learning_rate=None`` takes the solver's usual one; for ``target_loss=None`` see
@@ -150,7 +150,9 @@ class Grid:
             return {**toys, "batch_sizes": (32,)}
         two = len(self.source.classes) == 2
         suited = tuple(name for name, model in MODELS.items() if two or not model.binary)
-        return {"models": suited, "datasets": (self.source.name,), "batch_sizes": (32, 256)}
+        # A batch of more than all rows is one of all rows, and no way to train a small file.
+        batch_sizes = (32, 256) if self.source.n_train > 256 else (32,)
+        return {"models": suited, "datasets": (self.source.name,), "batch_sizes": batch_sizes}
 
     def _check_data(self) -> None:
         if self.source is None:

@@ -94,7 +94,7 @@ def test_the_whole_text():
         "advice for letters.csv, from 800 rows to train on and 200 to test on:",
         "model: logistic in batches of 32 with sgd: 90.0% of the rows held out are right (± 2.0%), "
         "after 20 of 20 epochs, at a training loss of 0.3",
-        "  calling every row a would make 60.0% right",
+        "  calling every row 'a' would make 60.0% right",
         "  mlp-logistic makes 91.0% right: better by less than the noise, and larger",
         "implementation: numba reaches a training loss of 0.3 in 50 ms; numpy takes 4x as long; "
         "scikit-learn does not get there",
@@ -156,7 +156,7 @@ def test_the_noise_is_never_nothing_and_less_with_more_seeds():
 
 def test_no_better_than_the_commonest_class():
     text = Made().train("logistic", [0.62], {"numba": 0.1}).advice()
-    assert "that is no better than calling every row a (60.0%): these columns do not tell" in text
+    assert "that is no better than calling every row 'a' (60.0%): these columns do not tell" in text
 
 
 def test_of_the_ways_that_are_good_enough_the_quickest():

@@ -142,6 +142,7 @@ def test_a_file_gets_the_models_for_its_classes():
     ]
     assert {(case.dataset, case.source) for case in cases} == {("flowers", source(3))}
     assert cases[0].cell_id.startswith("softmax/flowers/sgd/b32/")
+    assert Grid(source=source(2, rows=150)).batch_sizes == (32,)
 
 
 def test_axes_asked_for_beside_a_file_are_kept():
