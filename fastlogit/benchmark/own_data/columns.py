@@ -149,12 +149,12 @@ def _encode_column(series: pd.Series[Any]) -> tuple[Column | None, str, str]:
     codes, values = _codes(series)
     if len(values) == 1:
         return None, "constant", ""
+    numbers = _as_numbers(values)
+    if not np.isnan(numbers).any():
+        return _encode_numbers(_series(numbers[codes]))
     limit = min(_MOST_VALUES, max(_FEW_VALUES, len(series) // 2))
     if len(values) > limit:
-        numbers = _as_numbers(values)
-        if np.isnan(numbers).any():
-            raise _RefusedError(_why_too_many(values, numbers, limit))
-        return _encode_numbers(_series(numbers[codes]))
+        raise _RefusedError(_why_too_many(values, numbers, limit))
     if len(values) == 2:
         return Column(codes, 2), "two", f" ({values[0]}, {values[1]})"
     return Column(codes, len(values)), "one-hot", f" ({len(values)} values)"
