@@ -1,19 +1,28 @@
 """Contenders that misbehave on purpose, where a spawned process can import them too."""
 
+import ctypes
+import os
+import sys
+import time
+
+from fastlogit.benchmark import worker
 from fastlogit.benchmark.contenders import OpenContender, UnsupportedError
 from fastlogit.benchmark.contenders.own import NumpyContender
 from fastlogit.benchmark.problem import Outcome
+from fastlogit.benchmark.results import CurvePoint, Timing
+from fastlogit.benchmark.runner import Measured
 
 
 class Wrong(NumpyContender):
     """Its last bias is off by 0.1 %."""
 
     name = "wrong"
+    offset = 1e-3
 
     def result(self):
         outcome = super().result()
         *others, bias = outcome.params
-        return Outcome((*others, bias + 1e-3), outcome.loss_curve)
+        return Outcome((*others, bias + self.offset), outcome.loss_curve)
 
 
 class WrongLater(NumpyContender):
@@ -190,6 +199,174 @@ class Absent(NumpyContender):
     install = "pip install luck"
 
 
+def raise_error(kind, message):
+    raise kind(message)
+
+
+def sleep_in_c():
+    """Sleep in a C function that does not let another thread of Python run."""
+    ctypes.PyDLL(None).sleep(1000)
+
+
+def die_by(number):
+    os.kill(os.getpid(), number)
+    time.sleep(1000)
+
+
+def say_and_leave(words):
+    sys.stderr.write(words)
+    sys.stderr.flush()
+    os._exit(1)
+
+
+def note_and_leave(text):
+    worker.note(text)
+    os._exit(1)
+
+
+def note_and_raise(text):
+    worker.note(text)
+    raise RuntimeError
+
+
+def names_of(case, kinds, prefix=""):
+    """Stand in for what is done with a case and its contenders."""
+    return [prefix + kind.name for kind in kinds]
+
+
+def measure_nothing(case, kinds, *, repeats, run_id):
+    """Give the rows of a case without measuring it, the same every time."""
+    common = {name: getattr(case, name) for name in ("cell_id", "model", "dataset", "solver")}
+    common |= {name: getattr(case, name) for name in ("batch_size", "dtype", "threads", "epochs")}
+    timings, curve = [], []
+    for kind in kinds:
+        own = {"impl": kind.name, "impl_version": "1", "division": kind.division}
+        own |= {"run_id": "r", "seed": case.seed, "n_samples": 9, "n_features": 2}
+        own |= {"samples": 9, "flops": 99, "verified": True, "status": "ok"}
+        for repeat in range(repeats):
+            timings.append(Timing(**common, **own, repeat=repeat, time_s=0.5 + repeat))
+        for epoch in range(3):
+            point = {"cell_id": case.cell_id, "impl": kind.name, "seed": case.seed}
+            point |= {"elapsed_s": 0.1 * epoch, "train_loss": 0.9**epoch, "test_accuracy": None}
+            curve.append(CurvePoint(**point, epoch=epoch))
+    return Measured(timings, curve, 0.25, 0.5)
+
+
+def dies_at_some(case, kinds):
+    for kind in kinds:
+        worker.note(kind.name)
+        if kind is Leaves:
+            os._exit(7)
+        if kind is Crashes:
+            raise ValueError(kind.name)
+    return names_of(case, kinds)
+
+
+def hangs_at_some(case, kinds):
+    for kind in kinds:
+        worker.note(kind.name)
+        if kind is Hangs:
+            time.sleep(1000)
+    return names_of(case, kinds)
+
+
+def leave_at_once(case, kinds):
+    os._exit(3)
+
+
+class Hangs(NumpyContender):
+    """Sleeps on in its second run."""
+
+    name = "hangs"
+    runs = 0
+
+    def run(self):
+        super().run()
+        self.runs += 1
+        while self.runs == 2:
+            time.sleep(1)
+
+
+class HangsInC(NumpyContender):
+    """Never comes back from a C function, and never lets another thread of Python run."""
+
+    name = "hangs-in-c"
+
+    def run(self):
+        sleep_in_c()
+
+
+class Crashes(NumpyContender):
+    """Reads where there is no memory."""
+
+    name = "crashes"
+
+    def run(self):
+        ctypes.string_at(0)
+
+
+class Aborts(NumpyContender):
+    """Ends the process as a C library does that has found something wrong."""
+
+    name = "aborts"
+
+    def run(self):
+        os.write(2, b"first words\n  corrupted  heap\n")
+        os.abort()
+
+
+class Leaves(NumpyContender):
+    """Ends the process without a word."""
+
+    name = "leaves"
+
+    def run(self):
+        os._exit(7)
+
+
+class CallsExit(NumpyContender):
+    """Means to end the program."""
+
+    name = "calls-exit"
+
+    def run(self):
+        raise SystemExit(3)
+
+
+class Chatters(NumpyContender):
+    """Writes to both streams."""
+
+    name = "chatters"
+
+    def run(self):
+        super().run()
+        print("chatter on stdout", flush=True)
+        os.write(2, b"chatter on stderr")
+
+
+class InProcess:
+    """Stands in for `fastlogit.benchmark.worker.Worker` where no process of its own is needed."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def call(self, function, *args, timeout=None, **kwargs):
+        return function(*args, **kwargs)
+
+
+class Impatient(InProcess):
+    """Loses its patience at once with the contenders that hang."""
+
+    def call(self, function, *args, timeout=None, **kwargs):
+        hanging = [name for name in names_of(*args[:2]) if "hangs" in name] if args[1:] else []
+        if hanging:
+            raise worker.TimedOutError(f"timeout after {timeout:g} s", hanging[0])
+        return super().call(function, *args, **kwargs)
+
+
 FAKES = {
     kind.name: kind
     for kind in (
@@ -197,5 +374,6 @@ FAKES = {
         *(Compiles, Interrupted, Open, Absent),
         *(Unable, Formed, WrongCurve, RaisesInCurve),
         *(CompilesInCurve, WrongAtLast),
+        *(Hangs, HangsInC, Crashes, Aborts, Leaves, CallsExit, Chatters),
     )
 }
