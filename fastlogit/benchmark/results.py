@@ -1,21 +1,35 @@
 """The files of a run: one directory each, never overwritten, complete only once renamed.
 
-Rows are appended to ``timings.csv.partial`` and flushed, so that a killed run keeps what it had
-measured; the file gets its own name when the run is through. An empty field means missing.
+Rows are appended to ``timings.csv.partial`` and ``curves.csv.partial``, all of a cell at once, and
+are on the disk before the next cell begins, so that a killed run keeps what it had measured. The
+files get their own names when the run is through. An empty field means missing.
 """
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import secrets
 import time
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from contextlib import suppress
+from io import BytesIO
+from itertools import takewhile
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, get_args
+from typing import TYPE_CHECKING, Any, Self
+
+from fastlogit.benchmark.appended import AppendedTable
+from fastlogit.benchmark.complete import complete_rows
+from fastlogit.benchmark.lock import DirectoryLock
+from fastlogit.benchmark.schema import (
+    CURVE_COLUMNS,
+    SCHEMA_VERSION,
+    TIMING_COLUMNS,
+    CurvePoint,
+    Status,
+    Timing,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,74 +40,12 @@ __all__ = [
     "TIMING_COLUMNS",
     "CurvePoint",
     "RunFiles",
+    "Status",
     "Timing",
+    "read_curves",
+    "read_facts",
     "read_timings",
 ]
-
-SCHEMA_VERSION = 1
-
-Status = Literal["ok", "unsupported", "failed-verification", "failed"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Timing:
-    """One row of timings.csv: one timed repeat of a contender, or the failure of one.
-
-    The fields are the columns, in order; results/README.md says what each holds.
-    """
-
-    schema_version: int = SCHEMA_VERSION
-    run_id: str
-    cell_id: str
-    model: str
-    dataset: str
-    n_samples: int | None = None
-    n_features: int | None = None
-    n_hidden: int | None = None
-    n_classes: int | None = None
-    impl: str
-    impl_version: str
-    division: str
-    solver: str
-    batch_size: int
-    dtype: str
-    threads: int
-    epochs: int
-    seed: int
-    repeat: int | None = None
-    order_index: int | None = None
-    time_s: float | None = None
-    compile_s: float | None = None
-    prep_s: float | None = None
-    samples: int | None = None
-    flops: int | None = None
-    rss_peak_bytes: int | None = None
-    loss_final: float | None = None
-    loss_ref: float | None = None
-    loss_rel_err: float | None = None
-    verified: bool | None = None
-    status: Status
-    error: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class CurvePoint:
-    """One row of curves.csv: how good a contender was after an epoch of a case.
-
-    The fields are the columns, in order; results/README.md says what each holds.
-    """
-
-    cell_id: str
-    impl: str
-    seed: int
-    epoch: int
-    elapsed_s: float
-    train_loss: float
-    test_accuracy: float | None
-
-
-TIMING_COLUMNS = tuple(field.name for field in fields(Timing))
-CURVE_COLUMNS = tuple(field.name for field in fields(CurvePoint))
 
 
 class RunFiles:
@@ -106,34 +58,89 @@ class RunFiles:
     facts : dict
         What run.json says about the run from its beginning.
 
+    Attributes
+    ----------
+    directory : Path
+        The run's own.
+    run_id : str
+        Its name.
+    facts : dict
+        What run.json says now.
+    measured : list of dict
+        Of a run that is gone on with, the rows of timings.csv that were kept.
+
     Raises
     ------
     OSError
-        If the directory or a file in it cannot be written.
+        If the directory or a file in it cannot be written; here and in every method.
     """
 
     def __init__(self, out: Path, facts: dict[str, Any]) -> None:
-        self.directory = _new_directory(out)
-        self.run_id = self.directory.name
-        self.timings = self.directory / "timings.csv"
-        self._facts = {
-            "schema_version": SCHEMA_VERSION,
-            "run_id": self.run_id,
-            "status": "running",
-            **facts,
-        }
+        self._hold(_new_directory(out))
+        run = {"schema_version": SCHEMA_VERSION, "run_id": self.run_id, "status": "running"}
+        self._open(run | facts)
         self._write_facts()
-        self._stream = self._partial.open("x", newline="", encoding="utf-8")
-        self._writer = csv.DictWriter(self._stream, TIMING_COLUMNS, lineterminator="\n")
-        self._writer.writeheader()
-        self._stream.flush()
+
+    @classmethod
+    def reopen(cls, directory: Path) -> Self:
+        """Open a run that did not come to its end, cut back to its last complete cell.
+
+        Parameters
+        ----------
+        directory : Path
+            The run's.
+
+        Raises
+        ------
+        BlockingIOError
+            If another process is writing the run.
+        ValueError
+            If the run is complete, or its files have other columns.
+        """
+        files = cls.__new__(cls)
+        files._hold(directory)
+        try:
+            facts = read_facts(directory)
+            if facts.get("status") == "complete":
+                raise ValueError(f"{directory} is complete")
+            files._open(facts)
+            files._cut_back()
+            files.note(status="running")
+        except BaseException:
+            files._lock.release()
+            raise
+        return files
+
+    def _hold(self, directory: Path) -> None:
+        self.directory = directory
+        self.run_id = directory.name
+        self._lock = DirectoryLock(directory)
+
+    def _open(self, facts: dict[str, Any]) -> None:
+        self.facts = facts
+        self.measured: list[dict[str, str]] = []
+        self._timings = AppendedTable(self.directory / "timings.csv", TIMING_COLUMNS)
+        try:
+            self._curves = AppendedTable(self.directory / "curves.csv", CURVE_COLUMNS)
+        except BaseException:
+            self._timings.close()
+            raise
+
+    def _cut_back(self) -> None:
+        config = self.facts["config"]
+        self.measured = complete_rows(self._timings.rows(), config["impls"], config["repeats"])
+        done = self.done
+        curve = takewhile(lambda row: row["cell_id"] in done, self._curves.rows())
+        self._timings.keep(len(self.measured))
+        self._curves.keep(len(list(curve)))
 
     @property
-    def _partial(self) -> Path:
-        return self.timings.with_name(self.timings.name + ".partial")
+    def done(self) -> set[str]:
+        """The cells that need not be measured again."""
+        return {row["cell_id"] for row in self.measured}
 
     def __enter__(self) -> Self:
-        """Give itself; the table is open from the start."""
+        """Give itself; the tables are open from the start."""
         return self
 
     def __exit__(
@@ -142,49 +149,87 @@ class RunFiles:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Close the table; without an error, give it its final name."""
-        self._stream.close()
-        if kind is None:
-            self._partial.rename(self.timings)
-            self.note(status="complete")
-        else:
-            self.note(status="interrupted" if kind is KeyboardInterrupt else "failed")
+        """Close the tables; without an error, give them their final names."""
+        try:
+            if kind is None:
+                self._curves.finish()
+                self._timings.finish()
+                self.note(status="complete")
+            else:
+                with suppress(OSError):  # the first error says more, perhaps of the same disk
+                    self.note(status="interrupted" if kind is KeyboardInterrupt else "failed")
+        finally:
+            self.close()
 
-    def append(self, rows: Iterable[Timing]) -> None:
-        """Write rows out, to the disk's own memory at least."""
-        for row in rows:
-            self._writer.writerow(_plain(row))
-        self._stream.flush()
+    def close(self) -> None:
+        """Close the tables as they are, and let other processes at them."""
+        self._curves.close()
+        self._timings.close()
+        self._lock.release()
+
+    def append(self, timings: Iterable[Timing], curve: Iterable[CurvePoint] = ()) -> None:
+        """Write the rows of a cell to the disk.
+
+        A cell whose timings are there is complete, so these come last.
+        """
+        self._curves.append(curve)
+        self._timings.append(timings)
 
     def write_table(self, name: str, table: pd.DataFrame) -> None:
         """Write a derived table whole, so that a file by its name is never half of one."""
-        scratch = self.directory / f"{name}.partial"
-        table.to_csv(scratch, index=False, lineterminator="\n")
-        scratch.rename(self.directory / name)
+        _replace(self.directory / name, table.to_csv(index=False, lineterminator="\n"))
 
     def note(self, **facts: Any) -> None:
         """Add to run.json."""
-        self._facts.update(facts)
+        self.facts.update(facts)
         self._write_facts()
 
     def _write_facts(self) -> None:
-        target = self.directory / "run.json"
-        scratch = target.with_name(target.name + ".partial")
-        scratch.write_text(json.dumps(self._facts, indent=2) + "\n", encoding="utf-8")
-        scratch.replace(target)
+        _replace(self.directory / "run.json", json.dumps(self.facts, indent=2, default=str) + "\n")
+
+    @property
+    def timings(self) -> Path:
+        """Where the rows are once the run is complete."""
+        return self._timings.path
 
     @property
     def rows_path(self) -> Path:
         """Where the rows are now: timings.csv, or its partial file before the run is through."""
-        return self.timings if self.timings.exists() else self._partial
+        return self._timings.present
+
+    @property
+    def curves_path(self) -> Path:
+        """Where the points of the curves are now."""
+        return self._curves.present
 
 
-def _plain(row: Timing) -> dict[str, Any]:
-    """Spell booleans the way run.json does; csv itself writes None as an empty field."""
-    return {
-        name: str(value).lower() if isinstance(value, bool) else value
-        for name, value in asdict(row).items()
-    }
+def read_facts(directory: Path) -> dict[str, Any]:
+    """Read a run's run.json.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    ValueError
+        If it does not hold an object.
+    """
+    facts = json.loads((directory / "run.json").read_text(encoding="utf-8"))
+    if not isinstance(facts, dict):
+        raise ValueError(f"{directory / 'run.json'} does not hold an object")
+    return facts
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a whole file on the disk before it takes the place of an older one."""
+    scratch = path.with_name(path.name + ".partial")
+    try:
+        with scratch.open("w", encoding="utf-8", newline="") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    scratch.replace(path)
 
 
 def _new_directory(out: Path) -> Path:
@@ -208,13 +253,34 @@ def read_timings(path: str | os.PathLike[str]) -> pd.DataFrame:
         If the file has other columns or comes from another schema version: such files are
         refused rather than mixed.
     """
-    import pandas as pd
-
-    frame = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype={"verified": "str"})
-    if tuple(frame.columns) != TIMING_COLUMNS:
-        raise ValueError(f"{path} has other columns than schema version {SCHEMA_VERSION}")
+    frame = _read(Path(path), TIMING_COLUMNS, {"verified": "str"})
     versions = set(frame["schema_version"]) - {SCHEMA_VERSION}
     if versions:
         raise ValueError(f"{path} has schema version {versions.pop()}, not {SCHEMA_VERSION}")
-    # A killed run may have left half a row; its status, near the end, is then not one.
-    return frame[frame["status"].isin(get_args(Status))]
+    return frame
+
+
+def read_curves(path: str | os.PathLike[str]) -> pd.DataFrame:
+    """Read a curves.csv (or its partial file).
+
+    Raises
+    ------
+    ValueError
+        If the file has other columns.
+    """
+    return _read(Path(path), CURVE_COLUMNS)
+
+
+def _read(
+    path: Path, columns: tuple[str, ...], dtype: dict[str, str] | None = None
+) -> pd.DataFrame:
+    import pandas as pd
+
+    # A killed run may have left half a row, the only one without an end of line.
+    whole, end, _ = path.read_bytes().rpartition(b"\n")
+    if not end:
+        return pd.DataFrame(columns=list(columns))
+    frame = pd.read_csv(BytesIO(whole + end), keep_default_na=False, na_values=[""], dtype=dtype)
+    if tuple(frame.columns) != columns:
+        raise ValueError(f"{path} has other columns than schema version {SCHEMA_VERSION}")
+    return frame

@@ -1,0 +1,125 @@
+"""A CSV file that grows by some rows at a time, each time on the disk before it goes on."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+__all__ = ["AppendedTable"]
+
+
+class AppendedTable:
+    """A table that is called ``<name>.partial`` until it is finished.
+
+    Parameters
+    ----------
+    path : Path
+        Its final name. If there is such a file already, or its partial form, that is gone on with.
+    columns : sequence of str
+        The header.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be opened or written, here and in every method.
+    ValueError
+        If there is a file already, and it has other columns.
+    """
+
+    def __init__(self, path: Path, columns: Sequence[str]) -> None:
+        self.path = path
+        self._columns = columns
+        self._partial = path.with_name(path.name + ".partial")
+        if path.exists() and not self._partial.exists():
+            path.rename(self._partial)
+        # No buffer: what was written is in the file, and an error belongs to the rows it met.
+        self._stream = self._partial.open("a+b", buffering=0)
+        try:
+            self._begin()
+        except BaseException:
+            self._stream.close()
+            raise
+
+    def _begin(self) -> None:
+        header = _lines([self._columns])
+        lines = self._lines()
+        if not lines:
+            self._stream.truncate(0)
+            self._write(header)
+        elif lines[0] != header:
+            raise ValueError(f"{self._partial} has other columns than this version writes")
+
+    @property
+    def present(self) -> Path:
+        """The file by the name that it has now."""
+        return self.path if self.path.exists() else self._partial
+
+    def append(self, rows: Iterable[DataclassInstance]) -> None:
+        """Write rows, all or none of them."""
+        self._write(_lines(map(_plain, rows)))
+
+    def rows(self) -> list[dict[str, str]]:
+        """Read the rows, up to the first that is not whole."""
+        found = []
+        for line in self._lines()[1:]:
+            values = next(csv.reader([line.decode(errors="replace")]))
+            if len(values) != len(self._columns):
+                break
+            found.append(dict(zip(self._columns, values, strict=True)))
+        return found
+
+    def keep(self, count: int) -> None:
+        """Drop all rows behind the first `count`, and any half one."""
+        self._stream.truncate(sum(map(len, self._lines()[: count + 1])))
+        os.fsync(self._stream.fileno())
+
+    def finish(self) -> None:
+        """Give the file its final name."""
+        self._partial.rename(self.path)
+
+    def close(self) -> None:
+        """Close the file, by whichever name."""
+        self._stream.close()
+
+    def _lines(self) -> list[bytes]:
+        self._stream.seek(0)
+        return [line for line in self._stream.readall().splitlines(True) if line.endswith(b"\n")]
+
+    def _write(self, data: bytes) -> None:
+        before = self._stream.seek(0, os.SEEK_END)
+        try:
+            written = 0
+            while written < len(data):
+                written += self._stream.write(data[written:])
+            os.fsync(self._stream.fileno())
+        except OSError as error:
+            with suppress(OSError):
+                self._stream.truncate(before)
+            raise OSError(error.errno, error.strerror, str(self._partial)) from error
+
+
+def _plain(row: DataclassInstance) -> list[Any]:
+    """Spell booleans the way run.json does; csv itself writes None as an empty field."""
+    return [_spelled(value) for value in asdict(row).values()]
+
+
+def _spelled(value: Any) -> Any:
+    if isinstance(value, bool):
+        return str(value).lower()
+    # A row is a line, or half a file could not be told from a whole one.
+    return " ".join(value.splitlines()) if isinstance(value, str) else value
+
+
+def _lines(rows: Iterable[Sequence[Any]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode()
