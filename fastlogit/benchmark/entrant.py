@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from statistics import median
 
+from fastlogit.benchmark import worker
 from fastlogit.benchmark.cases import Case
 from fastlogit.benchmark.contenders import (
     ClosedContender,
@@ -126,6 +127,7 @@ class Entrant:
 
     def attempt(self, work: Callable[..., None], *args: object) -> None:
         """Do a part of the work; whatever it raises ends this contender's part in the case."""
+        worker.note(self.kind.name)  # so that one who never comes back is known
         try:
             work(*args)
         except UnsupportedError as error:

@@ -1,20 +1,34 @@
-"""How far a run has come, on stderr: a bar on a terminal, plain lines elsewhere."""
+"""How far a run has come, on stderr: a live table on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from statistics import median
 from types import TracebackType
 from typing import Self
 
-import rich.progress
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.markup import escape
+from rich.progress_bar import ProgressBar
+from rich.table import Table
 
 from fastlogit.benchmark.cases import Case
+from fastlogit.benchmark.plan import PlannedCase, counted, spoken
 from fastlogit.benchmark.results import Timing
+from fastlogit.benchmark.table import duration
 
 __all__ = ["Progress"]
+
+# What may differ between cells beside model and data set, and how it is written in a row.
+_AXES = {
+    "solver": "{}",
+    "batch_size": "b{}",
+    "dtype": "{}",
+    "threads": "t{}",
+    "seed": "s{}",
+}
 
 
 class Progress:
@@ -23,35 +37,42 @@ class Progress:
     Parameters
     ----------
     console : rich.console.Console
-        Where it is shown. A bar is only drawn if this is a terminal that can redraw a line.
-    total : int
-        The number of cases.
+        Where it is shown. A table that grows is only drawn if this is a terminal that can redraw.
+    planned : sequence of PlannedCase
+        What is going to be measured.
     enabled : bool, default=True
         False shows nothing.
     """
 
-    def __init__(self, console: Console, total: int, *, enabled: bool = True) -> None:
+    def __init__(
+        self, console: Console, planned: Sequence[PlannedCase], *, enabled: bool = True
+    ) -> None:
         self._console = console
-        self._total = total
         self._enabled = enabled
-        self._done = 0
-        self._start = time.monotonic()
-        self._stack = ExitStack()
-        self._bar: rich.progress.Progress | None = None
+        self._planned = planned
+        self._finished: list[tuple[Case, dict[str, str]]] = []
+        self._now = ""
+        self._start = self._case_start = time.monotonic()
+        self._live: Live | None = None
+        cases = [each.case for each in planned]
+        self._axes = [axis for axis in _AXES if len({getattr(case, axis) for case in cases}) > 1]
 
     def __enter__(self) -> Self:
-        """Draw the bar, if there is to be one."""
-        animated = self._console.file.isatty() and not self._console.is_dumb_terminal
-        if self._enabled and animated:
-            bar = rich.progress.Progress(
-                rich.progress.BarColumn(),
-                rich.progress.MofNCompleteColumn(),
-                rich.progress.TimeRemainingColumn(),
-                rich.progress.TextColumn("{task.description}"),
+        """Begin to draw, if that is to be done."""
+        self._start = self._case_start = time.monotonic()
+        if not self._enabled:
+            return self
+        if self._console.file.isatty() and not self._console.is_dumb_terminal:
+            self._live = Live(
+                get_renderable=self._drawn,
                 console=self._console,
+                refresh_per_second=2,  # seldom, so that it takes nothing from what is timed
+                transient=True,
             )
-            self._bar = self._stack.enter_context(bar)
-            self._task = bar.add_task("", total=self._total)
+            self._live.__enter__()
+        elif self._planned:
+            total = spoken(sum(each.seconds for each in self._planned))
+            self._print(f"{counted(len(self._planned))}, about {total}")
         return self
 
     def __exit__(
@@ -60,21 +81,88 @@ class Progress:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Take the bar down."""
-        self._stack.close()
+        """Take the table down; what was measured is about to be shown whole."""
+        if self._live is not None:
+            self._live.__exit__(kind, error, traceback)
+
+    def case_started(self, case: Case) -> None:
+        """Show what is being measured."""
+        self._now = case.cell_id
+        self._case_start = time.monotonic()
 
     def case_done(self, case: Case, rows: Sequence[Timing]) -> None:
         """Show that one more case is measured."""
-        self._done += 1
-        failed = [f"{row.impl} {row.status}" for row in rows if row.status != "ok"]
-        line = ", ".join([case.cell_id, *failed])
-        if self._bar is not None:
-            self._bar.update(self._task, advance=1, description=line)
+        self._finished.append((case, _figures(rows)))
+        self._now = ""
+        if self._live is not None:
+            self._live.refresh()
         elif self._enabled:
-            left = (time.monotonic() - self._start) / self._done * (self._total - self._done)
-            self._console.print(
-                f"[{self._done}/{self._total}] {line}, about {left:.0f} s left",
-                markup=False,
-                highlight=False,
-                soft_wrap=True,
-            )
+            figures = [f"{impl} {figure}" for impl, figure in _figures(rows).items()]
+            count = f"[{len(self._finished)}/{len(self._planned)}]"
+            left = f"about {spoken(self._left())} left"
+            self._print(f"{count} {case.cell_id}: {', '.join([*figures, left])}")
+
+    def _print(self, line: str) -> None:
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def _left(self) -> float:
+        """Estimate the seconds left, by how long what is done took against what was planned."""
+        seconds = [each.seconds for each in self._planned]
+        done = sum(seconds[: len(self._finished)])
+        now = time.monotonic()
+        since = self._case_start if self._now else now
+        pace = (since - self._start) / done if done else 1.0
+        return max(0.0, sum(seconds[len(self._finished) :]) * pace - (now - since))
+
+    def _drawn(self) -> RenderableType:
+        status = Table.grid(padding=(0, 1))
+        done, total = len(self._finished), len(self._planned)
+        left = f"about {spoken(self._left())} left" if done < total else ""
+        status.add_row(
+            ProgressBar(total=max(total, 1), completed=done, width=20), f"{done}/{total}", left
+        )
+        now = f"[dim]{escape(self._now)}[/]"
+        return Group(*([self._table()] if self._finished else []), status, now)
+
+    def _table(self) -> Table:
+        shown = self._finished[-max(3, self._console.height - 6) :]
+        labels = [self._label(case) for case, _ in shown]
+        impls = self._planned[0].impls
+        fitting = _fitting(impls, self._console.width - max(map(len, labels)))
+        table = Table(box=None, padding=(0, 1), pad_edge=False, header_style="bold")
+        table.add_column("time per sample", no_wrap=True)
+        for impl in fitting:
+            table.add_column(escape(impl), justify="right", no_wrap=True)
+        if len(fitting) < len(impls):
+            table.add_column("…")
+        for label, (_, figures) in zip(labels, shown, strict=True):
+            table.add_row(label, *(figures.get(impl, "") for impl in fitting))
+        return table
+
+    def _label(self, case: Case) -> str:
+        varying = [_AXES[axis].format(getattr(case, axis)) for axis in self._axes]
+        return " ".join([case.model, case.dataset, *varying])
+
+
+def _figures(rows: Sequence[Timing]) -> dict[str, str]:
+    """Give each contender's median time per sample, or how else it fared."""
+    figures: dict[str, str] = {}
+    for impl in dict.fromkeys(row.impl for row in rows):
+        own = [row for row in rows if row.impl == impl]
+        if own[-1].status != "ok":
+            figures[impl] = own[-1].status
+            continue
+        times = [row.time_s / row.samples for row in own if row.time_s and row.samples]
+        figures[impl] = duration(median(times))
+    return figures
+
+
+def _fitting(impls: Sequence[str], width: int) -> list[str]:
+    """Give the contenders whose columns have room, and room for a mark if that is not all."""
+    fitting: list[str] = []
+    for impl in impls:
+        width -= max(len(impl), 8) + 2
+        if width < 2:
+            break
+        fitting.append(impl)
+    return fitting

@@ -1,7 +1,8 @@
 """The command line, a file a command.
 
 Exit codes: 0 all is well, 2 the command was wrong, 3 a contender failed verification, 4 some cells
-failed, 130 Ctrl-C (what was measured is kept).
+failed or could not be written, 124 a cell took longer than allowed, 130 Ctrl-C (what was measured
+is kept). Of several the worst counts: 130, 3, 124, 4, in this order.
 
 Whatever takes time to import is imported inside the commands, after their first line of output.
 """
@@ -20,7 +21,8 @@ import typer
 
 from fastlogit.cli.info import show_info
 from fastlogit.cli.listing import bench_list
-from fastlogit.cli.run import bench_run
+from fastlogit.cli.run import RUN_EXAMPLES, bench_run
+from fastlogit.cli.verify import VERIFY_EXAMPLES, bench_verify
 
 __all__ = ["app", "main"]
 
@@ -28,15 +30,26 @@ __all__ = ["app", "main"]
 _PLAIN: dict[str, Any] = {
     "no_args_is_help": True,
     "rich_markup_mode": None,
-    "add_completion": False,
     "pretty_exceptions_enable": False,
 }
-app = typer.Typer(help="Train logistic and softmax models fast, and measure how fast.", **_PLAIN)
+_FIRST_STEPS = """\b
+Examples:
+  fastlogit bench list             what can be compared here
+  fastlogit bench run --quick      compare it, within a minute
+  fastlogit bench run --help       how to choose what is compared
+  fastlogit info                   this machine, as a run would record it"""
+
+app = typer.Typer(
+    help="Train logistic and softmax models fast, and measure how fast.",
+    epilog=_FIRST_STEPS,
+    **_PLAIN,
+)
 bench = typer.Typer(help="Compare implementations of the four models.", **_PLAIN)
-app.add_typer(bench, name="bench")
-app.command("info")(show_info)
-bench.command("run")(bench_run)
-bench.command("list")(bench_list)
+app.add_typer(bench, name="bench", epilog=_FIRST_STEPS)
+app.command("info", epilog="Example: fastlogit info")(show_info)
+bench.command("run", epilog=RUN_EXAMPLES)(bench_run)
+bench.command("list", epilog="Example: fastlogit bench list")(bench_list)
+bench.command("verify", epilog=VERIFY_EXAMPLES)(bench_verify)
 
 
 def main() -> None:

@@ -2,88 +2,90 @@
 
 from __future__ import annotations
 
+import json
+import shlex
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
-from fastlogit.cli.ending import CELLS_FAILED, INTERRUPTED, VERIFICATION_FAILED, refuse
+from fastlogit.cli import options
+from fastlogit.cli.ending import CELLS_FAILED, INTERRUPTED, exit_code, refuse
 
 if TYPE_CHECKING:
+    from fastlogit.benchmark.cases import Case
     from fastlogit.benchmark.contenders import Contender
+    from fastlogit.benchmark.results import RunFiles
     from fastlogit.benchmark.session import Run
 
-__all__ = ["bench_run"]
+__all__ = ["RUN_EXAMPLES", "bench_run"]
+
+RUN_EXAMPLES = """\b
+Examples:
+  fastlogit bench run                      all models and toy sets, numba against numpy
+  fastlogit bench run --quick -i all       two data sets, every implementation present
+  fastlogit bench run -m softmax -d classification-20000x64x10 --batch-size 8 --batch-size 256
+  fastlogit bench run -i numba -i torch --seed 0 --seed 1 --timeout 60
+  fastlogit bench run --dry-run -i all     what would be measured, and for how long
+  fastlogit bench run --resume             go on with a run that was cut short
+\b
+Exit codes: 0 all is well, 2 the command is wrong, 3 an implementation failed verification,
+4 some cells failed or could not be written, 124 a cell took longer than the timeout, 130 Ctrl-C.
+Of several the worst counts, in this order: 130, 3, 124, 4."""
 
 
 def bench_run(
-    model: Annotated[
-        list[str] | None, typer.Option("-m", "--model", help="Model; repeatable. [all four]")
-    ] = None,
-    dataset: Annotated[
-        list[str] | None,
+    model: options.Models = None,
+    dataset: options.Datasets = None,
+    impl: options.Impls = None,
+    batch_size: options.BatchSizes = None,
+    dtype: options.Dtypes = None,
+    solver: options.Solvers = None,
+    threads: options.Threads = None,
+    epochs: options.Epochs = None,
+    hidden: options.Hidden = None,
+    learning_rate: options.LearningRate = None,
+    target_loss: Annotated[
+        float | None,
         typer.Option(
-            "-d",
-            "--dataset",
-            help="Data set, also classification-<n>x<d>x<k>; repeatable. [the seven toy sets]",
+            metavar="LOSS",
+            help="Training loss that counts as reached. [the NumPy reference's last]",
         ),
-    ] = None,
-    impl: Annotated[
-        list[str] | None,
-        typer.Option(
-            "-i",
-            "--impl",
-            help="Implementation; repeatable; 'all' takes every one present. "
-            "[numba and numpy; the peers compile or step slowly and take several times as long]",
-        ),
-    ] = None,
-    batch_size: Annotated[
-        list[int] | None, typer.Option(help="Rows of one step; repeatable. [32]")
-    ] = None,
-    dtype: Annotated[
-        list[str] | None, typer.Option(help="float32 or float64; repeatable. [float32]")
-    ] = None,
-    solver: Annotated[list[str] | None, typer.Option(help="sgd or adam; repeatable. [sgd]")] = None,
-    threads: Annotated[
-        list[int] | None, typer.Option(help="Threads of every contender; repeatable. [1]")
-    ] = None,
-    epochs: Annotated[
-        int | None, typer.Option(help="Epochs of one timed repeat. [about 0.1 s of NumPy]")
-    ] = None,
-    hidden: Annotated[
-        int | None, typer.Option(help="Hidden units of the two networks. [64]")
-    ] = None,
-    learning_rate: Annotated[
-        float | None, typer.Option(help="Step size. [0.1 for sgd, 0.001 for adam]")
     ] = None,
     repeats: Annotated[
-        int | None, typer.Option(help="Timed repeats. [10, with --quick 5]", min=1)
+        int | None, typer.Option(metavar="N", help="Timed repeats. [10, with --quick 5]", min=1)
     ] = None,
-    seed: Annotated[
-        int | None,
+    seed: options.Seeds = None,
+    timeout: options.Timeout = options.DEFAULT_TIMEOUT,
+    quick: options.Quick = False,
+    dry_run: Annotated[
+        bool,
         typer.Option(
-            help="Seed of parameters, order and generated data. [0]", min=0, max=2**32 - 1
+            "--dry-run", help="Only print what would be measured, and roughly for how long."
         ),
-    ] = None,
-    quick: Annotated[
-        bool, typer.Option("--quick", help="Only iris and digits, 5 repeats, unless asked for.")
     ] = False,
-    out: Annotated[Path, typer.Option(help="Where the run's directory is made.")] = Path("results"),
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume/--no-resume",
+            help="Go on with the newest unfinished run in --out of the same cells on the same "
+            "machine and packages, if there is one.",
+        ),
+    ] = False,
+    out: Annotated[
+        Path, typer.Option(metavar="DIRECTORY", help="Where the run's directory is made.")
+    ] = Path("results"),
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the summary as JSON instead of a table.")
     ] = False,
-    no_progress: Annotated[
-        bool, typer.Option("--no-progress", help="Show nothing while measuring.")
-    ] = False,
+    no_progress: options.NoProgress = False,
 ) -> None:
     """Verify that the implementations agree, then time their training side by side."""
     say = Console(stderr=True, highlight=False)
     say.print("fastlogit bench: loading", soft_wrap=True)
-    from fastlogit.benchmark import machine, session
-    from fastlogit.benchmark.cases import Grid
-    from fastlogit.benchmark.progress import Progress
-
     axes = {
         "models": model,
         "datasets": dataset,
@@ -91,52 +93,105 @@ def bench_run(
         "dtypes": dtype,
         "solvers": solver,
         "threads": threads,
-        "seeds": None if seed is None else [seed],
+        "seeds": seed,
     }
-    single = {"epochs": epochs, "n_hidden": hidden, "learning_rate": learning_rate}
-    chosen: dict[str, Any] = {name: tuple(values) for name, values in axes.items() if values}
-    chosen |= {name: value for name, value in single.items() if value is not None}
+    single = {
+        "epochs": epochs,
+        "n_hidden": hidden,
+        "learning_rate": learning_rate,
+        "target_loss": target_loss,
+    }
+    from fastlogit.benchmark import session
+
     try:
-        grid = Grid(**chosen).quick() if quick else Grid(**chosen)
-        contenders = _contenders(impl)
-        machine.check_threads(grid.threads)
+        limit = options.checked_timeout(timeout)
+        grid = options.chosen_grid(axes, single, quick=quick)
+        contenders = options.chosen_contenders(impl)
     except ValueError as error:
         refuse(say, str(error))
     repeats = repeats or (5 if quick else 10)
-    try:
-        files = session.open_run(out, grid, contenders, repeats)
-    except OSError as error:
-        refuse(say, f"cannot write a run into {out}: {error.strerror or error}")
-    steered = [f"{name}={value}" for name, value in machine.environment().items()]
-    if steered:
-        say.print("the environment sets", ", ".join(steered), markup=False, soft_wrap=True)
     cases = grid.cases()
-    with Progress(say, len(cases), enabled=not no_progress) as shown:
-        run = session.perform(files, cases, contenders, repeats, shown.case_done)
+    if dry_run:
+        _show_plan(cases, contenders, repeats, as_json=as_json)
+        return
+    files = _files(say, out, session.describe(grid, contenders, repeats), resume=resume)
+    run = _measure(say, files, cases, contenders, repeats, limit, progress=not no_progress)
     _show(run, as_json=as_json)
     if run.interrupted:
-        say.print(f"interrupted; what was measured is in {run.directory}", soft_wrap=True)
-    else:
-        say.print(f"wrote {run.directory}", soft_wrap=True)
-    raise typer.Exit(_exit_code(run))
+        say.print(f"interrupted; {_how_to_go_on(run.directory)}", markup=False, soft_wrap=True)
+        raise typer.Exit(INTERRUPTED)
+    say.print(f"wrote {run.directory}", markup=False, soft_wrap=True)
+    statuses, errors = (run.timings[name].astype(str) for name in ("status", "error"))
+    raise typer.Exit(exit_code(zip(statuses, errors, strict=True)))
 
 
-def _contenders(names: list[str] | None) -> list[type[Contender]]:
-    """Look contenders up; one that is asked for by name must be present."""
-    from fastlogit.benchmark.contenders import CONTENDERS
-    from fastlogit.benchmark.names import check_name
+def _files(say: Console, out: Path, facts: dict[str, Any], *, resume: bool) -> RunFiles:
+    """Open the run's files, before any work that would be lost without them."""
+    from fastlogit.benchmark.results import RunFiles
+    from fastlogit.benchmark.resume import resume as go_on
 
-    present = [kind for kind in CONTENDERS.values() if kind.missing() is None]
-    if not names:
-        return [kind for kind in present if kind.by_default]
-    if "all" in names:
-        return present
-    for name in names:
-        check_name("implementation", name, CONTENDERS)
-        missing = CONTENDERS[name].missing()
-        if missing is not None:
-            raise ValueError(f"implementation {name!r} cannot run here: {missing}")
-    return [CONTENDERS[name] for name in dict.fromkeys(names)]
+    steered = [f"{name}={value}" for name, value in facts["environment"].items()]
+    if steered:
+        say.print("the environment sets", ", ".join(steered), markup=False, soft_wrap=True)
+    try:
+        files = None
+        if resume:
+            files, what = go_on(out, facts)
+            say.print(what, markup=False, soft_wrap=True)
+        return files or RunFiles(out, facts)
+    except OSError as error:
+        refuse(say, f"cannot write a run into {out}: {error.strerror or error}")
+
+
+def _measure(
+    say: Console,
+    files: RunFiles,
+    cases: Sequence[Case],
+    contenders: Sequence[type[Contender]],
+    repeats: int,
+    timeout: float | None,
+    *,
+    progress: bool,
+) -> Run:
+    from fastlogit.benchmark import session
+    from fastlogit.benchmark.plan import plan
+    from fastlogit.benchmark.progress import Progress
+
+    left = [case for case in cases if case.cell_id not in files.done]
+    planned = plan(left, [kind.name for kind in contenders], repeats)
+    try:
+        with Progress(say, planned, enabled=progress) as shown:
+            return session.perform(
+                files, left, contenders, repeats, timeout=timeout, observer=shown
+            )
+    except OSError as error:
+        what = f"cannot write {error.filename}: {error.strerror}" if error.filename else str(error)
+        say.print(f"Error: {what}; {_how_to_go_on(files.directory)}", markup=False, soft_wrap=True)
+        raise typer.Exit(CELLS_FAILED) from error
+
+
+def _how_to_go_on(directory: Path) -> str:
+    words = [word for word in sys.argv[1:] if word not in ("--resume", "--no-resume")]
+    command = shlex.join(["fastlogit", *words, "--resume"])
+    return f"what was measured is in {directory}; go on with: {command}"
+
+
+def _show_plan(
+    cases: Sequence[Case], contenders: Sequence[type[Contender]], repeats: int, *, as_json: bool
+) -> None:
+    from fastlogit.benchmark.plan import lines, plan
+
+    planned = plan(cases, [kind.name for kind in contenders], repeats)
+    if as_json:
+        cells = [
+            {"cell_id": each.case.cell_id, "impls": each.impls, "seconds": round(each.seconds, 1)}
+            for each in planned
+        ]
+        print(json.dumps(cells, indent=2))
+        return
+    out = Console(highlight=False)
+    for line in lines(planned, repeats):
+        out.print(line, markup=False, soft_wrap=True)
 
 
 def _show(run: Run, *, as_json: bool) -> None:
@@ -161,12 +216,3 @@ def _show(run: Run, *, as_json: bool) -> None:
             markup=False,
             soft_wrap=True,
         )
-
-
-def _exit_code(run: Run) -> int:
-    statuses = set(run.timings["status"])
-    if run.interrupted:
-        return INTERRUPTED
-    if "failed-verification" in statuses:
-        return VERIFICATION_FAILED
-    return CELLS_FAILED if "failed" in statuses else 0

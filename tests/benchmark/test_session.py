@@ -1,12 +1,16 @@
+import errno
 import json
+import os
 
 import pandas as pd
 import pytest
+from fakes import InProcess
 
 from fastlogit.benchmark import machine, session
 from fastlogit.benchmark.cases import Grid
 from fastlogit.benchmark.contenders import CONTENDERS
-from fastlogit.benchmark.results import read_timings
+from fastlogit.benchmark.results import RunFiles, read_curves, read_timings
+from fastlogit.benchmark.runner import measure_case
 from fastlogit.benchmark.summary import summarise
 
 OWN = [kind for kind in CONTENDERS.values() if kind.by_default]
@@ -16,11 +20,12 @@ RATES = {"threads": 1, "sgemm_gflop_s": 50.0, "dgemm_gflop_s": 25.0, "read_gb_s"
 
 @pytest.fixture
 def perform(tmp_path, monkeypatch):
+    monkeypatch.setattr(session, "Worker", InProcess)
     monkeypatch.setattr(machine, "calibrate", lambda threads: RATES | {"threads": threads})
 
     def run(kinds, **axes):
         grid = Grid(models=("softmax", "mlp-logistic"), datasets=("iris",), epochs=1, **axes)
-        files = session.open_run(tmp_path / "out", grid, kinds, 2)
+        files = RunFiles(tmp_path / "out", session.describe(grid, kinds, 2))
         return session.perform(files, grid.cases(), kinds, 2)
 
     return run
@@ -32,6 +37,7 @@ def test_a_complete_run(perform, tmp_path):
     assert run.directory.parent == tmp_path / "out"
     assert {path.name for path in run.directory.iterdir()} == {
         "timings.csv",
+        "curves.csv",
         "summary.csv",
         "run.json",
     }
@@ -44,7 +50,11 @@ def test_the_summary_can_be_regenerated(perform):
     directory = perform([*OWN, CONTENDERS["scikit-learn"]]).directory
     facts = json.loads((directory / "run.json").read_text())
     again = summarise(
-        read_timings(directory / "timings.csv"), facts["calibration"], facts["gather_s"]
+        read_timings(directory / "timings.csv"),
+        facts["calibration"],
+        facts["gather_s"],
+        read_curves(directory / "curves.csv"),
+        facts["target_loss"],
     )
     text = again.to_csv(index=False, lineterminator="\n")
     assert text == (directory / "summary.csv").read_text()
@@ -75,13 +85,113 @@ def test_every_number_of_threads_is_calibrated(perform):
     assert [rates["threads"] for rates in facts["calibration"]] == [1, 2]
 
 
-def test_an_interrupted_run_keeps_its_rows(perform, fakes):
-    fakes["interrupted"].runs_left = 4 + 2  # in the second case while it is timed
-    run = perform([CONTENDERS["numpy"], fakes["interrupted"]])
+def test_an_interrupted_run_keeps_whole_cells(perform, monkeypatch):
+    def interrupted(case, *args, **options):
+        if case.model == "mlp-logistic":
+            raise KeyboardInterrupt
+        return measure_case(case, *args, **options)
+
+    monkeypatch.setattr(session, "measure_case", interrupted)
+    run = perform(OWN)
     assert run.interrupted
-    assert {path.name for path in run.directory.iterdir()} == {"timings.csv.partial", "run.json"}
+    assert {path.name for path in run.directory.iterdir()} == {
+        "timings.csv.partial",
+        "curves.csv.partial",
+        "run.json",
+    }
     assert list(run.timings["model"]) == ["softmax"] * 4
     assert len(run.summary) == 2
     facts = json.loads((run.directory / "run.json").read_text())
     assert facts["status"] == "interrupted"
     assert "finished" in facts
+
+
+def test_what_the_summary_needs_is_kept_ahead_of_the_rows(perform, fakes, monkeypatch):
+    seen = []
+    append = RunFiles.append
+
+    def look(files, timings, curve=()):
+        facts = json.loads((files.directory / "run.json").read_text())
+        seen.append((timings[0].cell_id, facts["gather_s"].keys(), facts["target_loss"].keys()))
+        append(files, timings, curve)
+
+    monkeypatch.setattr(RunFiles, "append", look)
+    perform([CONTENDERS["numpy"]])
+    softmax, mlp = (cell for cell, *_ in seen)
+    assert seen == [(softmax, {softmax}, {softmax}), (mlp, {softmax}, {softmax, mlp})]
+
+
+def test_an_observer_is_told_in_order(tmp_path, monkeypatch):
+    heard = []
+
+    class Hears:
+        def case_started(self, case):
+            heard.append(("started", case.model))
+
+        def case_done(self, case, rows):
+            on_disk = read_timings(files.rows_path)["cell_id"]
+            heard.append(("done", case.model, len(rows), case.cell_id in set(on_disk)))
+
+    monkeypatch.setattr(session, "Worker", InProcess)
+    grid = Grid(models=("softmax", "logistic"), datasets=("iris",), epochs=1)
+    kinds = [CONTENDERS["numpy"]]
+    files = RunFiles(tmp_path, session.describe(grid, kinds, 2))
+    session.perform(files, grid.cases(), kinds, 2, observer=Hears())
+    assert heard == [
+        ("started", "softmax"),
+        ("done", "softmax", 2, True),
+        ("started", "logistic"),
+        ("done", "logistic", 2, True),
+    ]
+
+
+def test_who_hangs_or_crashes_costs_its_own_place_in_the_cell(tmp_path, fakes):
+    kinds = [CONTENDERS["numpy"], fakes["hangs"], fakes["crashes"], CONTENDERS["numba"]]
+    grid = Grid(models=("softmax",), datasets=("iris",), epochs=1)
+    files = RunFiles(tmp_path, session.describe(grid, kinds, 2))
+    run = session.perform(files, grid.cases(), kinds, 2, timeout=20)
+    assert list(run.timings["impl"]) == ["numpy"] * 2 + ["hangs", "crashes"] + ["numba"] * 2
+    assert list(run.timings["status"]) == ["ok"] * 2 + ["failed"] * 2 + ["ok"] * 2
+    hangs, crashes = run.timings["error"].iloc[2:4]
+    assert hangs == "timeout after 20 s"
+    assert crashes.startswith("the measuring process ended with ")
+    assert set(run.timings["cell_id"]) == {grid.cases()[0].cell_id}
+    assert list(run.summary["status"]) == ["ok", "failed", "failed", "ok"]
+    assert run.timings["time_s"].notna().sum() == 4
+
+
+def test_a_calibration_that_crashes_costs_only_itself(tmp_path, monkeypatch):
+    monkeypatch.setattr(machine, "calibrate", os.abort)  # takes no argument: TypeError, there
+    grid = Grid(models=("mlp-softmax",), datasets=("iris",), epochs=1)
+    kinds = [CONTENDERS["numpy"]]
+    files = RunFiles(tmp_path, session.describe(grid, kinds, 2))
+    run = session.perform(files, grid.cases(), kinds, 2)
+    assert list(run.timings["status"]) == ["ok"] * 2
+    assert run.summary["limit_fraction"].isna().all()
+    facts = json.loads((run.directory / "run.json").read_text())
+    assert "TypeError" in facts["calibration_error"]
+
+
+def test_a_full_disk_ends_the_run_and_keeps_what_there_is(tmp_path, monkeypatch):
+    monkeypatch.setattr(session, "Worker", InProcess)
+    grid = Grid(models=("softmax", "logistic"), datasets=("iris",), epochs=1)
+    kinds = [CONTENDERS["numpy"]]
+    files = RunFiles(tmp_path, session.describe(grid, kinds, 2))
+    monkeypatch.setattr(RunFiles, "append", fails_at(RunFiles.append, 2))
+    with pytest.raises(OSError, match="No space left on device"):
+        session.perform(files, grid.cases(), kinds, 2)
+    assert len(read_timings(files.rows_path)) == 2
+    assert files.rows_path.name == "timings.csv.partial"
+    assert json.loads((files.directory / "run.json").read_text())["status"] == "failed"
+
+
+def fails_at(method, count):
+    calls = []
+
+    def sometimes(*args):
+        calls.append(args)
+        if len(calls) == count:
+            raise OSError(errno.ENOSPC, "No space left on device", "timings.csv.partial")
+        return method(*args)
+
+    return sometimes

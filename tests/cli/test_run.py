@@ -1,17 +1,19 @@
 """``fastlogit bench run``: what it prints where, its files and every exit code."""
 
+import errno
 import json
 import os
+import re
 import subprocess
 import sys
 
 import pandas as pd
 import pytest
+from fakes import FAKES
 
 from fastlogit.benchmark import machine, session
+from fastlogit.benchmark.appended import AppendedTable
 from fastlogit.benchmark.contenders import CONTENDERS
-from fastlogit.benchmark.contenders.own import NumpyContender
-from fastlogit.benchmark.problem import Outcome
 
 SMALL = ("-m", "softmax", "-d", "iris", "--epochs", "1", "--repeats", "2")
 
@@ -19,28 +21,6 @@ SMALL = ("-m", "softmax", "-d", "iris", "--epochs", "1", "--repeats", "2")
 def only_run(directory):
     (run,) = (directory / "results").iterdir()
     return run
-
-
-class Wrong(NumpyContender):
-    name = "wrong"
-
-    def result(self):
-        outcome = super().result()
-        return Outcome(tuple(p + 1e-3 for p in outcome.params), outcome.loss_curve)
-
-
-class Raises(NumpyContender):
-    name = "raises"
-
-    def run(self):
-        raise RuntimeError("broken")
-
-
-class Interrupted(NumpyContender):
-    name = "interrupted"
-
-    def run(self):
-        raise KeyboardInterrupt
 
 
 def test_a_run_ends_with_a_table_files_and_exit_code_0(call, tmp_path):
@@ -84,13 +64,14 @@ def test_every_option_reaches_the_run(call, tmp_path, monkeypatch):
         *("bench", "run", "-m", "softmax", "-m", "mlp-logistic", "-d", "iris", "-d", "wine"),
         *("-i", "numpy", "--batch-size", "8", "--batch-size", "64", "--solver", "adam"),
         *("--dtype", "float64", "--threads", "2", "--epochs", "3", "--hidden", "5"),
-        *("--repeats", "1", "--seed", "4", "--out", "elsewhere", "--no-progress"),
+        *("--repeats", "1", "--seed", "4", "--seeds", "7", "--out", "elsewhere", "--no-progress"),
+        *("--learning-rate", "0.01", "--target-loss", "0.75"),
     )
     assert code == 0
     assert "[1/" not in err
     (run,) = (tmp_path / "elsewhere").iterdir()
     timings = pd.read_csv(run / "timings.csv")
-    assert len(timings) == 2 * 2 * 2
+    assert len(timings) == 2 * 2 * 2 * 2
     expected = {
         "model": {"softmax", "mlp-logistic"},
         "dataset": {"iris", "wine"},
@@ -100,11 +81,14 @@ def test_every_option_reaches_the_run(call, tmp_path, monkeypatch):
         "dtype": {"float64"},
         "threads": {2},
         "epochs": {3},
-        "seed": {4},
+        "seed": {4, 7},
         "repeat": {0},
     }
     assert {name: set(timings[name]) for name in expected} == expected
     assert set(timings["n_hidden"].dropna()) == {5}
+    assert timings["cell_id"].str.contains("/lr0.01/").all()
+    facts = json.loads((run / "run.json").read_text())
+    assert set(facts["target_loss"].values()) == {0.75}
 
 
 def test_json_is_the_summary(call, tmp_path):
@@ -120,11 +104,11 @@ def test_json_is_the_summary(call, tmp_path):
 def test_quick_and_the_default_differ_in_data_sets_and_repeats(call, monkeypatch):
     asked = []
 
-    def stop(out, grid, contenders, repeats):
+    def stop(grid, contenders, repeats):
         asked.append((len(grid.datasets), repeats))
-        raise OSError("enough")
+        raise KeyboardInterrupt
 
-    monkeypatch.setattr(session, "open_run", stop)
+    monkeypatch.setattr(session, "describe", stop)
     call("bench", "run", "--quick")
     call("bench", "run")
     call("bench", "run", "--quick", "--repeats", "3", "-d", "wine")
@@ -149,6 +133,11 @@ def test_quick_end_to_end(call, tmp_path):
         (("--batch-size", "0"), "batch size is 0"),
         (("--epochs", "0"), "epochs is 0"),
         (("--threads", "100000"), "100000 threads are asked for, but this process may use"),
+        (("--seed", "-1"), "the seed is -1; it must be from 0 to"),
+        (("--target-loss", "0"), "the target loss is 0; it must be positive and finite"),
+        (("--timeout", "0"), "the timeout is 0 s; it must be positive"),
+        (("--timeout", "nan"), "the timeout is nan s; it must be positive"),
+        (("--timeout", "soon"), "timeout"),
         (("--repeats", "0"), "repeats"),
         (("--repeats", "many"), "repeats"),
         (("--colour",), "--colour"),
@@ -212,7 +201,7 @@ def test_an_out_that_cannot_be_written_ends_with_2_before_any_work(call, tmp_pat
 
 
 def test_wrong_work_ends_with_3_and_shows_no_time(call, contender, tmp_path):
-    contender(Wrong)
+    contender("wrong")
     code, out, _ = call("bench", "run", *SMALL, "-i", "wrong", "-i", "numpy")
     assert code == 3
     assert "wrong in softmax/iris/sgd/b32/float32/t1/e1/s0: failed-verification: param" in out
@@ -228,33 +217,138 @@ def test_wrong_work_ends_with_3_and_shows_no_time(call, contender, tmp_path):
 
 
 def test_failed_cells_end_with_4(call, contender, tmp_path):
-    contender(Raises)
+    contender("raises")
     code, out, err = call("bench", "run", *SMALL, "-i", "raises", "-i", "numpy")
     assert code == 4
-    assert "failed: RuntimeError: broken" in out
+    assert "failed: RuntimeError: no memory" in out
     assert "raises failed" in err
     timings = pd.read_csv(only_run(tmp_path) / "timings.csv")
     assert list(timings["status"]) == ["failed", "ok", "ok"]
 
 
-def test_ctrl_c_ends_with_130_and_keeps_what_was_measured(call, contender, tmp_path):
-    contender(Interrupted)
-    code, out, err = call("bench", "run", *SMALL, "-i", "interrupted", "-i", "numpy")
+@pytest.mark.parametrize(
+    ("impls", "expected"),
+    [
+        (("hangs", "numpy"), 124),
+        (("hangs", "raises", "numpy"), 124),
+        (("raises", "hangs", "wrong", "numpy"), 3),
+        (("unable", "numpy"), 0),
+    ],
+)
+def test_of_several_troubles_the_worst_decides(call, contender, tmp_path, impls, expected):
+    for impl in impls[:-1]:
+        contender(impl)
+    asked = [word for impl in impls for word in ("-i", impl)]
+    code, out, _ = call("bench", "run", *SMALL, *asked, "--timeout", "7")
+    assert code == expected
+    if "hangs" in impls:
+        assert "hangs in softmax/iris/sgd/b32/float32/t1/e1/s0: failed: timeout after 7 s" in out
+        (status,) = pd.read_csv(only_run(tmp_path) / "timings.csv").query("impl == 'hangs'")[
+            "status"
+        ]
+        assert status == "failed"
+
+
+def test_inf_waits_for_ever(call, contender, monkeypatch):
+    asked = []
+    perform = session.perform
+
+    def note(*args, timeout, **options):
+        asked.append(timeout)
+        return perform(*args, timeout=timeout, **options)
+
+    monkeypatch.setattr(session, "perform", note)
+    assert call("bench", "run", *SMALL, "-i", "numpy", "--timeout", "inf")[0] == 0
+    assert call("bench", "run", *SMALL, "-i", "numpy", "--timeout", "2.5")[0] == 0
+    assert call("bench", "run", *SMALL, "-i", "numpy")[0] == 0
+    assert asked == [None, 2.5, 600]
+
+
+def test_a_disk_that_fills_up_ends_with_4_and_keeps_what_there_is(call, tmp_path, monkeypatch):
+    append, calls = AppendedTable.append, []
+
+    def full(table, rows):
+        calls.append(table)
+        if len(calls) == 4:
+            raise OSError(errno.ENOSPC, "No space left on device", "results/r/timings.csv.partial")
+        append(table, rows)
+
+    monkeypatch.setattr(AppendedTable, "append", full)
+    arguments = ("bench", "run", *SMALL, "-m", "logistic", "-i", "numpy")
+    code, out, err = call(*arguments)
+    assert code == 4
+    assert out == ""
+    run = only_run(tmp_path)
+    assert err.splitlines()[-1] == (
+        "Error: cannot write results/r/timings.csv.partial: No space left on device; what was "
+        f"measured is in results/{run.name}; go on with: fastlogit {' '.join(arguments)} --resume"
+    )
+    assert list(pd.read_csv(run / "timings.csv.partial")["model"]) == ["softmax"] * 2
+    code, _, err = call(*arguments, "--resume")
+    assert code == 0
+    assert f"going on with results/{run.name}, which has 1 cell" in err
+    assert list(pd.read_csv(run / "timings.csv")["model"]) == ["softmax"] * 2 + ["logistic"] * 2
+
+
+def test_a_dry_run_prints_the_plan_and_writes_nothing(call, tmp_path, monkeypatch):
+    def work(*args):
+        raise AssertionError("began anyway")
+
+    monkeypatch.setattr(session, "describe", work)
+    code, out, _ = call("bench", "run", *SMALL, "-d", "wine", "--dry-run")
+    assert code == 0
+    first, second, total = out.splitlines()
+    assert re.fullmatch(r"softmax/iris/sgd/b32/float32/t1/e1/s0 +0 s  numpy, numba", first)
+    assert second.startswith("softmax/wine/")
+    assert re.fullmatch(r"2 cells, 2 repeats each: about \d+ s; nothing was written", total)
+    assert list(tmp_path.iterdir()) == []
+    code, out, _ = call("bench", "run", *SMALL, "--dry-run", "--json")
+    (cell,) = json.loads(out)
+    assert cell["cell_id"] == "softmax/iris/sgd/b32/float32/t1/e1/s0"
+    assert cell["impls"] == ["numpy", "numba"]
+    assert cell["seconds"] > 0
+
+
+def test_what_cannot_be_resumed_is_said_and_a_new_run_begun(call, contender, tmp_path):
+    contender("interrupted")
+    FAKES["interrupted"].runs_left = 1
+    call("bench", "run", *SMALL, "-i", "interrupted")
+    old = only_run(tmp_path)
+    code, _, err = call("bench", "run", *SMALL, "-i", "numpy", "--resume")
+    assert code == 0
+    assert (
+        f"the newest unfinished run is results/{old.name}, which differs in "
+        "impls (interrupted, now numpy); starting a new one"
+    ) in err
+    assert len(list((tmp_path / "results").iterdir())) == 2
+
+
+def test_ctrl_c_ends_with_130_and_says_how_to_go_on(call, contender, tmp_path, monkeypatch):
+    contender("interrupted")
+    monkeypatch.setattr(CONTENDERS["interrupted"], "runs_left", 1)
+    arguments = ("bench", "run", *SMALL, "-i", "interrupted", "-i", "numpy")
+    code, out, err = call(*arguments)
     assert code == 130
     assert out == ""
     run = only_run(tmp_path)
     assert err.splitlines()[-1] == (
-        f"interrupted; what was measured is in {run.relative_to(tmp_path)}"
+        f"interrupted; what was measured is in {run.relative_to(tmp_path)}; "
+        f"go on with: fastlogit {' '.join(arguments)} --resume"
     )
     assert (run / "timings.csv.partial").exists()
     assert not (run / "timings.csv").exists()
+    code, _, err = call(*arguments, "--resume")
+    assert code == 0
+    assert f"going on with {run.relative_to(tmp_path)}, which has 0 cells" in err
+    assert only_run(tmp_path) == run
+    assert len(pd.read_csv(run / "timings.csv")) == 4
 
 
 def test_ctrl_c_before_the_run_begins_ends_with_130(call, monkeypatch):
     def interrupt(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(session, "open_run", interrupt)
+    monkeypatch.setattr(session, "describe", interrupt)
     assert call("bench", "run", *SMALL)[0] == 130
 
 
@@ -279,26 +373,3 @@ def test_the_console_script_as_a_process(tmp_path):
     out, _ = process.communicate()
     assert process.returncode == 0
     assert "numba against numpy" in out
-
-
-@pytest.mark.skipif(os.name == "nt", reason="signals are POSIX's")
-def test_sigint_as_a_process(tmp_path):
-    import signal
-
-    process = subprocess.Popen(
-        [sys.executable, "-m", "fastlogit.cli", "bench", "run", "-i", "numpy", "--repeats", "50"],
-        cwd=tmp_path,
-        stderr=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    for line in process.stderr:
-        if line.startswith("[1/28]"):
-            break
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate()
-    assert process.returncode == 130
-    assert "interrupted; what was measured is in results" in err
-    (run,) = (tmp_path / "results").iterdir()
-    rows = pd.read_csv(run / "timings.csv.partial")
-    assert len(rows[rows["model"] == "logistic"]) >= 50

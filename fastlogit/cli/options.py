@@ -1,0 +1,165 @@
+"""The options that say what is measured and who takes part, the same for every command."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fastlogit.cli import completion
+from fastlogit.cli.completion import complete
+
+if TYPE_CHECKING:
+    from fastlogit.benchmark.cases import Grid
+    from fastlogit.benchmark.contenders import Contender
+
+__all__ = ["chosen_contenders", "chosen_grid"]
+
+Models = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-m",
+        "--model",
+        metavar="NAME",
+        help="Model; repeatable. [all four]",
+        autocompletion=complete(completion.MODELS),
+    ),
+]
+Datasets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-d",
+        "--dataset",
+        metavar="NAME",
+        help="Data set, also classification-<n>x<d>x<k>; repeatable. [the seven toy sets]",
+        autocompletion=complete(completion.DATASETS),
+    ),
+]
+Impls = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-i",
+        "--impl",
+        metavar="NAME",
+        help="Implementation; repeatable; 'all' takes every one present. "
+        "[numba and numpy; the peers compile or step slowly and take several times as long]",
+        autocompletion=complete((*completion.IMPLS, "all")),
+    ),
+]
+BatchSizes = Annotated[
+    list[int] | None,
+    typer.Option("--batch-size", metavar="N", help="Rows of one step; repeatable. [32]"),
+]
+Dtypes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--dtype",
+        metavar="NAME",
+        help="float32 or float64; repeatable. [float32]",
+        autocompletion=complete(completion.DTYPES),
+    ),
+]
+Solvers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--solver",
+        metavar="NAME",
+        help="sgd or adam; repeatable. [sgd]",
+        autocompletion=complete(completion.SOLVERS),
+    ),
+]
+Threads = Annotated[
+    list[int] | None,
+    typer.Option("--threads", metavar="N", help="Threads of every contender; repeatable. [1]"),
+]
+Seeds = Annotated[
+    list[int] | None,
+    typer.Option(
+        "--seed",
+        "--seeds",
+        metavar="N",
+        help="Seed of parameters, row order and generated data; repeatable, and each is measured. "
+        "[0]",
+    ),
+]
+Epochs = Annotated[
+    int | None, typer.Option(metavar="N", help="Epochs of one training. [about 0.1 s of NumPy]")
+]
+Hidden = Annotated[
+    int | None, typer.Option(metavar="N", help="Hidden units of the two networks. [64]")
+]
+LearningRate = Annotated[
+    float | None, typer.Option(metavar="RATE", help="Step size. [0.1 for sgd, 0.001 for adam]")
+]
+Timeout = Annotated[
+    float,
+    typer.Option(
+        metavar="SECONDS",
+        help="For one cell. Who is at work then has failed there, and the others have the time "
+        "once more; 'inf' waits for ever.",
+    ),
+]
+Quick = Annotated[
+    bool, typer.Option("--quick", help="Only iris and digits, 5 repeats, unless asked for.")
+]
+NoProgress = Annotated[bool, typer.Option("--no-progress", help="Show nothing while measuring.")]
+
+# A cell takes seconds, where data are large a minute; what takes longer than this hangs.
+DEFAULT_TIMEOUT = 600.0
+
+
+def chosen_grid(
+    axes: dict[str, list[Any] | None], single: dict[str, Any], *, quick: bool = False
+) -> Grid:
+    """Make the grid of what was asked for; the rest has the grid's own defaults.
+
+    Raises
+    ------
+    ValueError
+        If there is no such thing, or not so many threads.
+    """
+    from fastlogit.benchmark import machine
+    from fastlogit.benchmark.cases import Grid
+
+    chosen: dict[str, Any] = {name: tuple(values) for name, values in axes.items() if values}
+    chosen |= {name: value for name, value in single.items() if value is not None}
+    grid = Grid(**chosen)
+    machine.check_threads(grid.threads)
+    return grid.quick() if quick else grid
+
+
+def chosen_contenders(names: list[str] | None) -> list[type[Contender]]:
+    """Look contenders up; one that is asked for by name must be present.
+
+    Raises
+    ------
+    ValueError
+        If there is none by a name, or it cannot run here.
+    """
+    from fastlogit.benchmark.contenders import CONTENDERS
+    from fastlogit.benchmark.names import check_name
+
+    present = [kind for kind in CONTENDERS.values() if kind.missing() is None]
+    if not names:
+        return [kind for kind in present if kind.by_default]
+    if "all" in names:
+        return present
+    for name in names:
+        check_name("implementation", name, CONTENDERS)
+        missing = CONTENDERS[name].missing()
+        if missing is not None:
+            raise ValueError(f"implementation {name!r} cannot run here: {missing}")
+    return [CONTENDERS[name] for name in dict.fromkeys(names)]
+
+
+def checked_timeout(seconds: float) -> float | None:
+    """Give the time limit, None for no limit.
+
+    Raises
+    ------
+    ValueError
+        If it is no positive number.
+    """
+    if not seconds > 0:
+        raise ValueError(f"the timeout is {seconds:g} s; it must be positive")
+    return None if seconds == float("inf") else seconds
