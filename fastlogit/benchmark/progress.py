@@ -89,6 +89,8 @@ class Progress:
         """Show what is being measured."""
         self._now = case.cell_id
         self._case_start = time.monotonic()
+        if not self._finished:  # what came ahead of the first says nothing of the others
+            self._start = self._case_start
 
     def case_done(self, case: Case, rows: Sequence[Timing]) -> None:
         """Show that one more case is measured."""
@@ -128,7 +130,11 @@ class Progress:
         shown = self._finished[-max(3, self._console.height - 6) :]
         labels = [self._label(case) for case, _ in shown]
         impls = self._planned[0].impls
-        fitting = _fitting(impls, self._console.width - max(map(len, labels)))
+        widths = {
+            impl: max(len(impl), *(len(figures.get(impl, "")) for _, figures in shown))
+            for impl in impls
+        }
+        fitting = _fitting(widths, self._console.width - max(15, *map(len, labels)))
         table = Table(box=None, padding=(0, 1), pad_edge=False, header_style="bold")
         table.add_column("time per sample", no_wrap=True)
         for impl in fitting:
@@ -152,17 +158,18 @@ def _figures(rows: Sequence[Timing]) -> dict[str, str]:
         if own[-1].status != "ok":
             figures[impl] = own[-1].status
             continue
-        times = [row.time_s / row.samples for row in own if row.time_s and row.samples]
-        figures[impl] = duration(median(times))
+        time_s = median(row.time_s for row in own if row.time_s is not None)
+        samples = own[0].samples  # none where a run is no number of passes over the rows
+        figures[impl] = duration(time_s / samples) if samples else f"{duration(time_s)} a run"
     return figures
 
 
-def _fitting(impls: Sequence[str], width: int) -> list[str]:
+def _fitting(widths: dict[str, int], room: int) -> list[str]:
     """Give the contenders whose columns have room, and room for a mark if that is not all."""
     fitting: list[str] = []
-    for impl in impls:
-        width -= max(len(impl), 8) + 2
-        if width < 2:
+    for impl, width in widths.items():
+        room -= width + 2
+        if room < 3:
             break
         fitting.append(impl)
     return fitting

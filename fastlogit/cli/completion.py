@@ -1,26 +1,38 @@
 """Names that the shell completes.
 
-Written down once more, since to read them from their tables takes a second, which is too long to
-wait for after a press of the tab key. A test holds them against the tables.
+To import the tables that they come from takes a second, which is too long to wait for after a press
+of the tab key. So the few fixed names are written down once more, and those of the contenders are
+looked for in their files. A test holds both against the tables.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 
-__all__ = ["DATASETS", "DTYPES", "IMPLS", "MODELS", "SOLVERS", "complete"]
+__all__ = ["DATASETS", "DTYPES", "MODELS", "SOLVERS", "complete", "impls"]
 
 MODELS = ("logistic", "softmax", "mlp-logistic", "mlp-softmax")
 DATASETS = ("iris", "wine", "breast_cancer", "digits", "moons", "circles", "blobs")
-IMPLS = ("numpy", "numba", "jax", "torch", "scikit-learn")
 DTYPES = ("float32", "float64")
 SOLVERS = ("sgd", "adam")
 
+_CONTENDERS = Path(__file__).parents[1] / "benchmark" / "contenders"
+_NAME = re.compile(r'^    name: ClassVar\[str\] = "([^"]+)"$', re.MULTILINE)
 
-def complete(names: tuple[str, ...]) -> Callable[[str], list[str]]:
+
+def impls() -> list[str]:
+    """List the contenders, and the word for all of them."""
+    sources = [path.read_text(encoding="utf-8") for path in sorted(_CONTENDERS.glob("*.py"))]
+    return [*(name for source in sources for name in _NAME.findall(source)), "all"]
+
+
+def complete(names: Callable[[], list[str]] | tuple[str, ...]) -> Callable[[str], list[str]]:
     """Give a function that lists the names with a given beginning, as Typer asks for one."""
 
     def matching(incomplete: str) -> list[str]:
-        return [name for name in names if name.startswith(incomplete)]
+        known = names() if callable(names) else names
+        return [name for name in known if name.startswith(incomplete)]
 
     return matching

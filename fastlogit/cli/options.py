@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import Console
 
 from fastlogit.cli import completion
 from fastlogit.cli.completion import complete
@@ -12,6 +14,7 @@ from fastlogit.cli.completion import complete
 if TYPE_CHECKING:
     from fastlogit.benchmark.cases import Grid
     from fastlogit.benchmark.contenders import Contender
+    from fastlogit.benchmark.own_data import Source
 
 __all__ = ["chosen_contenders", "chosen_grid"]
 
@@ -21,7 +24,7 @@ Models = Annotated[
         "-m",
         "--model",
         metavar="NAME",
-        help="Model; repeatable. [all four]",
+        help="Model; repeatable. [all four; of --data those for its classes]",
         autocompletion=complete(completion.MODELS),
     ),
 ]
@@ -43,12 +46,32 @@ Impls = Annotated[
         metavar="NAME",
         help="Implementation; repeatable; 'all' takes every one present. "
         "[numba and numpy; the peers compile or step slowly and take several times as long]",
-        autocompletion=complete((*completion.IMPLS, "all")),
+        autocompletion=complete(completion.impls),
     ),
+]
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Your own file in place of the data sets: CSV, TSV, Parquet, NPZ or svmlight.",
+    ),
+]
+Target = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="The column of --data that names the classes. [target, label, class or y]",
+    ),
+]
+Drop = Annotated[
+    list[str] | None,
+    typer.Option(metavar="COLUMN", help="Column of --data to leave out; repeatable."),
 ]
 BatchSizes = Annotated[
     list[int] | None,
-    typer.Option("--batch-size", metavar="N", help="Rows of one step; repeatable. [32]"),
+    typer.Option(
+        "--batch-size", metavar="N", help="Rows of one step; repeatable. [32; of --data 32 and 256]"
+    ),
 ]
 Dtypes = Annotated[
     list[str] | None,
@@ -126,6 +149,33 @@ def chosen_grid(
     grid = Grid(**chosen)
     machine.check_threads(grid.threads)
     return grid.quick() if quick else grid
+
+
+def own_source(data: Path | None, target: str | None, drop: list[str] | None) -> Source | None:
+    """Read the user's own file, if there is one.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be used, or there is none for the other two options.
+    """
+    if data is None:
+        for name, value in (("--target", target), ("--drop", drop)):
+            if value:
+                raise ValueError(f"{name} is for a file, and there is no --data")
+        return None
+    from fastlogit.benchmark import own_data
+
+    return own_data.describe(data, target, drop or ())
+
+
+def say_source(say: Console, source: Source | None) -> None:
+    """Say what the user's file holds, and what is made of it."""
+    if source is not None:
+        from fastlogit.benchmark import own_data
+
+        for note in own_data.notes(source):
+            say.print(note, markup=False, soft_wrap=True)
 
 
 def chosen_contenders(names: list[str] | None) -> list[type[Contender]]:

@@ -25,22 +25,27 @@ __all__ = ["RUN_EXAMPLES", "bench_run"]
 
 RUN_EXAMPLES = """\b
 Examples:
-  fastlogit bench run                      all models and toy sets, numba against numpy
-  fastlogit bench run --quick -i all       two data sets, every implementation present
-  fastlogit bench run -m softmax -d classification-20000x64x10 --batch-size 8 --batch-size 256
+  fastlogit bench run                     all models and toy sets
+  fastlogit bench run --quick -i all      two data sets, whatever is installed
+  fastlogit bench run --data my.csv --target species
+  fastlogit bench run -m softmax -d classification-9000x64x10 --batch-size 256
   fastlogit bench run -i numba -i torch --seed 0 --seed 1 --timeout 60
-  fastlogit bench run --dry-run -i all     what would be measured, and for how long
-  fastlogit bench run --resume             go on with a run that was cut short
+  fastlogit bench run --dry-run           what would be measured, and how long
+  fastlogit bench run --resume            go on with a run that was cut short
 \b
-Exit codes: 0 all is well, 2 the command is wrong, 3 an implementation failed verification,
-4 some cells failed or could not be written, 124 a cell took longer than the timeout, 130 Ctrl-C.
-Of several the worst counts, in this order: 130, 3, 124, 4."""
+Exit codes: 0 all is well, 2 the command is wrong, 3 an implementation failed
+verification, 4 some cells failed or could not be written, 124 a cell took
+longer than the timeout, 130 Ctrl-C. Of several the worst counts, in this
+order: 130, 3, 124, 4."""
 
 
 def bench_run(
     model: options.Models = None,
     dataset: options.Datasets = None,
     impl: options.Impls = None,
+    data: options.Data = None,
+    target: options.Target = None,
+    drop: options.Drop = None,
     batch_size: options.BatchSizes = None,
     dtype: options.Dtypes = None,
     solver: options.Solvers = None,
@@ -105,10 +110,12 @@ def bench_run(
 
     try:
         limit = options.checked_timeout(timeout)
-        grid = options.chosen_grid(axes, single, quick=quick)
         contenders = options.chosen_contenders(impl)
+        source = options.own_source(data, target, drop)
+        grid = options.chosen_grid(axes, single | {"source": source}, quick=quick)
     except ValueError as error:
         refuse(say, str(error))
+    options.say_source(say, source)
     repeats = repeats or (5 if quick else 10)
     cases = grid.cases()
     if dry_run:
@@ -118,7 +125,7 @@ def bench_run(
     run = _measure(say, files, cases, contenders, repeats, limit, progress=not no_progress)
     _show(run, as_json=as_json)
     if run.interrupted:
-        say.print(f"interrupted; {_how_to_go_on(run.directory)}", markup=False, soft_wrap=True)
+        _say_how_to_go_on(say, "interrupted", run.directory)
         raise typer.Exit(INTERRUPTED)
     say.print(f"wrote {run.directory}", markup=False, soft_wrap=True)
     statuses, errors = (run.timings[name].astype(str) for name in ("status", "error"))
@@ -166,14 +173,15 @@ def _measure(
             )
     except OSError as error:
         what = f"cannot write {error.filename}: {error.strerror}" if error.filename else str(error)
-        say.print(f"Error: {what}; {_how_to_go_on(files.directory)}", markup=False, soft_wrap=True)
+        _say_how_to_go_on(say, f"Error: {what}", files.directory)
         raise typer.Exit(CELLS_FAILED) from error
 
 
-def _how_to_go_on(directory: Path) -> str:
+def _say_how_to_go_on(say: Console, trouble: str, directory: Path) -> None:
     words = [word for word in sys.argv[1:] if word not in ("--resume", "--no-resume")]
     command = shlex.join(["fastlogit", *words, "--resume"])
-    return f"what was measured is in {directory}; go on with: {command}"
+    for line in (f"{trouble}; what was measured is in {directory}", f"go on with: {command}"):
+        say.print(line, markup=False, soft_wrap=True)
 
 
 def _show_plan(
@@ -196,6 +204,7 @@ def _show_plan(
 
 def _show(run: Run, *, as_json: bool) -> None:
     from fastlogit.benchmark import table
+    from fastlogit.benchmark.advice import advice
 
     if as_json:
         print(run.summary.to_json(orient="records", indent=2))
@@ -216,3 +225,5 @@ def _show(run: Run, *, as_json: bool) -> None:
             markup=False,
             soft_wrap=True,
         )
+    for line in advice(run):
+        out.print(line, markup=False, soft_wrap=True)

@@ -30,6 +30,9 @@ def bench_verify(
     model: options.Models = None,
     dataset: options.Datasets = None,
     impl: options.Impls = None,
+    data: options.Data = None,
+    target: options.Target = None,
+    drop: options.Drop = None,
     batch_size: options.BatchSizes = None,
     dtype: options.Dtypes = None,
     solver: options.Solvers = None,
@@ -61,10 +64,12 @@ def bench_verify(
     single = {"epochs": epochs, "n_hidden": hidden, "learning_rate": learning_rate}
     try:
         limit = options.checked_timeout(timeout)
-        grid = options.chosen_grid(axes, single, quick=quick)
         contenders = options.chosen_contenders(impl)
+        source = options.own_source(data, target, drop)
+        grid = options.chosen_grid(axes, single | {"source": source}, quick=quick)
     except ValueError as error:
         refuse(say, str(error))
+    options.say_source(say, source)
     from fastlogit.benchmark.agreement import agreements
 
     out = Console(highlight=False)

@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -167,6 +168,14 @@ def test_what_varies_stands_beside_model_and_data_set():
         "softmax iris b64 float32",
         "softmax iris b64 float64",
     ]
+
+
+def test_a_run_that_is_no_number_of_passes_has_its_own_time(clock):
+    (cell,) = planned(datasets=("iris",), impls=("solver",))
+    console = Console(file=io.StringIO())
+    with Progress(console, [cell]) as shown:
+        shown.case_done(cell.case, [replace(row(cell.case, "solver", 0.0125), samples=None)])
+    assert ": solver 12.5 ms a run, about" in console.file.getvalue()
 
 
 def test_nothing_when_not_wanted(show):

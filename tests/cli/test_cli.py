@@ -5,12 +5,51 @@ import sys
 
 import pytest
 
+from fastlogit.benchmark import agreement
+from fastlogit.benchmark.contenders import CONTENDERS
+
 
 @pytest.mark.parametrize("arguments", [(), ("bench",)])
 def test_without_a_command_there_is_help(call, arguments):
     code, out, err = call(*arguments)
     assert code in (0, 2)
     assert "Usage: fastlogit" in out + err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "example"),
+    [
+        ((), "fastlogit bench run --quick"),
+        (("bench",), "fastlogit bench list"),
+        (("bench", "run"), "fastlogit bench run --data my.csv --target species"),
+        (("bench", "verify"), "fastlogit bench verify --quick -i all"),
+        (("bench", "list"), "fastlogit bench list"),
+        (("info",), "fastlogit info"),
+    ],
+)
+def test_help_ends_with_examples_that_fit_a_terminal(call, arguments, example):
+    code, out, _ = call(*arguments, "--help")
+    assert code == 0
+    assert "Example" in out
+    examples = out.partition("Example")[2]
+    assert example in examples
+    assert max(map(len, out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("command", ["run", "verify"])
+def test_the_examples_of_the_help_are_commands(call, command, tmp_path, monkeypatch):
+    monkeypatch.setattr(CONTENDERS["torch"], "missing", lambda: None)
+    monkeypatch.setattr(agreement, "agreements", lambda *_, **__: [])
+    rows = "".join(f"{i % 7},{'ab'[i % 2]}\n" for i in range(40))
+    (tmp_path / "my.csv").write_text("width,species\n" + rows)
+    lines = call("bench", command, "--help")[1].splitlines()
+    examples = [line.split("   ")[0] for line in map(str.strip, lines)]
+    examples = [example for example in examples if example.startswith("fastlogit bench")]
+    assert len(examples) >= 3
+    for example in examples:
+        dry = ["--dry-run"] if command == "run" and "--dry-run" not in example else []
+        code, _, err = call(*example.split()[1:], *dry)
+        assert code == 0, (example, err)
 
 
 def without(module, *arguments):

@@ -111,3 +111,13 @@ def test_a_wrong_command_ends_with_2(call, arguments, message):
     assert code == 2
     assert message in err
     assert out == ""
+
+
+def test_a_file_of_the_user_s_is_verified(call, tmp_path):
+    rows = "".join(f"{i % 7},{'ab'[i % 2]}\n" for i in range(40))
+    (tmp_path / "my.csv").write_text("width,kind\n" + rows)
+    arguments = ("--data", "my.csv", "--target", "kind", "-m", "logistic", "--batch-size", "8")
+    code, out, err = call("bench", "verify", *arguments, "--epochs", "2")
+    assert code == 0
+    assert "my.csv: 40 rows" in err
+    assert out.splitlines()[-1] == "2 agree with the reference"

@@ -1,0 +1,82 @@
+"""Shell completion: its names, and how it is asked for."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from fastlogit.benchmark.cases import DTYPES
+from fastlogit.benchmark.contenders import CONTENDERS
+from fastlogit.cli import completion
+from fastlogit.datasets import TOY_SETS
+from fastlogit.models import MODELS
+from fastlogit.trainer import SOLVERS
+
+
+def test_the_names_are_those_of_the_tables():
+    assert tuple(MODELS) == completion.MODELS
+    assert tuple(TOY_SETS) == completion.DATASETS
+    assert tuple(DTYPES) == completion.DTYPES
+    assert tuple(SOLVERS) == completion.SOLVERS
+    assert sorted(completion.impls()) == sorted([*CONTENDERS, "all"])
+
+
+@pytest.fixture
+def completed():
+    """Ask as the script does that Typer installs for bash."""
+
+    def ask(line):
+        words = line.split(" ")
+        environment = os.environ | {
+            "_FASTLOGIT_COMPLETE": "complete_bash",
+            "COMP_WORDS": line,
+            "COMP_CWORD": str(len(words) - 1),
+        }
+        program = (
+            "import sys; from fastlogit.cli import main\n"
+            "try: main()\n"
+            "finally:\n"
+            "    heavy = {'numba', 'numpy', 'pandas', 'sklearn', 'scipy'} & set(sys.modules)\n"
+            "    print(*heavy, file=sys.stderr)"
+        )
+        done = subprocess.run(  # noqa: S603
+            [sys.executable, "-c", program],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.stderr.split() == []  # nothing that takes long to import
+        return done.stdout.split()
+
+    return ask
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("fastlogit ben", ["bench"]),
+        ("fastlogit bench run -m mlp", ["mlp-logistic", "mlp-softmax"]),
+        ("fastlogit bench run -d b", ["breast_cancer", "blobs"]),
+        ("fastlogit bench run -i nu", ["numpy", "numba"]),
+        ("fastlogit bench verify -i to", ["torch"]),
+        ("fastlogit bench run --dtype float6", ["float64"]),
+        ("fastlogit bench verify --solver a", ["adam"]),
+        ("fastlogit bench run --dry", ["--dry-run"]),
+    ],
+)
+def test_what_a_shell_is_offered(completed, line, expected):
+    assert completed(line) == expected
+
+
+def test_the_script_for_a_shell_is_shown(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "fastlogit.cli", "--show-completion", "bash"],
+        env=os.environ | {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert "_FASTLOGIT_COMPLETE=complete_bash" in done.stdout
