@@ -18,7 +18,7 @@ COLUMNS = ("suite", *SUMMARY_COLUMNS)
 
 GRID = Grid(dtypes=DTYPES, batch_sizes=(32, 256), epochs=1)
 # The package's own: with the peers' compiling the suites would take many times as long.
-OWN = [kind for kind in CONTENDERS.values() if kind.by_default and kind.missing() is None]
+OWN = [CONTENDERS[name] for name in ("numpy", "numba")]
 
 
 def pytest_addoption(parser):

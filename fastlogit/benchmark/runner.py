@@ -29,6 +29,9 @@ from fastlogit.benchmark.verify import Agreement, reference_outcome
 
 __all__ = ["Admission", "Measured", "measure_case", "verify_case"]
 
+# Of the open division nothing is compared by its repeats, so that it needs no more of them.
+_OPEN_REPEATS = 3
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -88,7 +91,7 @@ def measure_case(
     contenders : sequence of Contender subclasses
         Who takes part.
     repeats : int
-        Timed repeats of each contender.
+        Timed repeats of each contender; of the open division three at most.
     run_id : str
         The run that the rows are of.
 
@@ -164,7 +167,7 @@ class _Meeting:
             return _Standard(self.problem, self.reference, seconds)
 
     def take_turns(self, reference: Outcome, repeats: int) -> None:
-        for order_index, entrant in enumerate(self._in_turns(repeats)):
+        for order_index, entrant in enumerate(self._in_turns(repeats, _OPEN_REPEATS)):
             entrant.attempt(entrant.repeat, self.case, reference, order_index)
 
     def draw_curves(self, course: Course, passes: int) -> None:
@@ -185,11 +188,15 @@ class _Meeting:
     def curve(self) -> list[CurvePoint]:
         return [row for entrant in self.entrants for row in curve_rows(entrant, self.case)]
 
-    def _in_turns(self, rounds: int) -> Iterator[Entrant]:
-        """Give those still in the race, first to last, then last to first, and so on."""
+    def _in_turns(self, rounds: int, open_rounds: int | None = None) -> Iterator[Entrant]:
+        """Give those still in the race, first to last, then last to first, and so on.
+
+        The open division only in so many rounds, if they are given.
+        """
         for index in range(rounds):
             for entrant in self.entrants if index % 2 == 0 else reversed(self.entrants):
-                if entrant.in_the_race:
+                left_out = open_rounds is not None and index >= open_rounds
+                if entrant.in_the_race and not (left_out and entrant.kind.division == "open"):
                     yield entrant
 
 

@@ -53,6 +53,14 @@ def test_contenders_take_turns(timings):
     assert turns == ["numpy", "numba", "numba", "numpy"] * 2
 
 
+def test_the_open_division_has_no_more_repeats_than_it_needs(timings):
+    rows = timings("open", "numpy", repeats=5)
+    assert [row.repeat for row in rows] == [*range(3), *range(5)]
+    assert sorted(row.order_index for row in rows) == list(range(8))
+    turns = [row.impl for row in sorted(rows, key=lambda row: row.order_index)]
+    assert turns == ["open", "numpy", "numpy", "open", "open", *["numpy"] * 3]
+
+
 @pytest.mark.parametrize("name", ["wrong", "wrong-later"])
 def test_wrong_work_has_no_time(timings, name):
     rows = timings("numpy", name)

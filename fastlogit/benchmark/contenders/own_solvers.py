@@ -42,6 +42,7 @@ class OwnLbfgs(_Own):
 
     name: ClassVar[str] = "fastlogit-lbfgs"
     place: ClassVar[int] = 50
+    by_default: ClassVar[bool] = True
     solver: ClassVar[str] = "lbfgs"
     for_networks: ClassVar[bool] = True
 

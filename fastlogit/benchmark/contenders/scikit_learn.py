@@ -23,6 +23,7 @@ class ScikitLearnContender(EstimatorContender):
 
     name: ClassVar[str] = "scikit-learn"
     place: ClassVar[int] = 40
+    by_default: ClassVar[bool] = True
     distribution: ClassVar[str] = "scikit-learn"
     module: ClassVar[str] = "sklearn"
     install: ClassVar[str] = "pip install scikit-learn"

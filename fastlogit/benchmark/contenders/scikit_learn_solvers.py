@@ -37,6 +37,7 @@ class SklearnLbfgs(_Sklearn):
 
     name: ClassVar[str] = "sklearn-lbfgs"
     place: ClassVar[int] = 60
+    by_default: ClassVar[bool] = True
     solver: ClassVar[str] = "lbfgs"
     for_networks: ClassVar[bool] = True
 
