@@ -169,7 +169,9 @@ class Entrant:
         compilations = self.contender.compilations()
         if isinstance(self.contender, ClosedContender):
             self._walk(self.contender, course)
-        elif isinstance(self.contender, OpenContender) and not self.passes:
+        elif not isinstance(self.contender, OpenContender):
+            raise TypeError(f"{self.kind.__name__} is of neither division")
+        elif not self.passes:
             self.points = search(self.contender, course)
             self.passes = [[point.elapsed_s for point in self.points]]
         self._refuse_compiled(compilations, "the curve")

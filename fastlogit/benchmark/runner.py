@@ -19,7 +19,7 @@ import threadpoolctl
 
 from fastlogit.benchmark.cases import Case
 from fastlogit.benchmark.contenders import Contender
-from fastlogit.benchmark.curves import PASSES, Course, lay_out
+from fastlogit.benchmark.curves import PASSES, lay_out
 from fastlogit.benchmark.entrant import Entrant
 from fastlogit.benchmark.gather import gather_bound, gather_seconds
 from fastlogit.benchmark.problem import Outcome, Problem, build
@@ -108,9 +108,7 @@ def measure_case(
             if gather_bound(case.model):
                 gather_s = gather_seconds(admitted.problem)
             meeting.take_turns(admitted.reference, repeats)
-            course = lay_out(*admitted)
-            meeting.draw_curves(course, min(PASSES, repeats))
-            target_loss = course.target_loss
+            target_loss = meeting.draw_curves(admitted, min(PASSES, repeats))
             meeting.weigh(admitted.reference)
     return Measured(meeting.timings(run_id), meeting.curve(), gather_s, target_loss)
 
@@ -170,9 +168,17 @@ class _Meeting:
         for order_index, entrant in enumerate(self._in_turns(repeats, _OPEN_REPEATS)):
             entrant.attempt(entrant.repeat, self.case, reference, order_index)
 
-    def draw_curves(self, course: Course, passes: int) -> None:
+    def draw_curves(self, standard: _Standard, passes: int) -> float | None:
+        """Trace everybody; give the target, or None where the curves cannot be laid out."""
+        try:
+            course = lay_out(*standard)
+        except Exception as error:  # such as memory, for the rows in float64
+            for entrant in self._in_turns(1):
+                entrant.fail(error)
+            return None
         for entrant in self._in_turns(passes):
             entrant.attempt(entrant.trace, course)
+        return course.target_loss
 
     def weigh(self, reference: Outcome) -> None:
         for entrant in self._in_turns(1):

@@ -2,13 +2,14 @@ import importlib.metadata
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from fastlogit.benchmark import contenders
-from fastlogit.benchmark.contenders import BASELINE, CONTENDERS, Contender
+from fastlogit.benchmark.contenders import BASELINE, CONTENDERS, ClosedContender, Contender
 from fastlogit.benchmark.problem import Outcome, build
 from fastlogit.benchmark.verify import compare, reference_outcome
 
@@ -46,6 +47,35 @@ def test_numba_compiles_nothing_after_its_first_run(small_case):
     assert compilations > 0
     contender.run()
     assert contender.compilations() == compilations
+
+
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
+@pytest.mark.parametrize(
+    "name", [name for name, kind in CONTENDERS.items() if issubclass(kind, ClosedContender)]
+)
+def test_stopping_on_the_way_changes_nothing(name, solver, small_case):
+    if CONTENDERS[name].missing():
+        pytest.skip(str(CONTENDERS[name].missing()))
+    problem = build(replace(small_case, epochs=9, solver=solver, dtype="float64"))
+    contender = CONTENDERS[name]()
+    contender.prepare(problem)
+    contender.first_run()
+    contender.run()
+    whole = contender.result()
+    reference = reference_outcome(problem)
+    compilations = contender.compilations()
+    for _ in range(2):
+        contender.rewind()
+        contender.advance(1)
+        first = contender.result()
+        assert first.loss == pytest.approx(reference.loss_curve[0], rel=1e-9)
+        contender.advance(5)
+        contender.advance(3)
+        assert contender.compilations() == compilations
+        assert contender.result().loss == pytest.approx(whole.loss, rel=1e-14)
+        for stopped, unstopped in zip(contender.result().params, whole.params, strict=True):
+            np.testing.assert_allclose(stopped, unstopped, rtol=1e-12, atol=1e-14)
+        assert np.abs(first.params[0] - whole.params[0]).max() > 1e-4
 
 
 def test_the_default_first_run_is_a_run():

@@ -7,8 +7,9 @@ import threadpoolctl
 
 from fastlogit.benchmark import entrant, runner
 from fastlogit.benchmark.cases import Grid
-from fastlogit.benchmark.contenders import CONTENDERS
+from fastlogit.benchmark.contenders import CONTENDERS, Contender
 from fastlogit.benchmark.contenders.own import NumpyContender
+from fastlogit.benchmark.problem import Outcome
 
 TIMES = ("time_s", "compile_s", "prep_s")
 
@@ -223,6 +224,35 @@ def test_a_failed_curve_leaves_the_verified_times(measured, name, error):
     assert [row.status for row in rows] == ["ok"] * 3 + ["failed"]
     assert rows[-1].error == error
     assert {point.impl for point in case.curve} == {"numpy"}
+
+
+def test_curves_that_cannot_be_laid_out_leave_the_verified_times(measured, monkeypatch):
+    def cannot(*_):
+        raise MemoryError("rows in float64")
+
+    monkeypatch.setattr(runner, "lay_out", cannot)
+    case = measured("wrong", "numpy")
+    assert [row.status for row in case.timings] == ["failed-verification", *["ok"] * 3, "failed"]
+    assert case.timings[-1].error == "MemoryError: rows in float64"
+    assert (case.curve, case.target_loss) == ([], None)
+
+
+def test_a_contender_of_neither_division_fails(measured, fakes, monkeypatch):
+    class Neither(Contender):
+        name = "neither"
+        division = "open"
+        distribution = "numpy"
+
+        def run(self):
+            pass
+
+        def result(self):
+            return Outcome(self.problem.params, (1.0,))
+
+    monkeypatch.setitem(fakes, "neither", Neither)
+    case = measured("neither")
+    assert case.timings[-1].error == "TypeError: Neither is of neither division"
+    assert case.curve == []
 
 
 def test_what_is_measured_can_be_pickled(measured):
