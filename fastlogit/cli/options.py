@@ -45,7 +45,7 @@ Impls = Annotated[
         "--impl",
         metavar="NAME",
         help="Implementation; repeatable; 'all' takes every one present. "
-        "[numba and numpy; the peers compile or step slowly and take several times as long]",
+        "[those that need nothing more; jax compiles every cell, and torch is slow]",
         autocompletion=complete(completion.impls),
     ),
 ]

@@ -9,6 +9,7 @@ from fakes import FAKES
 from fastlogit.benchmark.verify import TOLERANCES
 
 CELL = "softmax/iris/sgd/b32/float32/t1/e1/s0"
+OWN = ("-i", "numpy", "-i", "numba")
 SMALL = ("bench", "verify", "-m", "softmax", "-d", "iris", "--epochs", "1")
 
 
@@ -18,7 +19,7 @@ def asked(*impls):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_agreement_ends_with_0_and_no_files(call, tmp_path, dtype):
-    code, out, err = call(*SMALL, "--dtype", dtype, "--json")
+    code, out, err = call(*SMALL, *OWN, "--dtype", dtype, "--json")
     assert code == 0
     assert err == "fastlogit bench verify: loading\n"
     numpy, numba = json.loads(out)
@@ -32,7 +33,7 @@ def test_agreement_ends_with_0_and_no_files(call, tmp_path, dtype):
 
 
 def test_a_line_a_contender_and_a_total(call):
-    code, out, _ = call(*SMALL, "-d", "wine")
+    code, out, _ = call(*SMALL, *OWN, "-d", "wine")
     assert code == 0
     *lines, total = out.splitlines()
     assert [line.split()[:2] for line in lines] == [
@@ -117,7 +118,7 @@ def test_a_file_of_the_user_s_is_verified(call, tmp_path):
     rows = "".join(f"{i % 7},{'ab'[i % 2]}\n" for i in range(40))
     (tmp_path / "my.csv").write_text("width,kind\n" + rows)
     arguments = ("--data", "my.csv", "--target", "kind", "-m", "logistic", "--batch-size", "8")
-    code, out, err = call("bench", "verify", *arguments, "--epochs", "2")
+    code, out, err = call("bench", "verify", *arguments, *OWN, "--epochs", "2")
     assert code == 0
     assert "my.csv: 40 rows" in err
     assert out.splitlines()[-1] == "2 agree with the reference"
