@@ -228,6 +228,8 @@ def _replace(path: Path, text: str) -> None:
             stream.flush()
             os.fsync(stream.fileno())
     except OSError as error:
+        with suppress(OSError):
+            scratch.unlink()
         raise OSError(error.errno, error.strerror, str(path)) from error
     scratch.replace(path)
 

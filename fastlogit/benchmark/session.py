@@ -126,7 +126,8 @@ def perform(
                 for case in cases:
                     if case.cell_id not in files.done:
                         _measure(files, worker, case, contenders, repeats, timeout, observer)
-                files.note(thread_pools=worker.call(machine.blas_pools))
+                with suppress(WorkLostError):  # those of the beginning are noted
+                    files.note(thread_pools=worker.call(machine.blas_pools))
                 files.write_table("summary.csv", _summary(files))
             finally:
                 with suppress(OSError):  # if the disk is full, that has been said

@@ -147,7 +147,8 @@ def _files(say: Console, out: Path, facts: dict[str, Any], *, resume: bool) -> R
             say.print(what, markup=False, soft_wrap=True)
         return files or RunFiles(out, facts)
     except OSError as error:
-        refuse(say, f"cannot write a run into {out}: {error.strerror or error}")
+        why = "it is a file" if out.is_file() else error.strerror or error
+        refuse(say, f"cannot write a run into {out}: {why}")
 
 
 def _measure(

@@ -205,7 +205,7 @@ def test_an_out_that_cannot_be_written_ends_with_2_before_any_work(call, tmp_pat
     (tmp_path / "file").write_text("")
     code, _, err = call("bench", "run", *SMALL, "--out", "file")
     assert code == 2
-    assert "cannot write a run into file" in err
+    assert "cannot write a run into file: it is a file" in err
 
 
 def test_wrong_work_ends_with_3_and_shows_no_time(call, contender, tmp_path):
