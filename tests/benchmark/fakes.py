@@ -4,6 +4,7 @@ import ctypes
 import os
 import sys
 import time
+from pathlib import Path
 
 from fastlogit.benchmark import worker
 from fastlogit.benchmark.contenders import OpenContender, UnsupportedError
@@ -206,6 +207,12 @@ def raise_error(kind, message):
 def sleep_in_c():
     """Sleep in a C function that does not let another thread of Python run."""
     ctypes.PyDLL(None).sleep(1000)
+
+
+def sign_in(path, seconds):
+    """Leave the process's number in a file, and stay for a while."""
+    Path(path).write_text(str(os.getpid()))
+    time.sleep(seconds)
 
 
 def die_by(number):

@@ -164,20 +164,22 @@ def test_ctrl_c_while_the_process_starts_is_the_parent_s_alone(tmp_path):
 @posix
 @pytest.mark.parametrize("busy", [True, False])
 def test_the_process_ends_with_its_parent_however_that_ends(busy, tmp_path):
+    sign = tmp_path / "pid"
     program = (
-        "import os, sys, time\n"
+        f"import sys, time; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "import fakes\n"
         "from fastlogit.benchmark.worker import Worker\n"
         "own = Worker()\n"
-        "print(own.call(os.getpid), flush=True)\n"
-        f"own.call(time.sleep, 100) if {busy} else time.sleep(100)\n"
+        f"own.call(fakes.sign_in, {str(sign)!r}, {100 if busy else 0})\n"
+        "time.sleep(100)\n"
     )
-    parent = subprocess.Popen(  # noqa: S603
-        [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True
-    )
-    pid = int(parent.stdout.readline())
+    parent = subprocess.Popen([sys.executable, "-c", program])  # noqa: S603
+    while not sign.exists() or not sign.read_text():
+        assert parent.poll() is None
+        time.sleep(0.05)
     parent.kill()
-    parent.communicate()
-    gone(pid)
+    parent.wait()
+    gone(int(sign.read_text()))
 
 
 def gone(pid):
