@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 from fastlogit import datasets
 from fastlogit.benchmark.names import check_name
@@ -172,14 +171,6 @@ class Grid:
                     f"the model {name!r} is for two classes and {self.source.path.name} has "
                     f"{n_classes}; for any number there are {others}"
                 )
-
-    def config(self) -> dict[str, Any]:
-        """Give what run.json keeps of the grid; what it keeps of a file is `own_data.facts`."""
-        return {
-            field.name: getattr(self, field.name)
-            for field in fields(self)
-            if field.name != "source"
-        }
 
     def quick(self) -> Grid:
         """Give the same grid with the toy sets cut down to a small and a larger one."""

@@ -114,7 +114,8 @@ def ways(run: Run) -> Iterator[Way]:
         return
     # Later cells find loaded what the first one had to load, and so have no first call.
     first_calls = timings.groupby("impl")["compile_s"].max().to_dict()
-    targets = run.facts.get("target_loss") or {}
+    stored = run.facts.get("target_loss") or {}
+    targets = {cell_id: loss for cell_id, loss in stored.items() if loss is not None}
     for _, rows in timings.groupby(timings["cell_id"].str.rpartition("/")[0], sort=False):
         walked = curves[curves["cell_id"].isin(rows["cell_id"])]
         way = _way(rows, walked, targets, first_calls, run.facts)

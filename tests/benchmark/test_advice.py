@@ -1,17 +1,33 @@
 import dataclasses
 import io
+import json
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
+import fastlogit
+from fastlogit.benchmark import own_data
 from fastlogit.benchmark.advice import advice
-from fastlogit.benchmark.results import TIMING_COLUMNS, Timing
+from fastlogit.benchmark.cases import Grid
+from fastlogit.benchmark.contenders import CONTENDERS
+from fastlogit.benchmark.problem import build
+from fastlogit.benchmark.results import CURVE_COLUMNS, TIMING_COLUMNS, Timing
+from fastlogit.benchmark.runner import measure_case
 from fastlogit.benchmark.ways import ways
 from fastlogit.models import MODELS
 
-CURVE = ["cell_id", "impl", "seed", "epoch", "elapsed_s", "train_loss", "test_accuracy"]
+
+def stored(facts, rows, points):
+    """Give a run as its files would give it back."""
+    tables = (pd.DataFrame(rows, columns=list(TIMING_COLUMNS)),)
+    tables += (pd.DataFrame(points, columns=list(CURVE_COLUMNS)),)
+    timings, curves = (
+        pd.read_csv(io.StringIO(table.to_csv(index=False)), keep_default_na=False, na_values=[""])
+        for table in tables
+    )
+    return SimpleNamespace(facts=json.loads(json.dumps(facts)), timings=timings, curves=curves)
 
 
 class Made:
@@ -69,17 +85,8 @@ class Made:
 
     @property
     def run(self):
-        """The run as its files would give it back."""
-        timings = pd.DataFrame(map(dataclasses.asdict, self.rows), columns=list(TIMING_COLUMNS))
-        curves = pd.DataFrame(self.points, columns=CURVE)
-        read = [
-            pd.read_csv(
-                io.StringIO(table.to_csv(index=False)), keep_default_na=False, na_values=[""]
-            )
-            for table in (timings, curves)
-        ]
         facts = self.facts | {"target_loss": self.targets}
-        return SimpleNamespace(facts=facts, timings=read[0], curves=read[1])
+        return stored(facts, map(dataclasses.asdict, self.rows), self.points)
 
     def advice(self):
         return "\n".join(advice(self.run))
@@ -218,8 +225,9 @@ def test_a_target_that_nobody_reached():
     text = Made().train("logistic", [0.9], {"numba": None}, target=0.001).advice()
     assert "implementation: none reached 0.001; take the table's fastest, or more epochs" in text
     made = Made().train("logistic", [0.9], {"numba": 0.1})
-    made.targets = {}
-    assert "implementation: none reached a target loss" in made.advice()
+    for unknown in ({}, dict.fromkeys(made.targets)):
+        made.targets = unknown
+        assert "implementation: none reached a target loss" in made.advice()
 
 
 def test_a_target_missed_with_one_seed_is_not_reached():
@@ -262,3 +270,34 @@ def test_a_way_has_all_seeds_together():
     assert way.loss == pytest.approx(np.mean([0.3, 0.6]))
     assert [entry.impl for entry in way.entries] == ["numba", "numpy"]
     assert way.quickest.epoch_s == pytest.approx(0.1 / 20)
+
+
+def test_a_measured_file(tmp_path):
+    rows = [f"{row % 3 + row * row % 10 / 8:.3f},{row * row % 7},{row % 3}" for row in range(300)]
+    (tmp_path / "a.csv").write_text("\n".join(["x,z,y", *rows, ""]))
+    source = own_data.describe(tmp_path / "a.csv")
+    grid = Grid(source=source, models=("softmax",), batch_sizes=(32,), epochs=5)
+    (case,) = grid.cases()
+    kinds = [CONTENDERS["numba"], CONTENDERS["numpy"]]
+    measured = measure_case(case, kinds, repeats=2, run_id="r")
+    facts = {"data": own_data.facts(source), "target_loss": {case.cell_id: measured.target_loss}}
+    timings, points = (map(dataclasses.asdict, rows) for rows in (measured.timings, measured.curve))
+    run = stored(facts, timings, points)
+
+    accuracies, problem = [], build(case)
+    for epochs in range(1, 6):
+        trained = fastlogit.train(
+            "softmax", problem.X, problem.y, problem.params, epochs=epochs,
+            order=problem.order[:epochs], backend="numpy",
+        )  # fmt: skip
+        proba = fastlogit.predict_proba("softmax", trained.params, problem.X_test)
+        accuracies.append((proba.argmax(axis=1) == problem.y_test).mean())
+    (way,) = ways(run)
+    assert way.best == pytest.approx(max(accuracies))
+    assert way.best_epoch == 1 + int(np.argmax(accuracies))
+    assert way.last == pytest.approx(accuracies[-1])
+    assert {entry.impl for entry in way.entries} == {"numba", "numpy"}
+    assert all(entry.target_s > 0 for entry in way.entries)
+    text = "\n".join(advice(run))
+    assert f"model: softmax in batches of 32 with sgd: {max(accuracies):.1%} of the rows" in text
+    assert "calling every row '0' would make 33.3% right" in text

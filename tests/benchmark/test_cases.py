@@ -1,4 +1,3 @@
-import json
 import re
 from pathlib import Path
 
@@ -97,14 +96,6 @@ def test_every_seed_is_a_case_and_every_case_keeps_the_grid_s_target():
     without = Grid(models=("softmax",), datasets=("iris",)).cases()[0]
     assert without.target_loss is None
     assert without.cell_id == cases[0].cell_id
-
-
-def test_the_configuration_is_the_grid_without_the_file():
-    config = Grid(source=source(2), seeds=(3,)).config()
-    assert json.loads(json.dumps(config))["seeds"] == [3]
-    assert config["datasets"] == ("flowers",)
-    assert "source" not in config
-    assert Grid(**Grid(seeds=(3,)).config()) == Grid(seeds=(3,))
 
 
 def test_another_learning_rate_is_another_cell():
