@@ -71,21 +71,23 @@ def _on_the_model(
     chosen: Way, found: Sequence[Way], noise: float, data: dict[str, Any]
 ) -> Iterator[str]:
     training = chosen.training
+    # So many digits that a difference beyond the noise is seen.
+    digits = 1 if noise >= 0.0005 else 2
     held_out = {name: test_rows(rows) for name, rows in data["classes"].items()}
     commonest = max(held_out, key=lambda name: held_out[name])
     baseline = held_out[commonest] / sum(held_out.values())
     yield (
         f"model: {training.model} in batches of {training.batch_size} with {training.solver}: "
-        f"{chosen.best:.1%} of the rows held out are right (± {noise:.1%}), after "
+        f"{chosen.best:.{digits}%} of the rows held out are right (± {noise:.{digits}%}), after "
         f"{chosen.best_epoch} of {training.epochs} epochs, at a training loss of {chosen.loss:.3g}"
     )
     if chosen.best <= baseline + noise:
         yield (
-            f"  that is no better than calling every row {commonest!r} ({baseline:.1%}): these "
-            "columns do not tell the classes apart, or not with this step size"
+            f"  that is no better than calling every row {commonest!r} ({baseline:.{digits}%}): "
+            "these columns do not tell the classes apart, or not with this step size"
         )
     else:
-        yield f"  calling every row {commonest!r} would make {baseline:.1%} right"
+        yield f"  calling every row {commonest!r} would make {baseline:.{digits}%} right"
     others = {way.training.model: way.best for way in sorted(found, key=lambda way: way.best)}
     best = max(others.values())
     del others[training.model]
@@ -97,7 +99,7 @@ def _on_the_model(
             verdict = "better by less than the noise, and larger"
         else:
             verdict = "no better, and larger"
-        yield f"  {model} makes {others[model]:.1%} right: {verdict}"
+        yield f"  {model} makes {others[model]:.{digits}%} right: {verdict}"
 
 
 def _on_the_implementation(chosen: Way) -> Iterator[str]:

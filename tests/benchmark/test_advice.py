@@ -161,6 +161,18 @@ def test_the_noise_is_never_nothing_and_less_with_more_seeds():
     assert "numba reaches a training loss of 0.3 in 250 ms" in text
 
 
+def test_many_rows_are_told_apart_by_more_digits():
+    made = Made().train("logistic", [0.9980], {"numba": 1}).train("softmax", [0.9984], {"numba": 1})
+    made.facts["data"]["classes"] = {"a": 600_000, "b": 400_000}
+    text = made.advice()
+    assert (
+        "model: softmax in batches of 32 with sgd: 99.84% of the rows held out are right (± 0.01%)"
+        in text
+    )
+    assert "logistic makes 99.80% right: worse" in text
+    assert "would make 60.00% right" in text
+
+
 def test_no_better_than_the_commonest_class():
     text = Made().train("logistic", [0.62], {"numba": 0.1}).advice()
     assert "that is no better than calling every row 'a' (60.0%): these columns do not tell" in text
