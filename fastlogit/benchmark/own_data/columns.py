@@ -104,13 +104,14 @@ def encode(table: Table, name: str) -> Encoded:
             columns.append(column)
         if kind:
             kinds[kind].append(f"{label}{note}")
+    remedy = "; --drop COLUMN leaves one out" if refused and table.named else ""
     try:
         y, classes = _encode_target(table.target)
     except _RefusedError as error:
         what = f"the target {table.target_name!r}" if table.target_name else "the target"
         refused.insert(0, f"{what} {error}")
     if refused:
-        raise ValueError(f"cannot train on {name}: {_listed(refused, 6, '; ')}")
+        raise ValueError(f"cannot train on {name}: {_listed(refused, 6, '; ')}{remedy}")
     if not columns:
         raise ValueError(f"cannot train on {name}: no column is left beside the target")
     encoded = Encoded(tuple(columns), y, classes, (*table.notes, *_notes(kinds, columns)))

@@ -46,12 +46,15 @@ class Table:
         Its name; empty in a format that has one place for it.
     notes : tuple of str
         What was left out or chosen on the way.
+    named : bool
+        Whether its columns have names, by which some can be left out.
     """
 
     features: pd.DataFrame
     target: pd.Series[Any]
     target_name: str
     notes: tuple[str, ...] = ()
+    named: bool = True
 
 
 def ending(path: Path) -> str:
@@ -251,7 +254,7 @@ def _npz(path: Path, target: str | None, drop: tuple[str, ...]) -> Table:
         raise ValueError(f"{path.name} cannot be read: {error}") from error
     X, y, name = _arrays(arrays, path, target)
     names = [str(position) for position in range(X.shape[1])]
-    return Table(pd.DataFrame(X, columns=names), pd.Series(y), name)
+    return Table(pd.DataFrame(X, columns=names), pd.Series(y), name, named=False)
 
 
 def _arrays(
@@ -300,7 +303,7 @@ def _svmlight(path: Path, target: str | None, drop: tuple[str, ...]) -> Table:
         raise ValueError(f"{path.name} has no rows or no features")
     check_fits(path.name, *X.shape)
     names = [str(position) for position in range(X.shape[1])]
-    return Table(pd.DataFrame(X.toarray(order="F"), columns=names), pd.Series(y), "")
+    return Table(pd.DataFrame(X.toarray(order="F"), columns=names), pd.Series(y), "", named=False)
 
 
 def _no_columns_to_drop(path: Path, drop: tuple[str, ...]) -> None:

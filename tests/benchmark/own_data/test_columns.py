@@ -112,6 +112,12 @@ def test_everything_wrong_is_said_at_once(refusal, table):
     text = refusal("a.csv", content)
     for part in ("the target 'y' has numbers such as 0.142857, a quantity", "'name'", "'age'"):
         assert part in text
+    assert text.endswith("; --drop COLUMN leaves one out")
+
+
+def test_only_what_can_be_left_out_is_offered_to_be(refusal, table):
+    assert "--drop" not in refusal("a.csv", table(40, spread, lambda i: 1, header="a,y"))
+    assert "--drop" not in refusal("a.svm", "0 1:nan\n1 1:2\n0 1:3\n1 1:5\n")
 
 
 @pytest.mark.parametrize(
