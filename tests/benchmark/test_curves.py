@@ -46,13 +46,14 @@ class Exponential(OpenContender):
 
     name = "exponential"
     last = math.inf
+    pace = 1.0
 
     def __init__(self, clock):
         self.clock, self.fits = clock, []
 
     def fit(self, iterations):
         self.fits.append(iterations)
-        self.clock.now += iterations
+        self.clock.now += iterations * self.pace
         self.reached = min(iterations, self.last)
 
     def result(self):
@@ -226,15 +227,22 @@ def test_the_search_ends_where_nothing_changes(sought):
 
 def test_a_short_fit_is_repeated_for_its_median(sought, course, clock):
     class Short(Exponential):
+        seconds = iter([0.01, 0.001, 0.002, 0.01, 0.003, 0.04, 0.02, 0.06, 0.07])
+
         def fit(self, iterations):
-            self.fits.append(iterations)
-            clock.now += [0.03, 0.001, 0.002][(len(self.fits) - 1) % 3]
-            self.reached = iterations
+            super().fit(iterations)
+            clock.now += next(self.seconds) - iterations
 
     contender = Short(clock)
-    points = curves.search(contender, replace(course, target_loss=0.25))
-    assert contender.fits == [1, 1, 1, 2, 2, 2]
-    assert [point.elapsed_s for point in points] == pytest.approx([0.002, 0.002])
+    points = curves.search(contender, replace(course, target_loss=0.5**4))
+    assert contender.fits == [1, 1, 1, 1, 1, 2, 2, 4, 3]
+    assert [point.elapsed_s for point in points] == pytest.approx([0.003, 0.03, 0.07, 0.06])
+
+
+def test_repeated_fits_count_once_in_the_budget(sought):
+    assert sought(0.0, 2.5, pace=0.001)[1] == [
+        iterations for iterations in (1, 2, 4, 8) for _ in range(5)
+    ] + [16] * 4 + [32] * 2 + [64, 128, 256, 512, 1024, 2048]
 
 
 def test_networks_too(model):
