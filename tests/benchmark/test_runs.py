@@ -1,4 +1,5 @@
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -32,15 +33,14 @@ def timing(**other):
 
 @pytest.fixture
 def store(tmp_path):
-    """Write a run by a name of its own, complete unless it is said how it was interrupted."""
+    """Write a run by a name of its own, complete unless Ctrl-C ended it."""
 
-    def write(name, *times, interrupted=None, **facts):
+    def write(name, *times, interrupted=False, **facts):
         files = RunFiles(tmp_path / "results", facts)
         files.append([timing(repeat=i, time_s=time) for i, time in enumerate(times)])
-        if interrupted is None:
-            with files:
-                pass
-        files._stream.close()
+        with suppress(KeyboardInterrupt), files:
+            if interrupted:
+                raise KeyboardInterrupt
         return files.directory.rename(files.directory.with_name(name))
 
     return write
@@ -80,7 +80,7 @@ def test_a_killed_run_is_read_without_its_half_rows(store, load):
     assert list(run.timings["time_s"]) == [1.0]
     assert run.curves["train_loss"].tolist() == [0.75]
     assert run.curves["test_accuracy"].isna().all()
-    assert run.facts["status"] == "running"
+    assert run.facts["status"] == "interrupted"
 
 
 @pytest.mark.parametrize("written", ["", "cell_id,imp"])
