@@ -1,8 +1,9 @@
 """The command line, a file a command.
 
-Exit codes: 0 all is well, 2 the command was wrong, 3 a contender failed verification, 4 some cells
-failed or could not be written, 124 a cell took longer than allowed, 130 Ctrl-C (what was measured
-is kept). Of several the worst counts: 130, 3, 124, 4, in this order.
+Exit codes: 0 all is well, 1 `check` found a regression, 2 the command was wrong, 3 a contender
+failed verification, 4 some cells failed or could not be written, 124 a cell took longer than
+allowed, 130 Ctrl-C (what was measured is kept). Of several the worst counts: 130, 3, 124, 4, in
+this order.
 
 Whatever takes time to import is imported inside the commands, after their first line of output.
 """
@@ -19,6 +20,7 @@ if any(importlib.util.find_spec(module) is None for module in ("typer", "rich", 
 
 import typer
 
+from fastlogit.cli.compare import CHECK_EXAMPLES, COMPARE_EXAMPLES, bench_check, bench_compare
 from fastlogit.cli.info import show_info
 from fastlogit.cli.listing import bench_list
 from fastlogit.cli.run import RUN_EXAMPLES, bench_run
@@ -50,6 +52,8 @@ app.command("info", epilog="Example: fastlogit info")(show_info)
 bench.command("run", epilog=RUN_EXAMPLES)(bench_run)
 bench.command("list", epilog="Example: fastlogit bench list")(bench_list)
 bench.command("verify", epilog=VERIFY_EXAMPLES)(bench_verify)
+bench.command("compare", epilog=COMPARE_EXAMPLES)(bench_compare)
+bench.command("check", epilog=CHECK_EXAMPLES)(bench_check)
 
 
 def main() -> None:
