@@ -108,18 +108,18 @@ def findings(compared: Comparison) -> Iterator[str]:
     """Give the outcome in a sentence or two."""
     failures = len(compared.pairing.failures)
     if failures:
-        yield f"{failures} contenders of cells that were ok in BASE are not in NEW"
+        yield f"ok in BASE and not in NEW: {failures}"
     for rows, what in ((compared.models, "models"), (compared.cells, "cells")):
         counts = rows["verdict"].value_counts()
         parts = [f"{counts[name]} {name}" for name in _MARKS if name and name in counts]
         yield f"{what}: {', '.join(parts) or 'none judged'}"
-    unsettled = (compared.models["verdict"] == "unsettled").any()
-    if unsettled:
-        widest = compared.models["high"] / compared.models["low"]
-        seen = float(widest.max()) ** 0.5 - 1
+    unsettled = compared.models[compared.models["verdict"] == "unsettled"]
+    if len(unsettled):
+        widest = float((unsettled["high"] / unsettled["low"]).max()) ** 0.5 - 1
         yield (
-            "unsettled: the noise of these runs leaves room for a slowdown beyond what is allowed "
-            f"(up to ±{seen:.0%} for a model); more --repeats or a quieter machine narrow it"
+            "unsettled: the noise of these runs leaves room for a slowdown beyond what is allowed, "
+            f"±{widest:.0%} for a model at worst; more cells, more --repeats or a quieter machine "
+            "narrow it"
         )
 
 
