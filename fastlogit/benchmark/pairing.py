@@ -148,7 +148,8 @@ def differences(base: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         if run.get("status") != "complete":
             found.append(f"{name} is {run.get('status')}: only the cells that it measured count")
     found += _changed(base.get("packages", {}), new.get("packages", {}))
-    found += _changed(_blas(base), _blas(new))
+    if base.get("thread_pools") and new.get("thread_pools"):  # a killed run does not say
+        found += _changed(_blas(base), _blas(new))
     found += _changed(*({"commit": (run.get("git") or {}).get("commit")} for run in (base, new)))
     # The contender whose turn comes before warms the caches, or sweeps them.
     configs = (run.get("config", {}) for run in (base, new))
@@ -158,13 +159,12 @@ def differences(base: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 
 
 def _blas(facts: Mapping[str, Any]) -> dict[str, str]:
-    pools = facts.get("thread_pools", ())
     kinds = (
         f"{pool['internal_api']} {pool['version']} for {pool['architecture']}"
-        for pool in pools
+        for pool in facts["thread_pools"]
         if pool["user_api"] == "blas"
     )
-    return {"BLAS": ", ".join(sorted(kinds))} if pools else {}
+    return {"BLAS": ", ".join(sorted(kinds))}
 
 
 def _changed(base: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

@@ -73,6 +73,10 @@ def test_the_same_machine_has_no_differences():
     assert differences(FACTS, dict(FACTS)) == []
 
 
+def test_a_run_that_does_not_know_its_blas_yet_differs_in_none():
+    assert differences(FACTS, FACTS | {"thread_pools": []}) == []
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
