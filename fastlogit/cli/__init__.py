@@ -23,7 +23,9 @@ import typer
 from fastlogit.cli.compare import CHECK_EXAMPLES, COMPARE_EXAMPLES, bench_check, bench_compare
 from fastlogit.cli.info import show_info
 from fastlogit.cli.listing import bench_list
+from fastlogit.cli.report import REPORT_EXAMPLES, bench_report
 from fastlogit.cli.run import RUN_EXAMPLES, bench_run
+from fastlogit.cli.show import SHOW_EXAMPLES, bench_show
 from fastlogit.cli.verify import VERIFY_EXAMPLES, bench_verify
 
 __all__ = ["app", "main"]
@@ -54,6 +56,8 @@ bench.command("list", epilog="Example: fastlogit bench list")(bench_list)
 bench.command("verify", epilog=VERIFY_EXAMPLES)(bench_verify)
 bench.command("compare", epilog=COMPARE_EXAMPLES)(bench_compare)
 bench.command("check", epilog=CHECK_EXAMPLES)(bench_check)
+bench.command("show", epilog=SHOW_EXAMPLES)(bench_show)
+bench.command("report", epilog=REPORT_EXAMPLES)(bench_report)
 
 
 def main() -> None:

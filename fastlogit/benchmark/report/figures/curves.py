@@ -1,0 +1,166 @@
+"""Loss against time, and the time until the target loss."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from fastlogit.benchmark.report.drawing import Panel, drawing, log_axis, svg_text
+from fastlogit.benchmark.report.figures.rows import (
+    Mark,
+    draw_marks,
+    label_rows,
+    limits,
+    rows_height,
+)
+from fastlogit.benchmark.report.findings import of_cell, row_of
+from fastlogit.benchmark.report.palette import INK, MUTED, looks
+from fastlogit.benchmark.table import duration
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from fastlogit.benchmark.report.findings import Findings, Row
+
+__all__ = ["chosen_cells", "loss_curves", "times_to_target"]
+
+# More points than this are not to be seen in a drawing of this size.
+_POINTS = 80
+
+
+def chosen_cells(findings: Findings) -> pd.DataFrame:
+    """Choose one cell a model: the largest data set, at the batch size nearest to 32.
+
+    Of cells with curves if there are any; of the most contenders if some failed.
+    """
+    cells = findings.ok
+    with_curves = cells["cell_id"].isin(set(findings.run.curves["cell_id"]))
+    cells = cells[with_curves] if with_curves.any() else cells
+    size = cells["n_samples"] * cells["n_features"]
+    far = np.abs(np.log(cells["batch_size"].astype(float) / 32))
+    contenders = cells.groupby("cell_id")["impl"].transform("size")
+    order = cells.assign(contenders=contenders, size=size, far=far)
+    order = order.sort_values(
+        ["contenders", "size", "far"], ascending=[False, False, True], kind="stable"
+    )
+    chosen = order.drop_duplicates("model").set_index("model")
+    return chosen.loc[[model for model in findings.models if model in chosen.index]].reset_index()
+
+
+def loss_curves(findings: Findings) -> list[Panel]:
+    """Give a panel a model: the training loss over the time that training took, for one cell."""
+    curves = findings.run.curves
+    panels = []
+    for cell in chosen_cells(findings).to_dict("records"):
+        mine = curves[(curves["cell_id"] == cell["cell_id"]) & (curves["elapsed_s"] > 0)]
+        if mine.empty:
+            continue
+        target = (findings.run.facts.get("target_loss") or {}).get(cell["cell_id"])
+        panels.append(_curve_panel(findings, cell, mine, target))
+    return panels
+
+
+def _curve_panel(
+    findings: Findings, cell: Row, curves: pd.DataFrame, target: float | None
+) -> Panel:
+    heading = f"{cell['model']}, {of_cell(cell, findings.varying)}"
+    loss = curves["train_loss"].astype(float)
+    floor = min(loss.min(), target or np.inf)
+    with drawing(230) as (figure, axes):
+        _draw_curves(axes, findings, curves)
+        log_axis(
+            axes, "x", "seconds", curves["elapsed_s"].min() / 1.2, curves["elapsed_s"].max() * 1.2
+        )
+        margin = 0.06 * max(loss.max() - floor, 1e-9)
+        axes.set_ylim(floor - margin, loss.max() + margin)
+        if target is not None:
+            axes.axhline(target, color=INK, linewidth=1.1, linestyle=(0, (4, 3)))
+            axes.text(
+                0.01,  # on the left, where no curve has come down yet
+                target,
+                f"target {target:.4g}",
+                transform=axes.get_yaxis_transform(),
+                ha="left",
+                va="bottom",
+                color=MUTED,
+            )
+        axes.set_xlabel("time of training")
+        axes.set_ylabel("training loss")
+        finding = _curve_finding(curves, target)
+        svg = svg_text(figure, f"curve-{cell['model']}", f"Loss against time: {heading}", finding)
+    return Panel(heading, finding, svg)
+
+
+def _draw_curves(axes: Axes, findings: Findings, curves: pd.DataFrame) -> None:
+    styles = looks(findings.impls)
+    for (impl, _), line in curves.groupby(["impl", "seed"], sort=False):
+        look = styles[str(impl)]
+        thin = _thinned(line)
+        axes.plot(
+            thin["elapsed_s"],
+            thin["train_loss"],
+            color=look.colour,
+            linestyle=look.dash,
+            marker=look.marker,
+            markevery=[-1],
+            markeredgewidth=1.6 if look.marker == "|" else 0,
+            markersize=6,
+        )
+
+
+def _thinned(line: pd.DataFrame) -> pd.DataFrame:
+    """Keep what a logarithmic time axis can show, the ends among it."""
+    line = line.sort_values("elapsed_s")
+    if len(line) <= _POINTS:
+        return line
+    keep = np.unique(np.geomspace(1, len(line), _POINTS).round().astype(int)) - 1
+    return line.iloc[keep]
+
+
+def _curve_finding(curves: pd.DataFrame, target: float | None) -> str:
+    parts = []
+    for impl, line in curves.groupby("impl", sort=False):
+        if target is None:
+            last = line.sort_values("elapsed_s").iloc[-1]
+            parts.append(
+                f"{impl} ends at {last['train_loss']:.4g} after {duration(last['elapsed_s'])}"
+            )
+            continue
+        reached = line.loc[line["train_loss"] <= target * (1 + 1e-6), "elapsed_s"]
+        when = f"reaches it after {duration(reached.min())}" if len(reached) else "never reaches it"
+        parts.append(f"{impl} {when}")
+    aim = "" if target is None else f"The target loss is {target:.4g}: "
+    return aim + ", ".join(parts) + "."
+
+
+def times_to_target(findings: Findings) -> list[Panel]:
+    """Give a panel a model: in every cell, how long each contender takes to the target loss."""
+    panels = []
+    for model in findings.models:
+        cells = findings.ok[findings.ok["model"] == model]
+        reached = cells[cells["time_to_target_s"].notna()]
+        if reached.empty:
+            continue
+        names = [row_of(row, findings.varying) for row in reached.to_dict("records")]
+        rows = list(dict.fromkeys(names))
+        figures = zip(names, reached["impl"], reached["time_to_target_s"], strict=True)
+        marks = [Mark(rows.index(name), impl, seconds) for name, impl, seconds in figures]
+        finding = _target_finding(cells)
+        with drawing(rows_height(len(rows), reached["impl"].nunique())) as (figure, axes):
+            draw_marks(axes, marks, looks(findings.impls))
+            label_rows(axes, rows)
+            log_axis(axes, "x", "seconds", *limits(marks))
+            axes.set_xlabel("time to the target loss")
+            svg = svg_text(figure, f"target-{model}", f"Time to the target loss: {model}", finding)
+        panels.append(Panel(model, finding, svg))
+    return panels
+
+
+def _target_finding(cells: pd.DataFrame) -> str:
+    parts = []
+    for impl, group in cells.groupby("impl", sort=False):
+        reached = group["time_to_target_s"].notna().sum()
+        parts.append(f"{impl} reaches it in {reached} of {len(group)} cells")
+    return ", ".join(parts) + "."

@@ -1,0 +1,71 @@
+"""``fastlogit bench show``: a stored run's table and verdicts, as at the end of the run itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from fastlogit.cli.ending import refuse
+
+if TYPE_CHECKING:
+    from fastlogit.benchmark.runs import StoredRun
+
+__all__ = ["bench_show"]
+
+
+def bench_show(
+    run: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN",
+            help="A run's directory, its id, the beginning of its id, or 'latest'.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="The directory that holds the runs.")] = Path("results"),
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the summary as JSON instead of a table.")
+    ] = False,
+) -> None:
+    """Show a run's table and verdicts, with absolute times and ratios, wins and losses marked."""
+    say = Console(stderr=True, highlight=False)
+    from fastlogit.benchmark.runs import load_run
+
+    try:
+        stored = load_run(run, out)
+    except ValueError as error:
+        refuse(say, str(error))
+    if as_json:
+        print(stored.summary.to_json(orient="records", indent=2))
+        return
+    status = stored.facts.get("status")
+    if status != "complete":
+        say.print(f"this run did not come to its end (it is {status}); what it measured:")
+    _print(stored)
+
+
+def _print(stored: StoredRun) -> None:
+    from fastlogit.benchmark import table
+
+    out = Console(highlight=False)
+    summary = stored.summary
+    if summary.empty:
+        out.print("nothing was measured")
+        return
+    comparison = table.comparison(summary, table.tiny_sets(stored.timings))
+    wide = out.options.update(width=1000)
+    # A line that the terminal breaks is better than figures cut short.
+    out.width = max(out.width, out.measure(comparison, options=wide).maximum)
+    out.print(comparison)
+    for line in table.verdicts(summary):
+        out.print(line, markup=False, soft_wrap=True)
+    bad = stored.timings[stored.timings["status"] != "ok"]
+    for failure in bad.drop_duplicates(["cell_id", "impl"]).itertuples():
+        out.print(
+            f"{failure.impl} in {failure.cell_id}: {failure.status}: {failure.error}",
+            markup=False,
+            soft_wrap=True,
+        )

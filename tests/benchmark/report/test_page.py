@@ -1,0 +1,215 @@
+"""The page as text: valid, whole, escaped, for every kind of run."""
+
+import dataclasses
+import itertools
+import re
+
+import html5lib
+import pytest
+from synthetic_run import write_run
+
+from fastlogit.benchmark.report.page import render
+from fastlogit.benchmark.runs import load_run
+
+SMALL = {"models": ("softmax",), "sets": ("iris", "digits")}
+HOSTILE = "<script>alert('x')</script> & \"more\" $x$ {{ 1 + 1 }}"
+
+
+def fails(status, impl="jax"):
+    def change(timing):
+        if timing.impl != impl:
+            return timing
+        return dataclasses.replace(timing, time_s=None, status=status, error=HOSTILE)
+
+    return change
+
+
+# What a run may look like, by what is special about it.
+RUNS = {
+    "usual": {"models": ("softmax", "mlp-logistic"), "batch_sizes": (8, 32)},
+    "without curves": {"curves": False},
+    "without numpy": {"impls": ("numba", "jax")},
+    "a single contender": {"impls": ("numba",)},
+    "numpy alone": {"impls": ("numpy",)},
+    "only another algorithm": {"impls": ("scikit-learn",)},
+    "one cell": {"models": ("softmax",), "sets": ("iris",)},
+    "one repeat": {"repeats": 1},
+    "failed": {"change": fails("failed")},
+    "everything failed": {"impls": ("jax",), "change": fails("failed")},
+    "failed verification": {"change": fails("failed-verification", "numba")},
+    "unsupported": {"change": fails("unsupported", "scikit-learn")},
+    "interrupted": {"ends": KeyboardInterrupt()},
+    "broken": {"ends": RuntimeError()},
+    "own data": {"rename": lambda name: f"{HOSTILE} {name}"},
+    "little known of the machine": {
+        "facts": {"cpu": {}, "calibration": [], "git": {}, "load_start": None, "packages": {}}
+    },
+    "a machine full of markup": {
+        "facts": {"environment": {HOSTILE: HOSTILE}, "command": [HOSTILE]}
+    },
+}
+
+
+@pytest.fixture(params=RUNS, scope="module")
+def page(request, tmp_path_factory):
+    directory = write_run(tmp_path_factory.mktemp("runs"), **SMALL | RUNS[request.param])
+    return render(load_run(str(directory)), [HOSTILE])
+
+
+def elements(page):
+    """Parse it, and raise on any error of syntax."""
+    return html5lib.HTMLParser(strict=True, namespaceHTMLElements=False).parse(page)
+
+
+@pytest.fixture(scope="module")
+def tree(page):
+    return elements(page)
+
+
+def test_it_is_valid_html_that_needs_nothing_else(page, tree):
+    assert page.startswith("<!DOCTYPE html>")
+    assert tree.get("lang") == "en"
+    assert tree.find("head/title").text
+    viewport = [meta for meta in tree.iter("meta") if meta.get("name") == "viewport"]
+    assert viewport[0].get("content") == "width=device-width, initial-scale=1"
+    links = [
+        value
+        for element in tree.iter()
+        for name, value in element.attrib.items()
+        if str(name).split("}")[-1] in ("href", "src", "action", "srcset")
+    ]
+    assert all(link.startswith(("#", "data:")) for link in links)
+    assert "@import" not in page
+    assert "http" not in re.sub(r"http-equiv", "", page)
+    assert len(page.encode()) < 1_000_000
+
+
+def test_ids_are_unique_and_everything_referred_to_is_there(page, tree):
+    ids = [element.get("id") for element in tree.iter() if element.get("id")]
+    assert len(ids) == len(set(ids))
+    referred = {
+        name for element in tree.iter() for name in (element.get("aria-labelledby") or "").split()
+    }
+    referred |= set(re.findall(r"(?:href=\"|url\()#([^\")]+)", page))
+    assert referred <= set(ids)
+
+
+def test_headings_are_in_order(tree):
+    levels = [int(e.tag[1]) for e in tree.iter() if re.fullmatch(r"h[1-6]", str(e.tag))]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
+
+
+def test_every_figure_says_what_it_shows(tree):
+    space = "{http://www.w3.org/2000/svg}"
+    for svg in tree.iter(f"{space}svg"):
+        if svg.get("aria-hidden") == "true":
+            continue
+        assert svg.get("role") == "img"
+        title, finding = (
+            svg.find(f"{{http://www.w3.org/2000/svg}}{tag}") for tag in ("title", "desc")
+        )
+        assert title.text
+        assert re.search(r"\d", finding.text)  # a figure, not only a subject
+        assert "nan" not in finding.text
+
+
+def test_text_of_the_run_is_escaped(page, tree):
+    assert page.count("<script>") == 1
+    assert "<script>alert" not in page
+    assert HOSTILE in "".join(tree.itertext())
+
+
+def test_no_number_is_missing_in_words(tree):
+    text = "".join(tree.find("body").itertext())
+    assert not re.search(r"\b(nan|None|NaN|inf|Timestamp)\b", text)
+
+
+def text_of(run, advice=()):
+    return " ".join("".join(elements(render(run, advice)).find("body").itertext()).split())
+
+
+def test_the_headline_is_the_run_s(stored):
+    change = {"numpy": 3.0, "numba": 2.0, "jax": 6.0}
+    run = stored(
+        **SMALL | {"impls": ("numpy", "numba", "jax")},
+        change=lambda t: dataclasses.replace(t, time_s=change[t.impl]),
+    )
+    text = text_of(run).replace("\xa0", " ")
+    assert "numba trains 1.50× as fast as numpy" in text
+    assert "against jax 3.00× ▲ 2 faster, = 0 even, ▼ 0 slower of 2 cells" in text.replace(
+        "\xa0", " "
+    )
+    assert "In no cell of this run." in text
+
+
+def test_losses_are_told(stored):
+    change = {"numpy": 1.0, "numba": 2.0}
+    run = stored(
+        **SMALL | {"impls": ("numpy", "numba")},
+        change=lambda t: dataclasses.replace(t, time_s=change[t.impl]),
+    )
+    text = text_of(run)
+    assert "numba trains at 0.50 of the speed of numpy" in text
+    assert "softmax on iris: 0.50 of the speed of numpy (0.50 to 0.50)" in text
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("interrupted", "did not come to its end (it is marked 'interrupted')"),
+        ("broken", "did not come to its end (it is marked 'failed')"),
+        ("failed", "Not everything could be measured: 2 failed"),
+        ("unsupported", "Not everything could be measured: 2 unsupported"),
+        ("without numpy", "numpy took no part"),
+        ("one repeat", "timed only once"),
+        ("everything failed", "No cell was measured"),
+        ("a single contender", "numba: times without a rival"),
+    ],
+)
+def test_what_is_special_is_said(stored, kind, words):
+    assert words in text_of(stored(**SMALL | RUNS[kind]))
+
+
+def test_a_busy_machine_and_a_changed_checkout_are_said(stored):
+    facts = {"load_start": [1.5, 1, 1], "git": {"commit": "abc", "dirty": True}}
+    text = text_of(stored(**SMALL, facts=facts))
+    assert "a load of 1.50 on 2 cores" in text
+    assert "changes that are in no commit" in text
+    quiet = text_of(stored(**SMALL))
+    assert "busy" not in quiet
+    assert "in no commit" not in quiet
+
+
+def test_sections_without_figures_are_left_out(stored):
+    with_curves = text_of(stored(**SMALL))
+    assert "Loss against time" in with_curves
+    assert "Loss against time" not in text_of(stored(**SMALL, curves=False))
+    alone = text_of(stored(**SMALL | {"impls": ("numba",)}))
+    assert "Speed-up over" not in alone
+    assert "All results" in alone
+
+
+def test_the_commands_to_repeat_it_are_there(stored):
+    text = text_of(stored(**SMALL))
+    assert "git checkout 0123456789abcdef0123456789abcdef01234567" in text
+    assert 'pip install ".[bench,peers]"' in text
+    assert "fastlogit bench run -i all" in text
+
+
+def test_the_whole_default_grid_with_every_contender_stays_small(stored):
+    from fastlogit.benchmark.cases import Grid
+
+    page = render(stored(sets=Grid().datasets, batch_sizes=(8, 32, 256)))
+    assert len(page.encode()) < 1_000_000
+
+
+def test_a_run_without_rows_is_refused(stored):
+    with pytest.raises(ValueError, match="has no rows: nothing was measured"):
+        render(stored(sets=(), curves=False))
+
+
+def test_the_same_run_gives_the_same_page(stored):
+    run = stored(**SMALL)
+    assert render(run) == render(run)
