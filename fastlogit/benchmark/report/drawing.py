@@ -97,7 +97,7 @@ def log_axis(axes: Axes, which: str, unit: str, low: float, high: float) -> None
 
     unit: "times" for ratios, "seconds", "fraction", or "" for plain numbers.
     """
-    axis: Any = axes.xaxis if which == "x" else axes.yaxis  # a part of it is not annotated
+    axis = axes.xaxis if which == "x" else axes.yaxis
     (axes.set_xscale if which == "x" else axes.set_yscale)("log")
     (axes.set_xlim if which == "x" else axes.set_ylim)(low, high)
     decades = high / low
@@ -109,8 +109,9 @@ def log_axis(axes: Axes, which: str, unit: str, low: float, high: float) -> None
         "times": lambda value: f"{value:.3g}×",
         "seconds": duration,
         "fraction": lambda value: f"{100 * value:.3g} %",
+        "": lambda value: f"{value:,.10g}",
     }
-    word = words.get(unit, lambda value: f"{value:,.10g}")
+    word = words[unit]
     axis.set_major_formatter(FuncFormatter(lambda value, _: word(value)))
 
 

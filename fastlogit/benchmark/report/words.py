@@ -69,6 +69,9 @@ def setting(findings: Findings) -> str:
     sizes = ""
     if "batch_size" in findings.varying:
         sizes = f", batches of {_and(sorted(cells['batch_size'].unique()))} rows"
+    hidden = findings.run.timings["n_hidden"].dropna().unique()
+    if len(hidden):
+        words.append(f"{_and(sorted(map(int, hidden)))} hidden units")
     repeats = int(findings.ok["n"].max()) if len(findings.ok) else 0
     cpu = findings.run.facts.get("cpu") or {}
     name = cpu.get("name") or "unnamed processor"
