@@ -65,15 +65,8 @@ def _context(findings: Findings, advice: Sequence[str]) -> dict[str, Any]:
         "setting": words.setting(findings),
         "cautions": list(words.cautions(findings)),
         "advice": list(advice),
-        "records": [
-            {
-                "rival": record.rival,
-                "measure": record.measure,
-                "ratio": times(record.ratio) if record.cells else "–",
-                "lines": list(words.record_lines(record)),
-            }
-            for record in findings.records
-        ],
+        "records": _records(findings, "training"),
+        "to_target": _records(findings, "target"),
         "losses": words.losses(findings),
         "legend": _legend(findings),
         "with_ratio": set(against_baseline(findings.ok)["impl"]),
@@ -93,6 +86,19 @@ def _context(findings: Findings, advice: Sequence[str]) -> dict[str, Any]:
     }
 
 
+def _records(findings: Findings, measure: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "rival": record.rival,
+            "ratio": times(record.ratio) if record.cells else "",
+            "lines": list(words.record_lines(record)),
+            "record": record,
+        }
+        for record in findings.records
+        if record.measure == measure
+    ]
+
+
 def _figures(findings: Findings) -> dict[str, Any]:
     """Draw everything that this run has figures for."""
     compared = findings.compared
@@ -103,6 +109,7 @@ def _figures(findings: Findings) -> dict[str, Any]:
         "by_data_set": speedup.by_data_set(findings) if compared else [],
         "limit": [*(limit.rooflines(findings) if ok else []), *([shares] if shares else [])],
         "curves": curves.loss_curves(findings) if ok else [],
+        "accuracy": curves.accuracy_curves(findings) if ok else [],
         "targets": curves.times_to_target(findings) if ok else [],
         "first_call": first_call.paying_back(findings) if ok else [],
     }

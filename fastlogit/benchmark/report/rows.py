@@ -36,7 +36,7 @@ class Field:
 def columns(findings: Findings) -> list[tuple[str, bool]]:
     """Name the columns, and say which hold numbers."""
     axes = [(AXIS_NAMES[axis], axis in ("batch_size", "threads")) for axis in findings.varying]
-    numbers = ("Time a row", "GFLOP/s", "Of limit", f"Times {BASELINE}", "95 %")
+    numbers = ("Time a row", "GFLOP/s", "Of limit", f"× {BASELINE}", "95 %")
     last = ("First call", "To target", "Peak memory")
     return [
         ("Model", False),
@@ -62,12 +62,12 @@ def _fields(row: Row, findings: Findings, tiny: set[str]) -> list[Field]:
     if row["status"] != "ok":
         blank = Field("")
         return [*head, *[blank] * 5, Field(row["status"], kind="failed"), *[blank] * 3]
-    seconds = 1 / row["samples_per_s"]
+    seconds = 1 / row["samples_per_s"]  # missing where an iteration is no pass over the rows
     return [
         *head,
-        Field(duration(seconds), seconds),
-        _number(row["gflop_s"], "{:.2f}"),
-        _number(row["limit_fraction"], "{:.0%}"),
+        _seconds(seconds),
+        _number(row["gflop_s"], "{:#.3g}"),
+        _share(row["limit_fraction"]),
         _number(row["speedup_vs_numpy"], "{:.2f}×"),
         _span(row),
         _verdict(row),
@@ -83,6 +83,12 @@ def _axis(value: Any) -> Field:
 
 def _number(value: float, form: str, scale: float = 1.0) -> Field:
     return Field("") if pd.isna(value) else Field(form.format(value / scale), float(value))
+
+
+def _share(value: float) -> Field:
+    if pd.isna(value):
+        return Field("")
+    return Field(f"{100 * value:.2g} %" if value < 0.1 else f"{100 * value:.0f} %", float(value))
 
 
 def _seconds(value: float) -> Field:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import PercentFormatter
 
 from fastlogit.benchmark.report.drawing import Panel, drawing, log_axis, svg_text
 from fastlogit.benchmark.report.figures.rows import (
@@ -20,14 +21,19 @@ from fastlogit.benchmark.report.palette import INK, MUTED, looks
 from fastlogit.benchmark.table import duration
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from matplotlib.axes import Axes
 
     from fastlogit.benchmark.report.findings import Findings, Row
 
-__all__ = ["chosen_cells", "loss_curves", "times_to_target"]
+__all__ = ["accuracy_curves", "chosen_cells", "loss_curves", "times_to_target"]
 
 # More points than this are not to be seen in a drawing of this size.
 _POINTS = 80
+
+# Losses that fall by more than this are drawn on a logarithmic axis.
+_FAR = 10.0
 
 
 def chosen_cells(findings: Findings) -> pd.DataFrame:
@@ -51,56 +57,76 @@ def chosen_cells(findings: Findings) -> pd.DataFrame:
 
 def loss_curves(findings: Findings) -> list[Panel]:
     """Give a panel a model: the training loss over the time that training took, for one cell."""
-    curves = findings.run.curves
+    targets = findings.run.facts.get("target_loss") or {}
     panels = []
-    for cell in chosen_cells(findings).to_dict("records"):
-        mine = curves[(curves["cell_id"] == cell["cell_id"]) & (curves["elapsed_s"] > 0)]
-        if mine.empty:
-            continue
-        target = (findings.run.facts.get("target_loss") or {}).get(cell["cell_id"])
-        panels.append(_curve_panel(findings, cell, mine, target))
+    for cell, curves in _chosen_curves(findings, "train_loss"):
+        target = targets.get(cell["cell_id"])
+        heading = f"{cell['model']}, {of_cell(cell, findings.varying)}"
+        finding = _loss_finding(curves, target)
+        with drawing(230) as (figure, axes):
+            _draw_curves(axes, findings, curves, "train_loss")
+            _scale_loss(axes, curves["train_loss"], target)
+            axes.set_ylabel("training loss")
+            name = f"curve-{cell['model']}"
+            svg = svg_text(figure, name, f"Loss against time: {heading}", finding)
+        panels.append(Panel(heading, finding, svg))
     return panels
 
 
-def _curve_panel(
-    findings: Findings, cell: Row, curves: pd.DataFrame, target: float | None
-) -> Panel:
-    heading = f"{cell['model']}, {of_cell(cell, findings.varying)}"
-    loss = curves["train_loss"].astype(float)
-    floor = min(loss.min(), target or np.inf)
-    with drawing(230) as (figure, axes):
-        _draw_curves(axes, findings, curves)
-        log_axis(
-            axes, "x", "seconds", curves["elapsed_s"].min() / 1.2, curves["elapsed_s"].max() * 1.2
-        )
-        margin = 0.06 * max(loss.max() - floor, 1e-9)
-        axes.set_ylim(floor - margin, loss.max() + margin)
-        if target is not None:
-            axes.axhline(target, color=INK, linewidth=1.1, linestyle=(0, (4, 3)))
-            axes.text(
-                0.01,  # on the left, where no curve has come down yet
-                target,
-                f"target {target:.4g}",
-                transform=axes.get_yaxis_transform(),
-                ha="left",
-                va="bottom",
-                color=MUTED,
-            )
-        axes.set_xlabel("time of training")
-        axes.set_ylabel("training loss")
-        finding = _curve_finding(curves, target)
-        svg = svg_text(figure, f"curve-{cell['model']}", f"Loss against time: {heading}", finding)
-    return Panel(heading, finding, svg)
+def accuracy_curves(findings: Findings) -> list[Panel]:
+    """Give a panel a model: the share of held-out rows that are right, over the same time.
+
+    Only a user's own data has rows held out.
+    """
+    panels = []
+    for cell, curves in _chosen_curves(findings, "test_accuracy"):
+        heading = f"{cell['model']}, {of_cell(cell, findings.varying)}"
+        finding = _accuracy_finding(curves)
+        with drawing(230) as (figure, axes):
+            _draw_curves(axes, findings, curves, "test_accuracy")
+            axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
+            axes.set_ylabel("right, of rows held out")
+            name = f"accuracy-{cell['model']}"
+            svg = svg_text(figure, name, f"Accuracy against time: {heading}", finding)
+        panels.append(Panel(heading, finding, svg))
+    return panels
 
 
-def _draw_curves(axes: Axes, findings: Findings, curves: pd.DataFrame) -> None:
+def _chosen_curves(findings: Findings, column: str) -> Iterator[tuple[Row, pd.DataFrame]]:
+    """Give each chosen cell with those points of its curves that can be drawn."""
+    curves = findings.run.curves
+    known = np.isfinite(curves[column].astype(float)) & (curves["elapsed_s"].astype(float) > 0)
+    for cell in chosen_cells(findings).to_dict("records"):
+        mine = curves[known & (curves["cell_id"] == cell["cell_id"])]
+        if len(mine):
+            yield cell, mine
+
+
+def _scale_loss(axes: Axes, loss: pd.Series, target: float | None) -> None:
+    """Fit the axis of the losses, logarithmic where they fall far, and mark the target."""
+    everything = [*loss.astype(float), *([] if target is None else [target])]
+    low, high = min(everything), max(everything)
+    if low > 0 and high / low > _FAR:
+        log_axis(axes, "y", "", low / 1.2, high * 1.2)
+    else:
+        margin = 0.06 * max(high - low, 1e-9)
+        axes.set_ylim(low - margin, high + margin)
+    if target is None:
+        return
+    axes.axhline(target, color=INK, linewidth=1.1, linestyle=(0, (4, 3)))
+    # On the left, where no curve has come down yet.
+    text = axes.text(0.01, target, f"target {target:.4g}", color=MUTED, ha="left", va="bottom")
+    text.set_transform(axes.get_yaxis_transform())
+
+
+def _draw_curves(axes: Axes, findings: Findings, curves: pd.DataFrame, column: str) -> None:
     styles = looks(findings.impls)
     for (impl, _), line in curves.groupby(["impl", "seed"], sort=False):
         look = styles[str(impl)]
         thin = _thinned(line)
         axes.plot(
             thin["elapsed_s"],
-            thin["train_loss"],
+            thin[column],
             color=look.colour,
             linestyle=look.dash,
             marker=look.marker,
@@ -108,6 +134,9 @@ def _draw_curves(axes: Axes, findings: Findings, curves: pd.DataFrame) -> None:
             markeredgewidth=1.6 if look.marker == "|" else 0,
             markersize=6,
         )
+    elapsed = curves["elapsed_s"].astype(float)
+    log_axis(axes, "x", "seconds", elapsed.min() / 1.2, elapsed.max() * 1.2)
+    axes.set_xlabel("time of training")
 
 
 def _thinned(line: pd.DataFrame) -> pd.DataFrame:
@@ -119,20 +148,27 @@ def _thinned(line: pd.DataFrame) -> pd.DataFrame:
     return line.iloc[keep]
 
 
-def _curve_finding(curves: pd.DataFrame, target: float | None) -> str:
+def _loss_finding(curves: pd.DataFrame, target: float | None) -> str:
     parts = []
     for impl, line in curves.groupby("impl", sort=False):
         if target is None:
             last = line.sort_values("elapsed_s").iloc[-1]
-            parts.append(
-                f"{impl} ends at {last['train_loss']:.4g} after {duration(last['elapsed_s'])}"
-            )
-            continue
-        reached = line.loc[line["train_loss"] <= target * (1 + 1e-6), "elapsed_s"]
-        when = f"reaches it after {duration(reached.min())}" if len(reached) else "never reaches it"
+            when = f"ends at {last['train_loss']:.4g} after {duration(last['elapsed_s'])}"
+        else:
+            reached = line.loc[line["train_loss"] <= target, "elapsed_s"]
+            when = f"is there after {duration(reached.min())}" if len(reached) else "never is there"
         parts.append(f"{impl} {when}")
     aim = "" if target is None else f"The target loss is {target:.4g}: "
     return aim + ", ".join(parts) + "."
+
+
+def _accuracy_finding(curves: pd.DataFrame) -> str:
+    best = curves.loc[curves.groupby("impl", sort=False)["test_accuracy"].idxmax()]
+    parts = [
+        f"{row['impl']} {row['test_accuracy']:.1%} after {duration(row['elapsed_s'])}"
+        for row in best.to_dict("records")
+    ]
+    return "The most that each gets right: " + ", ".join(parts) + "."
 
 
 def times_to_target(findings: Findings) -> list[Panel]:
