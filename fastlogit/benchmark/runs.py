@@ -59,7 +59,13 @@ class StoredRun:
         from fastlogit.benchmark.summary import summarise
 
         facts = self.facts
-        return summarise(self.timings, facts.get("calibration", ()), facts.get("gather_s"))
+        return summarise(
+            self.timings,
+            facts.get("calibration", ()),
+            facts.get("gather_s"),
+            self.curves,
+            facts.get("target_loss"),
+        )
 
 
 def load_run(name: str, out: Path = Path("results")) -> StoredRun:

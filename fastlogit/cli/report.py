@@ -40,12 +40,13 @@ def bench_report(
             refuse(say, f'a report needs {module}: pip install "fastlogit[bench]"')
     say.print("fastlogit bench: drawing", soft_wrap=True)
     from fastlogit.benchmark import report
+    from fastlogit.benchmark.advice import advice
     from fastlogit.benchmark.runs import load_run
 
     written = []
     try:
         stored = load_run(run, out)
-        written.append(report.write_page(stored))
+        written.append(report.write_page(stored, advice(stored)))
         if readme is not None:
             written += [report.write_readme(readme, stored), readme]
     except ValueError as error:

@@ -49,6 +49,7 @@ def bench_show(
 
 def _print(stored: StoredRun) -> None:
     from fastlogit.benchmark import table
+    from fastlogit.benchmark.advice import advice
 
     out = Console(highlight=False)
     summary = stored.summary
@@ -60,7 +61,7 @@ def _print(stored: StoredRun) -> None:
     # A line that the terminal breaks is better than figures cut short.
     out.width = max(out.width, out.measure(comparison, options=wide).maximum)
     out.print(comparison)
-    for line in table.verdicts(summary):
+    for line in (*table.verdicts(summary, stored.timings), *advice(stored)):
         out.print(line, markup=False, soft_wrap=True)
     bad = stored.timings[stored.timings["status"] != "ok"]
     for failure in bad.drop_duplicates(["cell_id", "impl"]).itertuples():

@@ -64,7 +64,7 @@ def test_an_interrupted_run_is_shown_and_called_so(call, tmp_path):
 
 
 def test_a_run_without_rows(call, tmp_path):
-    write_run(tmp_path / "results", sets=(), curves=False, ends=KeyboardInterrupt())
+    write_run(tmp_path / "results", most=0, curves=False, ends=KeyboardInterrupt())
     code, out, _ = call("bench", "show", "latest")
     assert (code, out) == (0, "nothing was measured\n")
 

@@ -49,6 +49,7 @@ def write_run(
     impls=tuple(SPEEDS),
     repeats=5,
     curves=True,
+    most=None,
     ends=None,
     change=lambda timing: timing,
     rename=str,
@@ -56,8 +57,8 @@ def write_run(
 ):
     """Write a run and give its directory.
 
-    `ends` is raised where the run should end early, `change` sees every timing before it is
-    written, `rename` gives the data sets other names.
+    `most` is the number of cells to write, `ends` is raised where the run should end early,
+    `change` sees every timing before it is written, `rename` gives the data sets other names.
     """
     grid = Grid(models=models, datasets=sets, batch_sizes=batch_sizes)
     rng = np.random.default_rng(0)
@@ -65,7 +66,7 @@ def write_run(
     gathers, targets, all_points = {}, {}, []
     try:
         with RunFiles(out, FACTS | {"calibration": calibration} | (facts or {})) as files:
-            for case in grid.cases():
+            for case in grid.cases()[:most]:
                 cell = case.cell_id.replace(case.dataset, rename(case.dataset))
                 timings, curve = [], []
                 for impl in impls:

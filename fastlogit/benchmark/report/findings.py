@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from fastlogit.benchmark.contenders import BASELINE
-from fastlogit.benchmark.summary import bootstrap_ratio
+from fastlogit.benchmark.summary import paired_ratio
 from fastlogit.benchmark.table import outcome
 
 if TYPE_CHECKING:
@@ -159,10 +159,8 @@ class Findings:
             if subject is None:
                 continue
             for rival, theirs in times.items():
-                paired = subject.index.intersection(theirs.index)
-                if len(paired):
-                    other, own = (np.asarray(side[paired]) for side in (theirs, subject))
-                    ratio = bootstrap_ratio(other, own)
+                ratio = paired_ratio(theirs, subject)
+                if ratio is not None:
                     rows.append(_pair(key, rival, "training", *ratio))
         return pd.DataFrame([*rows, *self._to_target()], columns=PAIR_COLUMNS)
 
@@ -280,8 +278,7 @@ def of_cell(row: Row, axes: list[str]) -> str:
 def _pair(
     key: Any, rival: str, measure: str, ratio: float, low: float | None, high: float | None
 ) -> dict[str, Any]:
-    judged = outcome(pd.Series({"speedup_low": low, "speedup_high": high}))
-    values = (rival, measure, ratio, low, high, judged)
+    values = (rival, measure, ratio, low, high, outcome(low, high))
     return dict(zip(PAIR_COLUMNS, (*key, *values), strict=True))
 
 

@@ -85,7 +85,7 @@ def _number(value: float, form: str, scale: float = 1.0) -> Field:
     return Field("") if pd.isna(value) else Field(form.format(value / scale), float(value))
 
 
-def _share(value: float) -> Field:
+def _share(value: float | None) -> Field:
     if pd.isna(value):
         return Field("")
     return Field(f"{100 * value:.2g} %" if value < 0.1 else f"{100 * value:.0f} %", float(value))
@@ -103,5 +103,5 @@ def _span(row: Row) -> Field:
 def _verdict(row: Row) -> Field:
     if row["division"] == "open":
         return Field("open", kind="open")
-    kind = outcome(pd.Series(row))
+    kind = outcome(row["speedup_low"], row["speedup_high"])
     return Field(_VERDICTS[kind], kind=kind)

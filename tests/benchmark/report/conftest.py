@@ -17,7 +17,8 @@ def stored(tmp_path):
 
 @pytest.fixture
 def findings(stored):
-    return lambda **options: Findings(stored(**options))
+    """Give what a run shows, one without curves unless asked for."""
+    return lambda **options: Findings(stored(**{"curves": False} | options))
 
 
 @pytest.fixture

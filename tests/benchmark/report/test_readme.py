@@ -14,6 +14,7 @@ SMALL = {
     "models": ("softmax", "mlp-softmax"),
     "sets": ("iris", "digits"),
     "impls": ("numpy", "numba"),
+    "curves": False,
 }
 MARKED = "before\n<!-- table: old -->\nold\n<!-- end of table -->\nafter\n"
 
