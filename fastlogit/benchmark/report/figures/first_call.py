@@ -124,4 +124,5 @@ def pays(epochs: float) -> str:
         return f"is ahead of {BASELINE} at once"
     if not np.isfinite(epochs):
         return f"is never ahead of {BASELINE}"
-    return f"is ahead of {BASELINE} after {max(1, round(epochs)):,} epochs"
+    count = max(1, round(epochs))
+    return f"is ahead of {BASELINE} after {count:,} epoch{'' if count == 1 else 's'}"
