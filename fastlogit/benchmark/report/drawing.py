@@ -180,33 +180,49 @@ def _tree(figure: Figure, name: str) -> ElementTree.Element:
             # Rules for everything, which would reach out into the page.
             if child.tag == f"{{{_SVG}}}style":
                 parent.remove(child)
-    used = set(re.findall(r"#([\w.]+)", stream.getvalue()))
+    used = dict.fromkeys(re.findall(r"(?:href=\"|url\()#([\w.]+)", stream.getvalue()))
+    ids = {old: f"{name}-{position}" for position, old in enumerate(used)}
     for element in root.iter():
-        _clean(element, name, used)
+        _clean(element, ids)
+        _share_style(element)
     width, height = root.get("viewBox", "").split()[2:]
     root.attrib = {"viewBox": f"0 0 {width} {height}", "width": width, "height": height}
     return root
 
 
-def _clean(element: ElementTree.Element, name: str, used: set[str]) -> None:
+def _share_style(element: ElementTree.Element) -> None:
+    """Say once, in a group of marks, what all of them look like: there are thousands in a page."""
+    marks = [child for child in element if child.tag.endswith("use")]
+    styles = {mark.get("style", "") for mark in marks}
+    if len(styles) == 1 and len(marks) == len(element) > 1 and "style" not in element.attrib:
+        element.set("style", _with_variables(styles.pop()))
+        for mark in marks:
+            mark.attrib.pop("style", None)
+
+
+def _with_variables(style: str) -> str:
+    style = re.sub(r"font-family:[^;]*;? ?", "", style)
+    return re.sub(r"#f0f[01]\w\w", lambda hit: f"var({VARIABLES[hit[0]][0]})", style)
+
+
+def _clean(element: ElementTree.Element, ids: dict[str, str]) -> None:
     """Drop namespaces, fonts and ids that nothing refers to; name the colours' variables."""
     element.tag = element.tag.split("}")[-1]
     attributes = {key.split("}")[-1]: value for key, value in element.attrib.items()}
-    if attributes.get("id") not in used:
+    if attributes.get("id") not in ids:
         attributes.pop("id", None)
     for key, value in attributes.items():
         if key == "d":
             value = re.sub(r"(\d+\.\d\d)\d+", r"\1", " ".join(value.split()))
         elif key == "style":
-            value = re.sub(r"font-family:[^;]*;? ?", "", value)
-            value = re.sub(r"#f0f[01]\w\w", lambda hit: f"var({VARIABLES[hit[0]][0]})", value)
+            value = _with_variables(value)
         elif key in ("x", "y", "width", "height", "transform"):
             value = re.sub(r"(\d+\.\d\d)\d+", r"\1", value)
-        value = re.sub(r"url\(#([\w.]+)\)", rf"url(#{name}-\1)", value)
+        value = re.sub(r"url\(#([\w.]+)\)", lambda hit: f"url(#{ids[hit[1]]})", value)
         if key == "id":
-            value = f"{name}-{value}"
+            value = ids[value]
         elif key == "href":
-            value = value.replace("#", f"#{name}-")
+            value = f"#{ids[value[1:]]}"
         attributes[key] = value
     if attributes.get("transform", "").startswith("rotate(-0 "):
         del attributes["transform"]

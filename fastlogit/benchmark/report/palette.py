@@ -29,7 +29,7 @@ _SERIES = (
     ("#04718a", "#74d8ea"),  # cyan
     ("#6b4fc8", "#b7a6ff"),  # violet
 )
-_MARKERS = ("o", "|", "s", "^", "D", "v", "P", "X")
+_MARKERS = ("o", "|", "s", "^", "D", "v", "P", "X", "<", "p", ">", "d", "h", "8")
 # matplotlib's own form: where a pattern begins, and its lengths of ink and gap.
 Dash = Literal["-"] | tuple[float, tuple[float, ...]]
 _DASHES: tuple[Dash, ...] = (
@@ -68,7 +68,7 @@ class Look:
 def looks(impls: Iterable[str]) -> dict[str, Look]:
     """Give each contender its look: the package's own always the same, the others in turn.
 
-    With more contenders than colours these come round again, with other line styles.
+    With more contenders than colours these come round again, with other markers and line styles.
     """
     known = ["numba", *(name for name in CONTENDERS if name != "numba")]
     names = [*known, *(name for name in dict.fromkeys(impls) if name not in known)]
@@ -76,7 +76,7 @@ def looks(impls: Iterable[str]) -> dict[str, Look]:
         name: Look(
             _STAND_INS[position % len(_STAND_INS)],
             _MARKERS[position % len(_MARKERS)],
-            _DASHES[(position + position // len(_DASHES)) % len(_DASHES)],
+            _DASHES[(position + position // len(_MARKERS)) % len(_DASHES)],
         )
         for position, name in enumerate(names)
     }

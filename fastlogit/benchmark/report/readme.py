@@ -112,7 +112,9 @@ def _records(findings: Findings) -> list[str]:
     several = "batch_size" in findings.varying
     heads = [f"{SUBJECT}, times as fast as", *(["batch"] if several else []), *findings.models]
     lines = _head([*heads, "cells faster, even, slower"], 1)
-    keys = ["rival", "measure", "batch_size"]
+    # Most other algorithms know no batches: they have one row over all sizes.
+    sizes = findings.pairs["batch_size"].where(findings.pairs["measure"] == "training", "all")
+    keys = ["rival", "measure", sizes]
     for (rival, measure, batch), pairs in findings.pairs.groupby(keys, sort=False):
         means = [
             _mean(record_of(mine, str(rival), str(measure)))

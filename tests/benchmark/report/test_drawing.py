@@ -37,6 +37,16 @@ def test_everything_referred_to_is_there():
     assert referred | set(labels) <= ids
 
 
+def test_what_all_marks_share_is_said_once():
+    with module.drawing(100) as (figure, axes):
+        axes.plot(range(1, 200), marker="o", linestyle="none", color=INK)
+        svg = module.svg_text(figure, "one", "title", "finding")
+    group = re.search(r"<g [^>]*>(?=<use)[^<]*(?:<use [^>]*/>)+", svg)[0]
+    assert group.count("<use") == 199
+    assert group.count("style=") == 1
+    assert group.count("var(--ink)") == 2  # its inside and its edge
+
+
 def test_colours_are_variables():
     svg = draw()
     assert "var(--ink)" in svg

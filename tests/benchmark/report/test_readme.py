@@ -73,6 +73,7 @@ def test_several_batch_sizes_and_rivals(stored, page):
         ["numpy", "32", "2.00×"],
         ["jax", "32", "0.500×"],
     ]
+    assert len(records) == 2 + 4
     assert records[3][-1] == "0, 0, 4"  # losses are counted like wins
     assert times[0][0].endswith("batches of 32 rows")
     assert len(times) == 2 + 2
@@ -150,6 +151,18 @@ def test_a_scratch_file_is_never_left(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="full"):
         readme.replace_file(path, "text")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_another_algorithm_has_one_row_over_all_batch_sizes(stored):
+    impls = ("numpy", "numba", "scikit-learn")
+    run = Findings(stored(**SMALL | {"impls": impls, "curves": True, "batch_sizes": (8, 32)}))
+    records, _ = tables_of(readme.block(run, "results"))
+    assert [row[:2] for row in records[2:]] == [
+        ["numpy", "8"],
+        ["numpy", "32"],
+        ["scikit-learn, to the target loss", "all"],
+    ]
+    assert records[-1][-1] == "8, 0, 0"
 
 
 def test_missing_targets_count_for_the_one_that_got_there(stored):

@@ -16,7 +16,7 @@ from fastlogit.benchmark.report.figures.rows import (
     limits,
     rows_height,
 )
-from fastlogit.benchmark.report.findings import of_cell, row_of
+from fastlogit.benchmark.report.findings import SUBJECT, of_cell, row_of
 from fastlogit.benchmark.report.palette import INK, MUTED, looks
 from fastlogit.benchmark.table import duration
 
@@ -56,50 +56,57 @@ def chosen_cells(findings: Findings) -> pd.DataFrame:
 
 
 def loss_curves(findings: Findings) -> list[Panel]:
-    """Give a panel a model: the training loss over the time that training took, for one cell."""
+    """Give a panel or two a model: the training loss over the time of training, for one cell.
+
+    Other algorithms have a panel of their own, with the subject for comparison.
+    """
     targets = findings.run.facts.get("target_loss") or {}
     panels = []
-    for cell, curves in _chosen_curves(findings, "train_loss"):
+    for cell, name, heading, curves in _chosen_curves(findings, "train_loss"):
         target = targets.get(cell["cell_id"])
-        heading = f"{cell['model']}, {of_cell(cell, findings.varying)}"
         finding = _loss_finding(curves, target)
         with drawing(230) as (figure, axes):
             _draw_curves(axes, findings, curves, "train_loss")
             _scale_loss(axes, curves["train_loss"], target)
             axes.set_ylabel("training loss")
-            name = f"curve-{cell['model']}"
-            svg = svg_text(figure, name, f"Loss against time: {heading}", finding)
+            title = f"Loss against time: {heading}"
+            svg = svg_text(figure, f"loss-{name}", title, finding)
         panels.append(Panel(heading, finding, svg))
     return panels
 
 
 def accuracy_curves(findings: Findings) -> list[Panel]:
-    """Give a panel a model: the share of held-out rows that are right, over the same time.
+    """Give a panel or two a model: the share of held-out rows that are right, over the same time.
 
     Only a user's own data has rows held out.
     """
     panels = []
-    for cell, curves in _chosen_curves(findings, "test_accuracy"):
-        heading = f"{cell['model']}, {of_cell(cell, findings.varying)}"
+    for _, name, heading, curves in _chosen_curves(findings, "test_accuracy"):
         finding = _accuracy_finding(curves)
         with drawing(230) as (figure, axes):
             _draw_curves(axes, findings, curves, "test_accuracy")
             axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
             axes.set_ylabel("right, of rows held out")
-            name = f"accuracy-{cell['model']}"
-            svg = svg_text(figure, name, f"Accuracy against time: {heading}", finding)
+            title = f"Accuracy against time: {heading}"
+            svg = svg_text(figure, f"accuracy-{name}", title, finding)
         panels.append(Panel(heading, finding, svg))
     return panels
 
 
-def _chosen_curves(findings: Findings, column: str) -> Iterator[tuple[Row, pd.DataFrame]]:
-    """Give each chosen cell with those points of its curves that can be drawn."""
+def _chosen_curves(findings: Findings, column: str) -> Iterator[tuple[Row, str, str, pd.DataFrame]]:
+    """Give the panels: the cell, a word and a heading for each, and the points to draw."""
     curves = findings.run.curves
     known = np.isfinite(curves[column].astype(float)) & (curves["elapsed_s"].astype(float) > 0)
+    other = curves["impl"].isin(set(findings.ok.loc[findings.ok["division"] == "open", "impl"]))
     for cell in chosen_cells(findings).to_dict("records"):
-        mine = curves[known & (curves["cell_id"] == cell["cell_id"])]
-        if len(mine):
-            yield cell, mine
+        mine = known & (curves["cell_id"] == cell["cell_id"])
+        heading = f"{cell['model']}, {of_cell(cell, findings.varying)}"
+        same = curves[mine & ~other]
+        if len(same):
+            yield cell, cell["model"], heading, same
+        if (mine & other).any():
+            shown = curves[mine & (other | (curves["impl"] == SUBJECT))]
+            yield cell, f"{cell['model']}-other", f"{heading}: other algorithms", shown
 
 
 def _scale_loss(axes: Axes, loss: pd.Series, target: float | None) -> None:
@@ -121,12 +128,18 @@ def _scale_loss(axes: Axes, loss: pd.Series, target: float | None) -> None:
 
 def _draw_curves(axes: Axes, findings: Findings, curves: pd.DataFrame, column: str) -> None:
     styles = looks(findings.impls)
+    cells = findings.cells
+    other = set(cells.loc[cells["division"] == "open", "impl"])
     for (impl, _), line in curves.groupby(["impl", "seed"], sort=False):
         look = styles[str(impl)]
         thin = _thinned(line)
+        reached = thin[column].astype(float)
+        if impl in other:  # each point is a fit of its own: what is the best within this time?
+            reached = reached.cummin() if column == "train_loss" else reached.cummax()
         axes.plot(
             thin["elapsed_s"],
-            thin[column],
+            reached,
+            drawstyle="steps-post" if impl in other else "default",
             color=look.colour,
             linestyle=look.dash,
             marker=look.marker,

@@ -109,7 +109,7 @@ def fractions(findings: Findings) -> Panel | None:
         parts.append(f"{impl} {share.median():.2g} in {model}")
     finding = "Median share of the limit, 1 being all of it: " + ", ".join(parts) + "."
     impls = cells["impl"].nunique()
-    with drawing(max(270, rows_height(len(models), impls))) as (figure, axes):
+    with drawing(max(150, rows_height(len(models), impls))) as (figure, axes):
         draw_marks(axes, marks, looks(findings.impls))
         label_rows(axes, [(model,) for model in models])
         log_axis(axes, "x", "fraction", *limits(marks, 1.0))

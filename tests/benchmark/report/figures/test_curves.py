@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fastlogit.benchmark.report.drawing import drawing
 from fastlogit.benchmark.report.figures import curves
 from fastlogit.benchmark.report.findings import Findings
 from fastlogit.benchmark.table import duration
@@ -63,6 +64,29 @@ def test_a_training_that_diverged_is_drawn_as_far_as_it_went(run):
     (panel,) = curves.loss_curves(Findings(run))
     assert "nan" not in panel.svg
     assert "numba" not in panel.finding
+
+
+def test_other_algorithms_have_a_panel_of_their_own_with_numba(stored):
+    run = Findings(stored(**SMALL | {"impls": ("numpy", "numba", "scikit-learn")}))
+    same, other = curves.loss_curves(run)
+    assert same.heading == "softmax, digits"
+    assert other.heading == "softmax, digits: other algorithms"
+    assert "scikit-learn" not in same.finding
+    assert "scikit-learn" in other.finding
+    assert "numba" in other.finding
+    assert "numpy" not in other.finding
+
+
+def test_fits_of_their_own_are_drawn_as_the_best_within_a_time(stored):
+    run = stored(**SMALL | {"impls": ("numba", "scikit-learn")})
+    points = pd.DataFrame({"impl": "scikit-learn", "seed": 0, "elapsed_s": [1.0, 3.0, 2.0, 4.0]})
+    points["train_loss"] = [0.9, 0.2, 0.5, 0.6]
+    with drawing(100) as (_, axes):
+        curves._draw_curves(axes, Findings(run), points, "train_loss")
+        (line,) = axes.lines
+    np.testing.assert_array_equal(line.get_xdata(), [1.0, 2.0, 3.0, 4.0])
+    np.testing.assert_array_equal(line.get_ydata(), [0.9, 0.5, 0.2, 0.2])
+    assert line.get_drawstyle() == "steps-post"
 
 
 def test_no_curves_no_panels(stored):
