@@ -76,7 +76,7 @@ def looks(impls: Iterable[str]) -> dict[str, Look]:
         name: Look(
             _STAND_INS[position % len(_STAND_INS)],
             _MARKERS[position % len(_MARKERS)],
-            _DASHES[(position + position // len(_MARKERS)) % len(_DASHES)],
+            _DASHES[(position + 3 * (position // len(_STAND_INS))) % len(_DASHES)],
         )
         for position, name in enumerate(names)
     }

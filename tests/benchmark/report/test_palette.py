@@ -36,6 +36,7 @@ def test_no_two_contenders_differ_by_colour_alone():
     looks = palette.looks([*CONTENDERS, *(f"other {i}" for i in range(8))])
     for one, other in itertools.combinations(looks.values(), 2):
         assert one.marker != other.marker or one.dash != other.dash
+        assert one.colour != other.colour or one.dash != other.dash  # along a line, too
 
 
 def test_the_own_contenders_look_the_same_in_every_run():

@@ -49,7 +49,8 @@ def _roofline(
 ) -> Panel:
     intensity = cells["flops"] / (cells["samples"] * cells["n_features"] * itemsize)
     dtype, threads = cells["dtype"].iloc[0], int(cells["threads"].iloc[0])
-    ends = intensity.min() / 1.5, max(intensity.max(), 2 * peak / read) * 1.5
+    ridge = peak / read  # where the slope meets the roof, to be seen on both sides
+    ends = min(intensity.min(), ridge / 4) / 1.5, max(intensity.max(), 2 * ridge) * 1.5
     rate = cells["gflop_s"]
     finding = (
         f"The fastest product of BLAS runs at {peak:.0f} GFLOP/s and memory is read at "
