@@ -11,7 +11,12 @@ from rich.console import Console
 
 from fastlogit.cli.ending import refuse
 
-__all__ = ["bench_report"]
+__all__ = ["REPORT_EXAMPLES", "bench_report"]
+
+REPORT_EXAMPLES = """\b
+Examples:
+  fastlogit bench report latest           the youngest run, into its report.html
+  fastlogit bench report results/reference --readme README.md"""
 
 
 def bench_report(

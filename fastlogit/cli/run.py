@@ -14,6 +14,7 @@ from rich.console import Console
 
 from fastlogit.cli import options
 from fastlogit.cli.ending import CELLS_FAILED, INTERRUPTED, exit_code, refuse
+from fastlogit.cli.show import print_run
 
 if TYPE_CHECKING:
     from fastlogit.benchmark.cases import Case
@@ -204,27 +205,7 @@ def _show_plan(
 
 
 def _show(run: Run, *, as_json: bool) -> None:
-    from fastlogit.benchmark import table
-    from fastlogit.benchmark.advice import advice
-
     if as_json:
         print(run.summary.to_json(orient="records", indent=2))
-        return
-    if run.summary.empty:
-        return
-    comparison = table.comparison(run.summary, table.tiny_sets(run.timings))
-    out = Console(highlight=False)
-    wide = out.options.update(width=1000)
-    # A line that the terminal breaks is better than figures cut short.
-    out.width = max(out.width, out.measure(comparison, options=wide).maximum)
-    out.print(comparison)
-    for verdict in table.verdicts(run.summary, run.timings):
-        out.print(verdict, soft_wrap=True)
-    for failure in run.timings[run.timings["status"] != "ok"].itertuples():
-        out.print(
-            f"{failure.impl} in {failure.cell_id}: {failure.status}: {failure.error}",
-            markup=False,
-            soft_wrap=True,
-        )
-    for line in advice(run):
-        out.print(line, markup=False, soft_wrap=True)
+    elif not run.summary.empty:
+        print_run(run)

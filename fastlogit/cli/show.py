@@ -12,8 +12,15 @@ from fastlogit.cli.ending import refuse
 
 if TYPE_CHECKING:
     from fastlogit.benchmark.runs import StoredRun
+    from fastlogit.benchmark.session import Run
 
-__all__ = ["bench_show"]
+__all__ = ["SHOW_EXAMPLES", "bench_show", "print_run"]
+
+SHOW_EXAMPLES = """\b
+Examples:
+  fastlogit bench show latest             the table of the youngest run
+  fastlogit bench show 20261123-13        of the only run whose id begins so
+  fastlogit bench show results/reference --json"""
 
 
 def bench_show(
@@ -44,29 +51,32 @@ def bench_show(
     status = stored.facts.get("status")
     if status != "complete":
         say.print(f"this run did not come to its end (it is {status}); what it measured:")
-    _print(stored)
+    print_run(stored)
 
 
-def _print(stored: StoredRun) -> None:
+def print_run(run: Run | StoredRun) -> None:
+    """Print the table of a run, the verdicts, what failed and why, and the advice."""
     from fastlogit.benchmark import table
     from fastlogit.benchmark.advice import advice
 
     out = Console(highlight=False)
-    summary = stored.summary
+    summary = run.summary
     if summary.empty:
         out.print("nothing was measured")
         return
-    comparison = table.comparison(summary, table.tiny_sets(stored.timings))
+    comparison = table.comparison(summary, table.tiny_sets(run.timings))
     wide = out.options.update(width=1000)
     # A line that the terminal breaks is better than figures cut short.
     out.width = max(out.width, out.measure(comparison, options=wide).maximum)
     out.print(comparison)
-    for line in (*table.verdicts(summary, stored.timings), *advice(stored)):
+    for line in table.verdicts(summary, run.timings):
         out.print(line, markup=False, soft_wrap=True)
-    bad = stored.timings[stored.timings["status"] != "ok"]
+    bad = run.timings[run.timings["status"] != "ok"]
     for failure in bad.drop_duplicates(["cell_id", "impl"]).itertuples():
         out.print(
             f"{failure.impl} in {failure.cell_id}: {failure.status}: {failure.error}",
             markup=False,
             soft_wrap=True,
         )
+    for line in advice(run):
+        out.print(line, markup=False, soft_wrap=True)
