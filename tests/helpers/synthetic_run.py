@@ -3,11 +3,10 @@
 import dataclasses
 
 import numpy as np
-import pandas as pd
 
 from fastlogit import datasets
 from fastlogit.benchmark.cases import Grid
-from fastlogit.benchmark.results import RunFiles, Timing
+from fastlogit.benchmark.results import CurvePoint, RunFiles, Timing
 from fastlogit.models import MODELS
 
 # By contender: division, seconds a step, flop/s, seconds of the first call.
@@ -63,7 +62,7 @@ def write_run(
     grid = Grid(models=models, datasets=sets, batch_sizes=batch_sizes)
     rng = np.random.default_rng(0)
     calibration = [{"threads": 1, "sgemm_gflop_s": 228.0, "dgemm_gflop_s": 97.0, "read_gb_s": 42.0}]
-    gathers, targets, all_points = {}, {}, []
+    gathers, targets = {}, {}
     try:
         with RunFiles(out, FACTS | {"calibration": calibration} | (facts or {})) as files:
             for case in grid.cases()[:most]:
@@ -74,8 +73,7 @@ def write_run(
                     timings += [dataclasses.replace(row, run_id=files.run_id) for row in made]
                     curve += points if curves else []
                 named = [dataclasses.replace(t, dataset=rename(t.dataset)) for t in timings]
-                files.append([change(timing) for timing in named])
-                all_points += curve
+                files.append([change(timing) for timing in named], curve)
                 targets[cell] = 0.3
                 if not MODELS[case.model].has_hidden:
                     gathers[cell] = 0.002
@@ -85,8 +83,6 @@ def write_run(
     except BaseException as error:
         if error is not ends:
             raise
-    if curves:
-        pd.DataFrame(all_points).to_csv(files.directory / "curves.csv", index=False)
     return files.directory
 
 
@@ -143,14 +139,14 @@ def _curve(case, cell, impl, seconds, closed):
     epochs = np.unique(np.geomspace(1, case.epochs, 40).astype(int))
     floor = 0.25 if closed else 0.28
     return [
-        {
-            "cell_id": cell,
-            "impl": impl,
-            "seed": case.seed,
-            "epoch": int(epoch),
-            "elapsed_s": seconds * epoch / case.epochs,
-            "train_loss": floor + 0.8 / (1 + epoch),
-            "test_accuracy": None,
-        }
+        CurvePoint(
+            cell_id=cell,
+            impl=impl,
+            seed=case.seed,
+            epoch=int(epoch),
+            elapsed_s=seconds * epoch / case.epochs,
+            train_loss=floor + 0.8 / (1 + epoch),
+            test_accuracy=None,
+        )
         for epoch in epochs
     ]
