@@ -194,9 +194,10 @@ class Findings:
 
     @property
     def losses(self) -> pd.DataFrame:
-        """The pairs that the subject loses, the worst first."""
+        """The pairs that the subject loses: of the same work first, the worst first."""
         lost = self.pairs[self.pairs["outcome"].isin(["loss", "subject missed"])]
-        return lost.sort_values("ratio", na_position="first", kind="stable")
+        lost = lost.sort_values("ratio", na_position="first", kind="stable")
+        return lost.sort_values("measure", key=lambda kind: kind == "target", kind="stable")
 
     @property
     def failures(self) -> pd.DataFrame:

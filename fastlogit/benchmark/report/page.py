@@ -172,15 +172,20 @@ def _legend(findings: Findings) -> list[dict[str, Any]]:
     return swatches
 
 
-def _failures(findings: Findings) -> list[dict[str, str]]:
+def _failures(findings: Findings) -> list[dict[str, Any]]:
+    """Give what was not measured, once for all cells of the same contender and reason."""
+    failures = findings.failures.fillna({"error": ""})
     return [
         {
-            "cell": str(row["cell_id"]),
-            "impl": str(row["impl"]),
-            "status": str(row["status"]),
-            "error": "" if row["error"] != row["error"] else str(row["error"] or ""),
+            "impl": str(impl),
+            "status": str(status),
+            "error": str(error),
+            "cell": str(cells["cell_id"].iloc[0]),
+            "more": len(cells) - 1,
         }
-        for row in findings.failures.to_dict("records")
+        for (impl, status, error), cells in failures.groupby(
+            ["impl", "status", "error"], sort=False
+        )
     ]
 
 

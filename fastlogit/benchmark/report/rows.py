@@ -61,7 +61,7 @@ def _fields(row: Row, findings: Findings, tiny: set[str]) -> list[Field]:
     head.append(Field(row["impl"]))
     if row["status"] != "ok":
         blank = Field("")
-        return [*head, *[blank] * 5, Field(row["status"], kind="failed"), *[blank] * 3]
+        return [*head, *[blank] * 5, Field(row["status"], kind=row["status"]), *[blank] * 3]
     seconds = 1 / row["samples_per_s"]  # missing where an iteration is no pass over the rows
     return [
         *head,

@@ -129,8 +129,9 @@ def cautions(findings: Findings) -> Iterator[str]:
         yield f"The machine was busy: a load of {load[0]:.2f} on {cores} cores at the start."
     if (facts.get("git") or {}).get("dirty"):
         yield "The checkout had changes that are in no commit."
-    if len(findings.failures):
-        counts = findings.failures["status"].value_counts()
+    failed = findings.failures[findings.failures["status"] != "unsupported"]
+    if len(failed):
+        counts = failed["status"].value_counts()
         listed = ", ".join(f"{count} {status}" for status, count in counts.items())
         yield f"Not everything could be measured: {listed}; the reasons stand under the table."
     if not findings.compared and BASELINE not in findings.impls:

@@ -245,6 +245,9 @@ def test_it_prints(page):
         "return [...document.querySelectorAll('.scroll')].map((b) => getComputedStyle(b).overflow)"
     )
     assert set(boxes) == {"visible"}
+    show(page, 688, "light")  # A4 within its margins
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    assert page.execute_script("return document.documentElement.scrollWidth") <= 688
     page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
 
 

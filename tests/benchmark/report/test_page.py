@@ -162,7 +162,7 @@ def test_losses_are_told(stored):
         ("interrupted", "did not come to its end (it is marked 'interrupted')"),
         ("broken", "did not come to its end (it is marked 'failed')"),
         ("failed", "Not everything could be measured: 2 failed"),
-        ("unsupported", "Not everything could be measured: 2 unsupported"),
+        ("failed verification", "Not everything could be measured: 2 failed-verification"),
         ("without numpy", "numpy took no part"),
         ("one repeat", "timed only once"),
         ("everything failed", "No cell was measured"),
@@ -171,6 +171,15 @@ def test_losses_are_told(stored):
 )
 def test_what_is_special_is_said(stored, kind, words):
     assert words in text_of(stored(**SMALL | RUNS[kind]))
+
+
+def test_what_is_not_measured_is_told_once_for_each_reason(stored):
+    text = text_of(stored(**SMALL | RUNS["unsupported"]))
+    assert "Not everything could be measured" not in text  # nothing went wrong
+    place = "softmax/iris/sgd/b32/float32/t1/"
+    assert text.count("scikit-learn in softmax/") == 1
+    assert f"scikit-learn in {place}" in text
+    assert f"and 1 more: unsupported: {HOSTILE}" in text
 
 
 def test_a_busy_machine_and_a_changed_checkout_are_said(stored):
