@@ -48,18 +48,17 @@ def workspace(params: Any, rows: int, sparse: bool) -> tuple[Any, ...]:
     A network whose first layer is large has a panel besides, see linear_maps.by_panels.
     """
     outputs, dtype = params[-1].size, params[0].dtype
+    shapes: list[tuple[int, ...]]
     if len(params) == 2:
         lanes = VECTOR_BYTES // dtype.itemsize
-        shapes = [
-            (rows, outputs),
-            (outputs, 0 if sparse else -(-params[0].shape[1] // lanes) * lanes),
-        ]
+        padded = 0 if sparse else -(-params[0].shape[1] // lanes) * lanes
+        shapes = [(rows, outputs), (outputs, padded)]
     else:
         n_features, n_hidden = params[0].shape
         n_features = 0 if sparse else n_features
         shapes = [(rows, width) for width in (n_hidden, n_hidden, outputs, n_features)]
         largest = 0 if sparse else max(n_features, rows) * n_hidden * dtype.itemsize
-        shapes.append((1, PANEL_BYTES // dtype.itemsize if largest > PANEL_BYTES else 0))
+        shapes.append((PANEL_BYTES // dtype.itemsize if largest > PANEL_BYTES else 0,))
     return tuple(np.empty(shape, dtype) for shape in shapes)
 
 

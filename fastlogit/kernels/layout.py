@@ -11,7 +11,6 @@ import numpy as np
 from numba.core import types
 from numba.extending import lower_builtin, overload, type_callable
 
-from fastlogit.kernels.jit import viewing
 from fastlogit.kernels.linking import contiguous
 from fastlogit.kernels.options import KERNEL_OPTIONS
 
@@ -73,18 +72,6 @@ def _lower_rows_from(context: Any, builder: Any, signature: Any, values: Any) ->
     width = builder.extract_value(array.shape, 1)
     start = builder.gep(array.data, [builder.mul(values[1], width)])
     return contiguous(context, builder, kind, start, [values[2], width])
-
-
-@viewing
-def first_rows(array, n_rows):
-    """Return the first rows of an array (n, width) as a view."""
-    return part(array, 0, (n_rows, array.shape[1]))
-
-
-@viewing
-def flattened(array):
-    """Return all of an array's elements as one row, a view."""
-    return part(array, 0, (array.size,))
 
 
 def _linear_views(params, flat):

@@ -47,7 +47,8 @@ def affine_grad(X, d_out, accumulate, panel, grad_W, grad_b):
             grad_W, fan_out,
         )  # fmt: skip
     else:
-        by_panels(X, 1, fan_in, d_out, grad_W, start, fan_out, panel, grad_W)
+        init = part(grad_W, 0, (grad_W.size,))
+        by_panels(X, 1, fan_in, d_out, init, start, fan_out, panel, grad_W)
     add_rows(d_out, accumulate, grad_b)
 
 

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from fastlogit.kernels.heads import logistic_head, logistic_proba
 from fastlogit.kernels.jit import inlined
-from fastlogit.kernels.layout import first_rows, flattened
+from fastlogit.kernels.layout import part, rows_from
 from fastlogit.kernels.linear_maps import rows_affine, rows_affine_grad
 from fastlogit.kernels.single_rows import logistic_rows
 
@@ -38,7 +38,7 @@ def loss_and_gradient(params, X, rows, y, weight, scale, accumulate, grads, work
     """Return the batch's loss; scale is 1 / Σ w. OUT: grads, work."""
     Wt, b = params
     grad_Wt, grad_b = grads
-    logits = first_rows(work[0], y.size)
+    logits = rows_from(work[0], 0, y.size)
 
     rows_affine(X, rows, Wt, b, logits)  # z
     loss = logistic_head(logits, y, weight, scale)  # z becomes dz
@@ -49,14 +49,14 @@ def loss_and_gradient(params, X, rows, y, weight, scale, accumulate, grads, work
 @inlined
 def train_rows(params, X, y, order, learning_rate, work):
     """Descend on a row at a time, in that order; return the sum of losses. OUT: params, work."""
-    Wt, b = params
-    return logistic_rows(X, y, order, learning_rate, flattened(work[1]), flattened(Wt), b)
+    (Wt, b), padded = params, part(work[1], 0, (work[1].size,))
+    return logistic_rows(X, y, order, learning_rate, padded, part(Wt, 0, (Wt.size,)), b)
 
 
 @inlined
 def predict_proba(params, X, rows, proba, work):
     """Fill proba (B, 2) with 1 − p and p. OUT: proba, work."""
     Wt, b = params
-    logits = first_rows(work[0], proba.shape[0])
+    logits = rows_from(work[0], 0, proba.shape[0])
     rows_affine(X, rows, Wt, b, logits)
     logistic_proba(logits, proba)

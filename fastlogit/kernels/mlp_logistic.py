@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 from fastlogit.kernels.activations import sigmoid, sigmoid_grad
 from fastlogit.kernels.heads import logistic_head, logistic_proba
 from fastlogit.kernels.jit import inlined
-from fastlogit.kernels.layout import first_rows, flattened
+from fastlogit.kernels.layout import rows_from
 from fastlogit.kernels.linear_maps import (
     affine,
     affine_grad,
@@ -53,10 +53,10 @@ def loss_and_gradient(params, X, rows, y, weight, scale, accumulate, grads, work
     """Return the batch's loss; scale is 1 / Σ w. OUT: grads, work."""
     W1, b1, W2t, b2 = params
     grad_W1, grad_b1, grad_W2t, grad_b2 = grads
-    hidden, d_hidden = first_rows(work[0], y.size), first_rows(work[1], y.size)
-    logits = first_rows(work[2], y.size)
+    hidden, d_hidden = rows_from(work[0], 0, y.size), rows_from(work[1], 0, y.size)
+    logits = rows_from(work[2], 0, y.size)
 
-    X, panel = gathered(X, rows, y.size, work[3]), flattened(work[4])
+    X, panel = gathered(X, rows, y.size, work[3]), work[4]
     affine(X, W1, b1, panel, hidden)
     sigmoid(hidden)  # A
     output_affine(hidden, W2t, b2, logits)  # z
@@ -72,8 +72,8 @@ def loss_and_gradient(params, X, rows, y, weight, scale, accumulate, grads, work
 def predict_proba(params, X, rows, proba, work):
     """Fill proba (B, 2) with 1 − p and p. OUT: proba, work."""
     W1, b1, W2t, b2 = params
-    hidden, logits = first_rows(work[0], len(proba)), first_rows(work[2], len(proba))
-    X, panel = gathered(X, rows, len(proba), work[3]), flattened(work[4])
+    hidden, logits = rows_from(work[0], 0, len(proba)), rows_from(work[2], 0, len(proba))
+    X, panel = gathered(X, rows, len(proba), work[3]), work[4]
     affine(X, W1, b1, panel, hidden)
     sigmoid(hidden)
     output_affine(hidden, W2t, b2, logits)

@@ -50,7 +50,7 @@ def predict_proba(params, X, rows, proba, work):
     return of_model(type(params), "predict_proba", X)(params, X, rows, proba, work)
 
 
-@overload(loss_and_gradient, jit_options=KERNEL_OPTIONS)
+@overload(loss_and_gradient, jit_options=KERNEL_OPTIONS, inline="always")
 def _loss_and_gradient(params, X, rows, y, weight, scale, accumulate, grads, work):
     function = of_model(params.instance_class, "loss_and_gradient", X)
     return lambda params, X, rows, y, weight, scale, accumulate, grads, work: function(
@@ -58,7 +58,7 @@ def _loss_and_gradient(params, X, rows, y, weight, scale, accumulate, grads, wor
     )
 
 
-@overload(predict_proba, jit_options=KERNEL_OPTIONS)
+@overload(predict_proba, jit_options=KERNEL_OPTIONS, inline="always")
 def _predict_proba(params, X, rows, proba, work):
     function = of_model(params.instance_class, "predict_proba", X)
     return lambda params, X, rows, proba, work: function(params, X, rows, proba, work)

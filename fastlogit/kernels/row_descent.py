@@ -12,7 +12,7 @@ from numba.extending import overload
 from fastlogit.kernels import per_model
 from fastlogit.kernels.csr import is_csr
 from fastlogit.kernels.jit import inlined
-from fastlogit.kernels.layout import first_rows, flattened, part
+from fastlogit.kernels.layout import part, rows_from
 from fastlogit.kernels.linking import linked
 from fastlogit.kernels.options import KERNEL_OPTIONS
 from fastlogit.kernels.row_maps import RowPair, affine_grad, rows_affine_grad
@@ -30,7 +30,7 @@ def train_rows(params, X, y, order, learning_rate, work):
     return (own or ways[len(params)])(params, X, y, order, learning_rate, work)
 
 
-@overload(train_rows, jit_options=KERNEL_OPTIONS)
+@overload(train_rows, jit_options=KERNEL_OPTIONS, inline="always")
 def _train_rows(params, X, y, order, learning_rate, work):
     if is_csr(X):
         return _never_called
@@ -49,7 +49,7 @@ def _never_called(params, X, y, order, learning_rate, work):
 def linear_rows(params, X, y, order, learning_rate, work):
     """Descend with a linear model, whose weights are whole vectors meanwhile. OUT: params, work."""
     Wt, b = params
-    logits, padded = first_rows(work[0], 1), work[1]
+    logits, padded = rows_from(work[0], 0, 1), work[1]
     copy_columns(Wt, padded)
     clear(logits)
     first = RowPair(X, order[0], order[0], padded, logits)
@@ -63,10 +63,10 @@ def linear_rows(params, X, y, order, learning_rate, work):
 def network_rows(params, X, y, order, learning_rate, work):
     """Descend with a network. OUT: params, work."""
     W1, b1, _W2t, _b2 = params
-    hidden, d_hidden = first_rows(work[0], 1), first_rows(work[1], 1)
+    hidden, d_hidden = rows_from(work[0], 0, 1), rows_from(work[1], 0, 1)
     clear(d_hidden)
     first = RowPair(X, order[0], order[0], hidden, hidden)
-    affine_grad(first, d_hidden, True, flattened(work[4]), W1, b1)
+    affine_grad(first, d_hidden, True, work[4], W1, b1)
     return descend(params, X, y, order, learning_rate, hidden, hidden, work)
 
 

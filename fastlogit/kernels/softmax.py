@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from fastlogit.kernels.heads import softmax_head, softmax_proba
 from fastlogit.kernels.jit import inlined
-from fastlogit.kernels.layout import first_rows
+from fastlogit.kernels.layout import rows_from
 from fastlogit.kernels.linear_maps import rows_affine, rows_affine_grad
 
 
@@ -36,7 +36,7 @@ def loss_and_gradient(params, X, rows, y, weight, scale, accumulate, grads, work
     """Return the batch's loss; scale is 1 / Σ w. OUT: grads, work."""
     Wt, b = params
     grad_Wt, grad_b = grads
-    logits = first_rows(work[0], y.size)
+    logits = rows_from(work[0], 0, y.size)
 
     rows_affine(X, rows, Wt, b, logits)  # Z
     loss = softmax_head(logits, y, weight, scale)  # Z becomes dZ
@@ -48,6 +48,6 @@ def loss_and_gradient(params, X, rows, y, weight, scale, accumulate, grads, work
 def predict_proba(params, X, rows, proba, work):
     """Fill proba (B, K). OUT: proba, work."""
     Wt, b = params
-    logits = first_rows(work[0], proba.shape[0])
+    logits = rows_from(work[0], 0, proba.shape[0])
     rows_affine(X, rows, Wt, b, logits)
     softmax_proba(logits, proba)
