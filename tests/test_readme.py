@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 import warnings
@@ -10,6 +11,7 @@ from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
+from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning
 from synthetic_run import write_run
 
@@ -49,11 +51,15 @@ def test_commands_run(command, tmp_path):
     # The same words in this environment; a run is kept small and out of the checkout.
     words = [str(Path(sys.executable).parent / "fastlogit"), *command.split()[1:]]
     if command.startswith("fastlogit bench run"):
-        words += ["--repeats", "2", "--epochs", "1", "--out", str(tmp_path)]
-    elif command.endswith("latest"):
-        write_run(tmp_path, models=("softmax",), sets=("iris",))
-        words += ["--out", str(tmp_path)]
-    done = subprocess.run(words, capture_output=True, text=True)  # noqa: S603
+        words += ["--repeats", "2", "--epochs", "1"]
+    if "measurements.csv" in command:
+        iris = load_iris(as_frame=True)
+        species = iris.target_names[iris.target]
+        iris.data.assign(species=species).to_csv(tmp_path / "measurements.csv", index=False)
+    if "latest" in command:
+        latest = write_run(tmp_path / "results", models=("softmax",), sets=("iris",))
+        shutil.copytree(latest, tmp_path / "results" / "reference")
+    done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path)  # noqa: S603
     assert done.returncode == 0, done.stderr
 
 
