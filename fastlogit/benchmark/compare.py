@@ -120,8 +120,8 @@ def compare_runs(
     Raises
     ------
     ValueError
-        If the machines differ and need not, if the runs have no timed cell and contender in
-        common, or if a threshold is about none of them.
+        If the machines differ and need not, if the runs are of different files, if they have no
+        timed cell and contender in common, or if a threshold is about none of them.
     """
     thresholds = thresholds or Thresholds()
     machine = pairing.machine_differences(base.facts, new.facts)
@@ -130,6 +130,9 @@ def compare_runs(
             f"the runs are of different machines: {'; '.join(machine)}; "
             "--allow-different-machines compares them by their ratios to NumPy and to the host"
         )
+    files = [(run.facts.get("data") or {}).get("sha256") for run in (base, new)]
+    if files[0] != files[1]:
+        raise ValueError("the runs are of different data: compare runs of the same file")
     found = pairing.pair(base, new)
     pairs = found.pairs
     if not pairs and not found.failures:

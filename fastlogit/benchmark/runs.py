@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fastlogit.benchmark.results import SCHEMA_VERSION, read_timings
+from fastlogit.benchmark.results import CURVE_COLUMNS, SCHEMA_VERSION, read_curves, read_timings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,16 +19,6 @@ __all__ = ["LATEST", "StoredRun", "load_run"]
 LATEST = "latest"
 
 _RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
-
-CURVE_COLUMNS = (
-    "cell_id",
-    "impl",
-    "seed",
-    "epoch",
-    "elapsed_s",
-    "train_loss",
-    "test_accuracy",
-)
 
 
 @dataclass(frozen=True)
@@ -98,7 +87,7 @@ def load_run(name: str, out: Path = Path("results")) -> StoredRun:
             directory,
             _read_facts(directory / "run.json"),
             read_timings(_written(directory / "timings.csv")),
-            _read_curves(_written(directory / "curves.csv")),
+            _curves(_written(directory / "curves.csv")),
         )
     except (OSError, pd.errors.EmptyDataError, pd.errors.ParserError) as error:
         raise ValueError(f"cannot read the run {name!r}: {error}") from error
@@ -139,16 +128,7 @@ def _read_facts(path: Path) -> dict[str, Any]:
     return dict(facts)
 
 
-def _read_curves(path: Path) -> pd.DataFrame:
+def _curves(path: Path) -> pd.DataFrame:
     import pandas as pd
 
-    if not path.exists():
-        return pd.DataFrame(columns=list(CURVE_COLUMNS))
-    # A killed run may have left half a row, the only one without an end of line.
-    whole, end, _ = path.read_text(encoding="utf-8").rpartition("\n")
-    if not end:
-        return pd.DataFrame(columns=list(CURVE_COLUMNS))
-    frame = pd.read_csv(StringIO(whole), keep_default_na=False, na_values=[""])
-    if tuple(frame.columns) != CURVE_COLUMNS:
-        raise ValueError(f"{path} has other columns than schema version {SCHEMA_VERSION}")
-    return frame
+    return read_curves(path) if path.exists() else pd.DataFrame(columns=list(CURVE_COLUMNS))

@@ -67,8 +67,8 @@ __all__ = [
 LEVEL = 0.95
 RESAMPLES = 1000
 
-# Runs of the same code on a machine with little else to do: shifts of a cell have a standard
-# deviation of about 2 %, of which 1 % is common to a whole run.
+# Where little is known, shifts of a cell between runs of the same code are taken to have a standard
+# deviation of 2 %, and 1 % to be common to a whole run.
 PRIOR_SPREAD, PRIOR_DOF = 0.02, 8
 SHARED = 0.01
 

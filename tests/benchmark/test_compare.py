@@ -234,6 +234,15 @@ def test_another_machine_is_refused_unless_allowed(store):
     assert all("clock" not in views for views in compared.cells["views"])
 
 
+def test_another_file_is_refused(store):
+    base, new = store(0), store(1)
+    one, other = ({"data": {"sha256": digest}} for digest in ("a", "b"))
+    with pytest.raises(ValueError, match="different data"):
+        compare_runs(replace(base, facts=base.facts | one), replace(new, facts=new.facts | other))
+    with pytest.raises(ValueError, match="different data"):
+        compare_runs(replace(base, facts=base.facts | one), new)
+
+
 FIGURES = ["ratio", "normalised", "low", "high"]
 SLOW = settings(
     max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from fastlogit.benchmark.results import RunFiles, Timing
-from fastlogit.benchmark.runs import CURVE_COLUMNS, load_run
+from fastlogit.benchmark.results import CURVE_COLUMNS, RunFiles, Timing
+from fastlogit.benchmark.runs import load_run
 
 REFERENCE = Path(__file__).parents[2] / "results"
 HEADER = ",".join(CURVE_COLUMNS)
