@@ -99,6 +99,17 @@ def test_flat_params_hold_all_weights_then_all_biases(model, backend):
         assert np.array_equal(array, value)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_flat_params_begin_with_a_cache_line(model, backend, dtype):
+    shapes, kept = shapes_of(model), []
+    for _ in range(20):
+        flat = FlatParams(MODELS[model], backend, shapes, dtype).flat
+        assert flat.ctypes.data % 64 == 0
+        assert flat.size == sum(int(np.prod(shape)) for shape in shapes)
+        assert not flat.any()
+        kept.append(np.append(flat, 0))  # so that the next one lies elsewhere
+
+
 def test_copies_of_flat_params_are_their_own(model, backend):
     flat = FlatParams(MODELS[model], backend, shapes_of(model), np.float64)
     copies = flat.copies()
