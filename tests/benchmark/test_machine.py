@@ -1,4 +1,3 @@
-import builtins
 import os
 import shutil
 import subprocess
@@ -7,7 +6,7 @@ from pathlib import Path
 import pytest
 import threadpoolctl
 
-from fastlogit.benchmark import machine, memory
+from fastlogit.benchmark import machine
 
 
 def test_versions_of_python_and_packages():
@@ -142,33 +141,3 @@ def test_cache_state(monkeypatch, tmp_path):
     assert machine.cache_state() == f"{tmp_path}: 1 kernels, 0.2 MB"
     monkeypatch.setattr(cache, "cache_directory", lambda: None)
     assert machine.cache_state().startswith("none: no directory is writable")
-
-
-def test_peak_memory_grows_with_an_allocation():
-    memory.reset_peak()
-    before = memory.peak_bytes()
-    block = bytearray(64_000_000)
-    assert memory.peak_bytes() - before > 30_000_000
-    del block
-
-
-def test_peak_memory_elsewhere(monkeypatch, tmp_path):
-    monkeypatch.setattr(memory, "_CLEAR_REFS", tmp_path / "none" / "clear_refs")
-    monkeypatch.setattr(memory, "_STATUS", tmp_path / "status")
-    memory.reset_peak()
-    for content in (None, "Name: python\n"):
-        if content:
-            (tmp_path / "status").write_text(content)
-        assert memory.peak_bytes() > 1e6
-    monkeypatch.setattr(memory.sys, "platform", "darwin")
-    assert memory.peak_bytes() > 1e3
-
-    real = builtins.__import__
-
-    def no_resource(name, *args, **kwargs):
-        if name == "resource":
-            raise ImportError(name)
-        return real(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", no_resource)
-    assert memory.peak_bytes() is None
