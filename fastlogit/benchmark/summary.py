@@ -97,12 +97,15 @@ def _times_to_target(
 ) -> dict[Any, float]:
     """Give the least time at which a curve is at its cell's target, by cell and contender.
 
-    One that never is there is left out. A cell has one seed, and so a contender one curve in it.
+    One that never is there is left out, and so are all where the parameters that training starts
+    from are there already. A cell has one seed, and so a contender one curve in it.
     """
     if curves is None:
         return {}
     targets = curves["cell_id"].map(dict(target_losses)).astype(float)
     reached = curves[curves["train_loss"] <= targets]
+    at_start = reached.loc[reached["epoch"] == 0, "cell_id"]
+    reached = reached[~reached["cell_id"].isin(at_start)]
     return reached.groupby(["cell_id", "impl"])["elapsed_s"].min().to_dict()
 
 

@@ -186,13 +186,14 @@ def _verdict(impl: str, rival: str, ratios: Sequence[Ratio]) -> str:
 
 
 def _open_verdict(summary: pd.DataFrame, rival: str) -> Iterator[str]:
-    """Compare the times to the target in the cells that both have done; none, no sentence."""
+    """Compare the times to the target in the cells that both did and one is there in, if any."""
     done = summary.assign(nth=_seeds(summary))[summary["status"] == "ok"]
     theirs, ours = (
         done[done["impl"] == impl].set_index([*_CELL, "nth"])["time_to_target_s"].astype(float)
         for impl in (rival, _OURS)
     )
     both = pd.concat({"theirs": theirs, "ours": ours}, axis=1, join="inner")
+    both = both.dropna(how="all")
     if both.empty:
         return
     never = both.isna()

@@ -168,10 +168,17 @@ def test_the_time_to_the_target_is_that_of_the_first_point_there():
     assert table["time_to_target_s"].to_list() == [2.0, 0.25, 1.5]
 
 
-def test_a_target_is_reached_by_the_very_loss_and_at_once():
-    curves = points(curve("numpy", (0.0, 0.5), (1.0, 0.1)))
+def test_a_target_is_reached_by_the_very_loss():
+    curves = points(curve("numpy", (0.0, 0.9), (1.5, 0.5)))
     table = summary(rows("numpy", [1.0]), curves=curves, target_losses={"c": 0.5})
-    assert table["time_to_target_s"].to_list() == [0.0]
+    assert table["time_to_target_s"].to_list() == [1.5]
+
+
+def test_a_target_that_the_initial_parameters_meet_is_none_for_anybody():
+    curves = points(curve("numpy", (0.0, 0.5), (1.0, 0.4)), [("c", "theirs", 0, 3, 2.0, 0.4, None)])
+    measured = (rows("numpy", [1.0]), rows("theirs", [1.0]))
+    table = summary(*measured, curves=curves, target_losses={"c": 0.5})
+    assert table["time_to_target_s"].isna().all()
 
 
 @pytest.mark.parametrize("targets", [{"c": 0.3}, {"c": None}, {"d": 9.0}, {}, None])
