@@ -16,11 +16,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
-import fastlogit
 from fastlogit.benchmark.contenders import ClosedContender, OpenContender
 from fastlogit.benchmark.evaluation import Evaluation
 from fastlogit.benchmark.problem import Outcome, Params, Problem
-from fastlogit.benchmark.verify import TOLERANCES
+from fastlogit.benchmark.verify import TOLERANCES, train_reference
 
 __all__ = ["PASSES", "Course", "Point", "lay_out", "search", "stops", "walk"]
 
@@ -121,19 +120,8 @@ def stops(epochs: int, *others: int) -> tuple[int, ...]:
 
 def _first_epoch(problem: Problem, evaluation: Evaluation, target: float) -> int:
     """Count the epochs of the reference up to the target, or all of them: the exact stop for it."""
-    case = problem.case
-    result = fastlogit.train(
-        case.model,
-        problem.X,
-        problem.y,
-        problem.params,
-        solver=case.solver,
-        learning_rate=case.learning_rate,
-        batch_size=case.batch_size,
-        epochs=case.epochs,
-        order=problem.order,
-        backend="numpy",
-        callback=lambda _epoch, _loss, params: evaluation.loss(params) <= target,
+    result = train_reference(
+        problem, lambda _epoch, _loss, params: evaluation.loss(params) <= target
     )
     return len(result.loss_curve)
 

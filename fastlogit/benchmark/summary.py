@@ -15,7 +15,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["SUMMARY_COLUMNS", "bootstrap_ratio", "paired_ratio", "repeat_times", "summarise"]
+__all__ = [
+    "SUMMARY_COLUMNS",
+    "bootstrap_ratio",
+    "paired_ratio",
+    "repeat_times",
+    "summarise",
+    "times_to_target",
+]
 
 SUMMARY_COLUMNS = (
     "model",
@@ -80,7 +87,7 @@ def summarise(
         for rates in calibration
         for dtype, key in _LIMITS.items()
     }
-    to_target = _times_to_target(curves, target_losses or {})
+    to_target = times_to_target(curves, target_losses or {})
     rows = []
     for cell_id, cell in timings.groupby("cell_id", sort=False):
         baseline = repeat_times(cell[cell["impl"] == BASELINE])
@@ -92,7 +99,7 @@ def summarise(
     return pd.DataFrame(rows, columns=list(SUMMARY_COLUMNS))
 
 
-def _times_to_target(
+def times_to_target(
     curves: pd.DataFrame | None, target_losses: Mapping[str, float | None]
 ) -> dict[Any, float]:
     """Give the least time at which a curve is at its cell's target, by cell and contender.

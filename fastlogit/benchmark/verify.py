@@ -7,14 +7,17 @@ compared relative to the reference's.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 import fastlogit
 from fastlogit.benchmark.problem import Outcome, Problem
+from fastlogit.trainer import TrainResult
 
-__all__ = ["TOLERANCES", "Agreement", "compare", "reference_outcome"]
+__all__ = ["TOLERANCES", "Agreement", "compare", "reference_outcome", "train_reference"]
 
 TOLERANCES = {"float32": 1e-4, "float64": 1e-9}
 
@@ -48,10 +51,10 @@ class Agreement:
         )
 
 
-def reference_outcome(problem: Problem) -> Outcome:
-    """Train the NumPy reference on the problem."""
+def train_reference(problem: Problem, callback: Callable[..., Any] | None = None) -> TrainResult:
+    """Train the NumPy reference on the problem, until a callback ends it if there is one."""
     case = problem.case
-    result = fastlogit.train(
+    return fastlogit.train(
         case.model,
         problem.X,
         problem.y,
@@ -62,7 +65,13 @@ def reference_outcome(problem: Problem) -> Outcome:
         epochs=case.epochs,
         order=problem.order,
         backend="numpy",
+        callback=callback,
     )
+
+
+def reference_outcome(problem: Problem) -> Outcome:
+    """Give what the NumPy reference ends with on the problem."""
+    result = train_reference(problem)
     return Outcome(tuple(result.params), tuple(map(float, result.loss_curve)))
 
 

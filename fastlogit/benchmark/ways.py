@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from fastlogit.benchmark.cases import usual_rate
 from fastlogit.benchmark.recipe import Training
+from fastlogit.benchmark.summary import times_to_target
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -116,9 +117,10 @@ def ways(run: Run) -> Iterator[Way]:
     first_calls = timings.groupby("impl")["compile_s"].max().to_dict()
     stored = run.facts.get("target_loss") or {}
     targets = {cell_id: loss for cell_id, loss in stored.items() if loss is not None}
+    reached = times_to_target(curves, targets)
     for _, rows in timings.groupby(timings["cell_id"].str.rpartition("/")[0], sort=False):
         walked = curves[curves["cell_id"].isin(rows["cell_id"])]
-        way = _way(rows, walked, targets, first_calls, run.facts)
+        way = _way(rows, walked, targets, reached, first_calls, run.facts)
         if way is not None:
             yield way
 
@@ -127,6 +129,7 @@ def _way(
     rows: pd.DataFrame,
     curves: pd.DataFrame,
     targets: dict[str, float],
+    reached: dict[Any, float],
     first_calls: dict[Any, float],
     facts: dict[str, Any],
 ) -> Way | None:
@@ -138,7 +141,7 @@ def _way(
     walks = [walk.sort_values("epoch") for _, walk in walked.groupby("cell_id", sort=False)]
     peaks = [walk.iloc[int(walk["test_accuracy"].to_numpy().argmax())] for walk in walks]
     entries = [
-        _entry(group, curves, targets, first_calls[impl])
+        _entry(group, reached, first_calls[impl])
         for impl, group in rows.groupby("impl", sort=False)
     ]
     entries.sort(key=lambda entry: math.inf if entry.target_s is None else entry.target_s)
@@ -167,21 +170,17 @@ def _way(
     )
 
 
-def _entry(
-    rows: pd.DataFrame, curves: pd.DataFrame, targets: dict[str, float], first_s: float
-) -> Entry:
+def _entry(rows: pd.DataFrame, reached: dict[Any, float], first_s: float) -> Entry:
     first = rows.iloc[0]
-    curve = curves[curves["impl"] == first["impl"]]
-    reached = []
-    for cell_id in dict.fromkeys(rows["cell_id"]):
-        target = targets.get(cell_id, -math.inf)
-        points = curve[(curve["cell_id"] == cell_id) & (curve["train_loss"] <= target)]
-        reached.append(points["elapsed_s"].min())
+    times = [
+        reached.get((cell_id, first["impl"]), math.nan)
+        for cell_id in dict.fromkeys(rows["cell_id"])
+    ]
     peak = rows["rss_peak_bytes"].max()
     closed = first["division"] == "closed"
     return Entry(
         first["impl"],
-        target_s=None if any(map(math.isnan, reached)) else _mean(reached),
+        target_s=None if any(map(math.isnan, times)) else _mean(times),
         epoch_s=float(rows["time_s"].median() / first["epochs"]) if closed else None,
         first_s=first_s,
         memory=None if math.isnan(peak) else float(peak),
