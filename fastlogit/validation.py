@@ -18,6 +18,7 @@ from fastlogit.models import MODELS, Floats, Indices, Model, Shapes
 MAX_CLASSES = 1 << 20
 # Elements up to which a product of BLAS is one thread's, and a call's overhead most of its time.
 FEW = 1 << 12
+FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
 # Of sparse rows, whose column indices the kernels hold in 32 bits.
 MAX_COLUMNS = 1 << 32
 
@@ -120,6 +121,8 @@ def matrix(name: str, value: Any) -> Any:
 
     What is sparse comes back as a csr_array, which may share the input's arrays.
     """
+    if plain_matrix(value):
+        return value
     sparse = issparse(value)
     array = value if sparse else as_array(name, value)
     if array.dtype.kind not in "fiub":
@@ -135,6 +138,18 @@ def matrix(name: str, value: Any) -> Any:
     if not finite(np.asarray(array.data) if sparse else array):
         raise ValueError(f"{name} must be finite, got NaN or infinity")
     return array
+
+
+def plain_matrix(value: Any) -> bool:
+    """Return whether value needs no conversion to be a matrix, which is soon told."""
+    return (
+        type(value) is np.ndarray
+        and value.ndim == 2
+        and value.dtype in FLOATS
+        and value.size > 0
+        and value.flags.c_contiguous
+        and finite(value)
+    )
 
 
 def compressed(name: str, value: Any, dtype: Any) -> csr_array:
@@ -247,24 +262,25 @@ def params_like(model: Model, params: Any, n_features: int, dtype: Any) -> tuple
         raise ValueError(
             f"params must be ({', '.join(names)}) for model {model.name!r}, got {found}"
         )
-    arrays = tuple(map(_numbers_of, names, params))
+    arrays = tuple([_param(*named, dtype) for named in zip(names, params, strict=True)])
     shapes = tuple([array.shape for array in arrays])
     expected = _expected_shapes(model, arrays, n_features)
     if shapes != expected:
         for name, shape, right in zip(names, shapes, expected, strict=True):
             if shape != right:
                 raise ValueError(f"params: {name} of shape {shape} must have shape {right}")
-    arrays = tuple([cast(array, dtype) for array in arrays])
-    if not all(map(finite, arrays)):
-        name = next(name for name, array in zip(names, arrays, strict=True) if not finite(array))
-        raise ValueError(f"params: {name} must be finite, got NaN or infinity")
+    for name, array in zip(names, arrays, strict=True):
+        if not finite(array):
+            raise ValueError(f"params: {name} must be finite, got NaN or infinity")
     return arrays
 
 
-def _numbers_of(name: str, value: Any) -> NDArray[Any]:
-    if type(value) is np.ndarray and value.dtype.kind == "f":
+def _param(name: str, value: Any, dtype: Any) -> Floats:
+    # The first question spares one row's prediction a tenth of its time.
+    if type(value) is np.ndarray and value.dtype == dtype and value.flags.c_contiguous:
         return value
-    return real_numbers(f"params: {name}", value)
+    numbers = real_numbers(f"params: {name}", value)
+    return cast(numbers, dtype).reshape(numbers.shape)  # a scalar is not made a vector
 
 
 def _expected_shapes(model: Model, arrays: tuple[Floats, ...], n_features: int) -> Shapes:

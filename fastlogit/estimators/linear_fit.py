@@ -27,7 +27,7 @@ from fastlogit.estimators.convergence import features_off_scale
 from fastlogit.estimators.newton import LossAndGradient
 from fastlogit.estimators.newton_steps import LinearParams
 from fastlogit.estimators.parts import next_generator
-from fastlogit.estimators.plain import plain_matrix, plain_targets
+from fastlogit.estimators.plain import plain_targets
 from fastlogit.estimators.predicting import are_of_a_model, rows_of
 from fastlogit.estimators.routing import is_sparse, on_kernels
 from fastlogit.estimators.sklearn_internals import check_sample_weight
@@ -37,6 +37,7 @@ from fastlogit.estimators.watching import FitCall
 from fastlogit.estimators.weights import row_weight, with_class_weight
 from fastlogit.models import MODELS, Floats, Indices, Model, Rows
 from fastlogit.objective import Objective
+from fastlogit.validation import plain_matrix
 
 # What a fit by mini-batches leaves and one by another solver does not.
 MINIBATCH_ATTRIBUTES = (

@@ -13,25 +13,7 @@ from typing import Any
 import numpy as np
 
 from fastlogit.models import Indices
-from fastlogit.validation import finite
-
-FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
-
-
-def plain_matrix(X: Any) -> bool:
-    """Return whether scikit-learn would hand X back as it came.
-
-    What is asked of the configuration is answered too: with ``assume_finite`` rows that are not
-    finite go the full way like any others, and pass there.
-    """
-    return (
-        type(X) is np.ndarray
-        and X.ndim == 2
-        and X.dtype in FLOATS
-        and X.size > 0
-        and X.flags.c_contiguous
-        and finite(X)
-    )
+from fastlogit.validation import plain_matrix
 
 
 def plain_rows(estimator: Any, X: Any) -> bool:

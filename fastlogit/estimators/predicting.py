@@ -12,10 +12,9 @@ import numpy as np
 from scipy.sparse import issparse
 from scipy.special import expit, log_expit, log_softmax
 
-from fastlogit.estimators.plain import FLOATS
 from fastlogit.models import MODELS, Floats, Model
 from fastlogit.objective import predict
-from fastlogit.validation import compressed, finite
+from fastlogit.validation import FLOATS, compressed, finite
 
 
 def predicted_proba(

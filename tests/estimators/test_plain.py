@@ -5,11 +5,11 @@ from fastlogit import LogisticRegression
 from fastlogit.estimators.plain import (
     plain_arguments,
     plain_labels,
-    plain_matrix,
     plain_rows,
     plain_targets,
     same_classes,
 )
+from fastlogit.validation import plain_matrix
 
 X = np.arange(6.0).reshape(3, 2)
 FITTED = LogisticRegression(solver="sgd").partial_fit(X, [0, 1, 0], classes=[0, 1])
