@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import re
+from functools import cache
 
 import html5lib
 import pytest
@@ -51,20 +52,42 @@ RUNS = {
 }
 
 
+@pytest.fixture(scope="module")
+def page_of(tmp_path_factory):
+    """Give the page of a kind of run, made once."""
+
+    @cache
+    def make(kind):
+        directory = write_run(tmp_path_factory.mktemp("runs"), **SMALL | RUNS[kind])
+        return render(load_run(str(directory)), [HOSTILE])
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def tree_of(page_of):
+    """Give the parsed page of a kind of run, made once."""
+    return cache(lambda kind: elements(page_of(kind)))
+
+
 @pytest.fixture(params=RUNS, scope="module")
-def page(request, tmp_path_factory):
-    directory = write_run(tmp_path_factory.mktemp("runs"), **SMALL | RUNS[request.param])
-    return render(load_run(str(directory)), [HOSTILE])
+def kind(request):
+    return request.param
+
+
+@pytest.fixture
+def page(page_of, kind):
+    return page_of(kind)
+
+
+@pytest.fixture
+def tree(tree_of, kind):
+    return tree_of(kind)
 
 
 def elements(page):
     """Parse it, and raise on any error of syntax."""
     return html5lib.HTMLParser(strict=True, namespaceHTMLElements=False).parse(page)
-
-
-@pytest.fixture(scope="module")
-def tree(page):
-    return elements(page)
 
 
 def test_it_is_valid_html_that_needs_nothing_else(page, tree):
@@ -127,8 +150,12 @@ def test_no_number_is_missing_in_words(tree):
     assert not re.search(r"\b(nan|None|NaN|inf|Timestamp)\b", text)
 
 
-def text_of(run, advice=()):
-    return " ".join("".join(elements(render(run, advice)).find("body").itertext()).split())
+def words_in(tree):
+    return " ".join("".join(tree.find("body").itertext()).split())
+
+
+def text_of(run):
+    return words_in(elements(render(run)))
 
 
 def test_the_headline_is_the_run_s(stored):
@@ -157,7 +184,7 @@ def test_losses_are_told(stored):
 
 
 @pytest.mark.parametrize(
-    ("kind", "words"),
+    ("special", "words"),
     [
         ("interrupted", "did not come to its end (it is marked 'interrupted')"),
         ("broken", "did not come to its end (it is marked 'failed')"),
@@ -169,12 +196,12 @@ def test_losses_are_told(stored):
         ("a single contender", "numba: times without a rival"),
     ],
 )
-def test_what_is_special_is_said(stored, kind, words):
-    assert words in text_of(stored(**SMALL | RUNS[kind]))
+def test_what_is_special_is_said(tree_of, special, words):
+    assert words in words_in(tree_of(special))
 
 
-def test_what_is_not_measured_is_told_once_for_each_reason(stored):
-    text = text_of(stored(**SMALL | RUNS["unsupported"]))
+def test_what_is_not_measured_is_told_once_for_each_reason(tree_of):
+    text = words_in(tree_of("unsupported"))
     assert "Not everything could be measured" not in text  # nothing went wrong
     place = "softmax/iris/sgd/b32/float32/t1/"
     assert text.count("scikit-learn in softmax/") == 1
@@ -182,27 +209,26 @@ def test_what_is_not_measured_is_told_once_for_each_reason(stored):
     assert f"and 1 more: unsupported: {HOSTILE}" in text
 
 
-def test_a_busy_machine_and_a_changed_checkout_are_said(stored):
+def test_a_busy_machine_and_a_changed_checkout_are_said(stored, tree_of):
     facts = {"load_start": [1.5, 1, 1], "git": {"commit": "abc", "dirty": True}}
     text = text_of(stored(**SMALL, facts=facts))
     assert "a load of 1.50 on 2 cores" in text
     assert "changes that are in no commit" in text
-    quiet = text_of(stored(**SMALL))
+    quiet = words_in(tree_of("usual"))
     assert "busy" not in quiet
     assert "in no commit" not in quiet
 
 
-def test_sections_without_figures_are_left_out(stored):
-    with_curves = text_of(stored(**SMALL))
-    assert "Loss against time" in with_curves
-    assert "Loss against time" not in text_of(stored(**SMALL, curves=False))
-    alone = text_of(stored(**SMALL | {"impls": ("numba",)}))
+def test_sections_without_figures_are_left_out(tree_of):
+    assert "Loss against time" in words_in(tree_of("usual"))
+    assert "Loss against time" not in words_in(tree_of("without curves"))
+    alone = words_in(tree_of("a single contender"))
     assert "Speed-up over" not in alone
     assert "All results" in alone
 
 
-def test_the_commands_to_repeat_it_are_there(stored):
-    text = text_of(stored(**SMALL))
+def test_the_commands_to_repeat_it_are_there(tree_of):
+    text = words_in(tree_of("usual"))
     assert "git checkout 0123456789abcdef0123456789abcdef01234567" in text
     assert 'pip install ".[bench,peers]"' in text
     assert "fastlogit bench run -i all" in text
@@ -219,5 +245,5 @@ def test_a_run_without_rows_is_refused(stored):
 
 
 def test_the_same_run_gives_the_same_page(stored):
-    run = stored(**SMALL)
+    run = stored(**RUNS["one cell"])
     assert render(run) == render(run)
