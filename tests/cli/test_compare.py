@@ -8,16 +8,24 @@ import pandas as pd
 import pytest
 
 REFERENCE = Path(__file__).parents[2] / "results" / "reference"
+SETS = ("iris", "breast_cancer")
+IMPLS = ("numpy", "numba", "jax")
 
 
 @pytest.fixture
 def runs(tmp_path):
-    """Copy the reference run, changed: a factor on a model's numba times, statuses, facts."""
+    """Copy the reference run, changed: a factor on a model's numba times, statuses, facts.
 
-    def make(name, *, slower=1.0, status=None, **facts):
+    Of two data sets and three contenders alone, unless all is asked for: the bootstrap's time is
+    that of the cells.
+    """
+
+    def make(name, *, slower=1.0, status=None, whole=False, **facts):
         directory = tmp_path / "results" / name
         shutil.copytree(REFERENCE, directory)
         timings = pd.read_csv(directory / "timings.csv")
+        if not whole:
+            timings = timings[timings["dataset"].isin(SETS) & timings["impl"].isin(IMPLS)]
         slow = (timings["model"] == "softmax") & (timings["impl"] == "numba")
         timings.loc[slow, "time_s"] *= slower
         if status is not None:
@@ -30,8 +38,8 @@ def runs(tmp_path):
 
 
 def test_two_runs_alike_pass(call, runs):
-    runs("base")
-    runs("new")
+    runs("base", whole=True)
+    runs("new", whole=True)
     code, out, err = call("bench", "check", "base", "new")
     assert code == 0
     assert err == "fastlogit bench: comparing base with new\n"
