@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import threadpoolctl
 from scipy.special import softmax
 from sklearn import datasets
 from sklearn.preprocessing import StandardScaler
@@ -22,6 +23,17 @@ TOY_SETS = {
     "circles": lambda: datasets.make_circles(300, noise=0.1, factor=0.5, random_state=0),
     "blobs": lambda: datasets.make_blobs(300, n_features=8, centers=5, random_state=0)[:2],
 }
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_blas_thread():
+    """Hold BLAS to one thread in this process, unless a test or what it tests says otherwise.
+
+    The matrices of most tests are small, and threads that wait for each other spin: with another
+    process on the cores, scikit-learn's solvers take up to a hundred times as long with two.
+    """
+    with threadpoolctl.threadpool_limits(1, user_api="blas"):
+        yield
 
 
 @dataclass(frozen=True)
