@@ -111,6 +111,7 @@ def run(whose: str, folder: Path, arguments: list[str]) -> tuple[dict[str, str],
         "-p", Path(__file__).stem, *arguments, "--pyargs", *TEST_MODULES,
     ]  # fmt: skip
     environment = {WHOSE: whose, OUTCOMES: str(outcomes), "PYTHONPATH": os.pathsep.join(paths)}
+    environment["OPENBLAS_NUM_THREADS"] = "1"  # two spin where something else has a core
     done = subprocess.run(  # noqa: S603
         command, env=os.environ | environment, capture_output=True, text=True, check=False
     )
