@@ -52,6 +52,8 @@ def test_commands_run(command, tmp_path):
     words = [str(Path(sys.executable).parent / "fastlogit"), *command.split()[1:]]
     if command.startswith("fastlogit bench run"):
         words += ["--repeats", "2", "--epochs", "1"]
+    if command.startswith("fastlogit bench verify"):
+        words += ["--epochs", "1"]
     if "measurements.csv" in command:
         iris = load_iris(as_frame=True)
         species = iris.target_names[iris.target]
