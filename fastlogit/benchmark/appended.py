@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-__all__ = ["AppendedTable"]
+__all__ = ["AppendedTable", "rows_of", "text_of"]
 
 
 class AppendedTable:
@@ -69,18 +69,23 @@ class AppendedTable:
 
     def rows(self) -> list[dict[str, str]]:
         """Read the rows, up to the first that is not whole."""
-        found = []
-        for line in self._lines()[1:]:
-            values = next(csv.reader([line.decode(errors="replace")]))
-            if len(values) != len(self._columns):
-                break
-            found.append(dict(zip(self._columns, values, strict=True)))
-        return found
+        return rows_of(self._lines(), self._columns)
 
-    def keep(self, count: int) -> None:
-        """Drop all rows behind the first `count`, and any half one."""
-        self._stream.truncate(sum(map(len, self._lines()[: count + 1])))
-        os.fsync(self._stream.fileno())
+    def replace(self, rows: Iterable[Mapping[str, str]]) -> None:
+        """Have these rows in place of all there are, or leave the file as it is."""
+        scratch = self._partial.with_name(self._partial.name + ".new")
+        try:
+            with scratch.open("wb") as stream:
+                stream.write(text_of(rows, self._columns))
+                stream.flush()
+                os.fsync(stream.fileno())
+        except OSError as error:
+            with suppress(OSError):
+                scratch.unlink()
+            raise OSError(error.errno, error.strerror, str(self._partial)) from error
+        self._stream.close()  # Windows replaces no open file
+        scratch.replace(self._partial)
+        self._stream = self._partial.open("a+b", buffering=0)
 
     def finish(self) -> None:
         """Give the file its final name."""
@@ -105,6 +110,22 @@ class AppendedTable:
             with suppress(OSError):
                 self._stream.truncate(before)
             raise OSError(error.errno, error.strerror, str(self._partial)) from error
+
+
+def rows_of(lines: Sequence[bytes], columns: Sequence[str]) -> list[dict[str, str]]:
+    """Give the rows of a table's lines, the header first, up to the first that is not whole."""
+    found = []
+    for line in lines[1:]:
+        values = next(csv.reader([line.decode(errors="replace")]))
+        if len(values) != len(columns):
+            break
+        found.append(dict(zip(columns, values, strict=True)))
+    return found
+
+
+def text_of(rows: Iterable[Mapping[str, str]], columns: Sequence[str]) -> bytes:
+    """Give rows as the text of a table, with its header."""
+    return _lines([columns, *([row[name] for name in columns] for row in rows)])
 
 
 def _plain(row: DataclassInstance) -> list[Any]:

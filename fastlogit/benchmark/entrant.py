@@ -34,6 +34,8 @@ class Repeat:
 
     Attributes
     ----------
+    number : int
+        Which of the contender's repeats in the case it is.
     time_s : float
         Seconds of the training alone.
     order_index : int
@@ -42,6 +44,7 @@ class Repeat:
         The loss of the last epoch and its relative difference from the reference's.
     """
 
+    number: int
     time_s: float
     order_index: int
     loss: float
@@ -50,14 +53,14 @@ class Repeat:
 
 @dataclass
 class Entrant:
-    """A contender in a case, with what is known of it so far.
+    """A contender in a visit to a case, with what is known of it so far.
 
     Attributes
     ----------
     kind : type of Contender
         The implementation.
     prep_s, compile_s : float or None
-        Seconds spent on preparing the arrays, and on the first call.
+        Seconds spent on preparing the arrays, and on the first call, when it was admitted.
     repeats : list of Repeat
         The timed runs.
     points : list of Point
@@ -125,7 +128,7 @@ class Entrant:
         version = self.kind.version()
         return f"{version} ({self.form})" if self.form else version
 
-    def attempt(self, work: Callable[..., None], *args: object) -> None:
+    def attempt(self, work: Callable[..., object], *args: object) -> None:
         """Do a part of the work; whatever it raises ends this contender's part in the case."""
         worker.note(self.kind.name)  # so that one who never comes back is known
         try:
@@ -139,27 +142,33 @@ class Entrant:
         """Take the contender out of the case, with the reason in one line."""
         self.error = " ".join(f"{type(error).__name__}: {error}".split())
 
-    def admit(self, problem: Problem, reference: Outcome) -> None:
-        """Prepare, compile, train once and verify."""
+    def enter(self, problem: Problem) -> tuple[float, float]:
+        """Prepare and compile; give the seconds of both."""
         start = time.perf_counter()
         self.contender = self.kind()
         self.contender.prepare(problem)
         prepared = time.perf_counter()
         self.contender.first_run()
-        self.prep_s, self.compile_s = prepared - start, time.perf_counter() - prepared
+        seconds = prepared - start, time.perf_counter() - prepared
         self.form = self.contender.form()
+        return seconds
+
+    def admit(self, problem: Problem, reference: Outcome) -> None:
+        """Prepare, compile, train once and verify."""
+        self.prep_s, self.compile_s = self.enter(problem)
         self.contender.run()
         self._verify(problem.case, reference)
 
-    def repeat(self, case: Case, reference: Outcome, order_index: int) -> None:
+    def repeat(self, case: Case, reference: Outcome, number: int, order_index: int) -> None:
         """Train once more, timed, and verify."""
         compilations = self.contender.compilations()
         start = time.perf_counter()
         self.contender.run()
         seconds = time.perf_counter() - start
-        self._refuse_compiled(compilations, f"timed repeat {len(self.repeats)}")
+        self._refuse_compiled(compilations, f"timed repeat {number}")
         outcome, agreement = self._verify(case, reference)
-        self.repeats.append(Repeat(seconds, order_index, outcome.loss, agreement.loss_error))
+        repeat = Repeat(number, seconds, order_index, outcome.loss, agreement.loss_error)
+        self.repeats.append(repeat)
 
     def trace(self, course: Course) -> None:
         """Draw the curve, or walk along it once more for its times; hold its end to the reference.

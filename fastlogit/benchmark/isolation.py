@@ -1,4 +1,4 @@
-"""One case in the measuring process: who hangs or crashes there loses its own place in the case."""
+"""A visit to a case in the measuring process: who hangs or crashes there is out of the case."""
 
 from __future__ import annotations
 

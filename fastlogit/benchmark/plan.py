@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from fastlogit.benchmark.cases import Case, epoch_seconds, sizes
+from fastlogit.benchmark.rounds import Visit, repeats_of
 
-__all__ = ["PlannedCase", "lines", "plan"]
+__all__ = ["PlannedVisit", "by_case", "counted", "lines", "plan", "spoken"]
 
-# Beside the timed repeats: the first run, the verified one, the reference's and some passes more.
+# Beside the timed repeats of the first round: the first run, the verified one, the reference's and
+# some passes more.
 _OTHER_RUNS = 6
+
+# What a visit takes beside any training: the arrays laid out, a first batch, rows on the disk.
+_VISIT_SECONDS = 0.04
 
 # A contender's time over NumPy's, and the seconds that it takes to start in a cell, compiling or
 # loading. As measured on small and middling sets, rounded; who is not named is taken for NumPy.
@@ -24,53 +29,60 @@ _PACES = {
 
 
 @dataclass(frozen=True)
-class PlannedCase:
-    """A case that is to be measured.
+class PlannedVisit:
+    """A visit that is to be made.
 
     Attributes
     ----------
-    case : Case
-        What is measured.
-    impls : tuple of str
-        Who takes part.
+    visit : Visit
+        To which cell, and who takes part.
     seconds : float
         How long that will take, within a factor of about two.
     """
 
-    case: Case
-    impls: tuple[str, ...]
+    visit: Visit
     seconds: float
 
-
-def plan(cases: Sequence[Case], impls: Sequence[str], repeats: int) -> list[PlannedCase]:
-    """Estimate how long each case takes.
-
-    Parameters
-    ----------
-    cases : sequence of Case
-        What is measured.
-    impls : sequence of str
-        Who takes part.
-    repeats : int
-        Timed repeats of each.
-    """
-    return [PlannedCase(case, tuple(impls), _seconds(case, impls, repeats)) for case in cases]
+    @property
+    def impls(self) -> tuple[str, ...]:
+        """The names of those who take part."""
+        return tuple(kind.name for kind in self.visit.contenders)
 
 
-def _seconds(case: Case, impls: Sequence[str], repeats: int) -> float:
+def plan(visits: Iterable[Visit]) -> list[PlannedVisit]:
+    """Estimate how long each visit takes."""
+    return [PlannedVisit(visit, _seconds(visit)) for visit in visits]
+
+
+def _seconds(visit: Visit) -> float:
+    case, first = visit.case, visit.round == 1
     shape = sizes(case.model, case.dataset, case.source)
     run = case.epochs * epoch_seconds(case.model, shape, case.batch_size, case.n_hidden)
-    paces = [_PACES.get(impl, (1.0, 0.0)) for impl in impls]
-    return sum(start + pace * run * (repeats + _OTHER_RUNS) for pace, start in paces)
+    seconds = _VISIT_SECONDS
+    for kind in visit.contenders:
+        pace, start = _PACES.get(kind.name, (1.0, 0.0))
+        runs = len(repeats_of(kind.division, visit.repeats)) + (_OTHER_RUNS if first else 0)
+        seconds += (start if first else 0.0) + pace * run * runs
+    return seconds
 
 
-def lines(planned: Sequence[PlannedCase], repeats: int) -> Iterator[str]:
-    """Say what is planned, a line a case and one for the whole."""
-    width = max(len(each.case.cell_id) for each in planned)
+def by_case(planned: Iterable[PlannedVisit]) -> dict[Case, tuple[tuple[str, ...], float]]:
+    """Give who takes part in each cell, and the seconds of all its visits."""
+    cells: dict[Case, tuple[tuple[str, ...], float]] = {}
     for each in planned:
-        yield f"{each.case.cell_id:<{width}}  {spoken(each.seconds):>6}  {', '.join(each.impls)}"
+        impls, seconds = cells.get(each.visit.case, (each.impls, 0.0))
+        cells[each.visit.case] = impls, seconds + each.seconds
+    return cells
+
+
+def lines(planned: Sequence[PlannedVisit], repeats: int) -> Iterator[str]:
+    """Say what is planned, a line a case and one for the whole."""
+    cells = by_case(planned)
+    width = max(len(case.cell_id) for case in cells)
+    for case, (impls, seconds) in cells.items():
+        yield f"{case.cell_id:<{width}}  {spoken(seconds):>6}  {', '.join(impls)}"
     total = spoken(sum(each.seconds for each in planned))
-    yield f"{counted(len(planned))}, {repeats} repeats each: about {total}; nothing was written"
+    yield f"{counted(len(cells))}, {repeats} repeats each: about {total}; nothing was written"
 
 
 def spoken(seconds: float) -> str:

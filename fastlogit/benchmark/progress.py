@@ -15,8 +15,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from fastlogit.benchmark.cases import Case
-from fastlogit.benchmark.plan import PlannedCase, counted, spoken
+from fastlogit.benchmark.plan import PlannedVisit, counted, spoken
 from fastlogit.benchmark.results import Timing
+from fastlogit.benchmark.rounds import Visit
 from fastlogit.benchmark.table import duration
 
 __all__ = ["Progress"]
@@ -38,28 +39,32 @@ class Progress:
     ----------
     console : rich.console.Console
         Where it is shown. A table that grows is only drawn if this is a terminal that can redraw.
-    planned : sequence of PlannedCase
+    planned : sequence of PlannedVisit
         What is going to be measured.
     enabled : bool, default=True
         False shows nothing.
     """
 
     def __init__(
-        self, console: Console, planned: Sequence[PlannedCase], *, enabled: bool = True
+        self, console: Console, planned: Sequence[PlannedVisit], *, enabled: bool = True
     ) -> None:
         self._console = console
         self._enabled = enabled
         self._planned = planned
-        self._finished: list[tuple[Case, dict[str, str]]] = []
+        self._finished = 0
         self._now = ""
-        self._start = self._case_start = time.monotonic()
+        self._start = self._visit_start = time.monotonic()
         self._live: Live | None = None
-        cases = [each.case for each in planned]
+        self._impls = list(dict.fromkeys(impl for each in planned for impl in each.impls))
+        cases = list(dict.fromkeys(each.visit.case for each in planned))
+        # The rows of each cell, visit by visit, and the cell that was measured last.
+        self._rows: dict[Case, list[Timing]] = {case: [] for case in cases}
+        self._latest: Case | None = None
         self._axes = [axis for axis in _AXES if len({getattr(case, axis) for case in cases}) > 1]
 
     def __enter__(self) -> Self:
         """Begin to draw, if that is to be done."""
-        self._start = self._case_start = time.monotonic()
+        self._start = self._visit_start = time.monotonic()
         if not self._enabled:
             return self
         if self._console.file.isatty() and not self._console.is_dumb_terminal:
@@ -72,7 +77,9 @@ class Progress:
             self._live.__enter__()
         elif self._planned:
             total = spoken(sum(each.seconds for each in self._planned))
-            self._print(f"{counted(len(self._planned))}, about {total}")
+            rounds = self._planned[0].visit.rounds
+            turns = f" in {rounds} rounds" if rounds > 1 else ""
+            self._print(f"{counted(len(self._rows))}{turns}, about {total}")
         return self
 
     def __exit__(
@@ -85,24 +92,27 @@ class Progress:
         if self._live is not None:
             self._live.__exit__(kind, error, traceback)
 
-    def case_started(self, case: Case) -> None:
+    def visit_started(self, visit: Visit) -> None:
         """Show what is being measured."""
-        self._now = case.cell_id
-        self._case_start = time.monotonic()
+        self._now = _named(visit)
+        self._visit_start = time.monotonic()
         if not self._finished:  # what came ahead of the first says nothing of the others
-            self._start = self._case_start
+            self._start = self._visit_start
 
-    def case_done(self, case: Case, rows: Sequence[Timing]) -> None:
-        """Show that one more case is measured."""
-        self._finished.append((case, _figures(rows)))
+    def visit_done(self, visit: Visit, rows: Sequence[Timing]) -> None:
+        """Show that one more visit is over, with what is known of the cell so far."""
+        self._finished += 1
+        self._latest = visit.case
+        self._rows[visit.case] += rows
         self._now = ""
         if self._live is not None:
             self._live.refresh()
         elif self._enabled:
-            figures = [f"{impl} {figure}" for impl, figure in _figures(rows).items()]
-            count = f"[{len(self._finished)}/{len(self._planned)}]"
+            figures = _figures(self._rows[visit.case])
+            said = [f"{impl} {figure}" for impl, figure in figures.items()]
+            count = f"[{self._finished}/{len(self._planned)}]"
             left = f"about {spoken(self._left())} left"
-            self._print(f"{count} {case.cell_id}: {', '.join([*figures, left])}")
+            self._print(f"{count} {_named(visit)}: {', '.join([*said, left])}")
 
     def _print(self, line: str) -> None:
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -110,28 +120,29 @@ class Progress:
     def _left(self) -> float:
         """Estimate the seconds left, by how long what is done took against what was planned."""
         seconds = [each.seconds for each in self._planned]
-        done = sum(seconds[: len(self._finished)])
+        done = sum(seconds[: self._finished])
         now = time.monotonic()
-        since = self._case_start if self._now else now
+        since = self._visit_start if self._now else now
         pace = (since - self._start) / done if done else 1.0
-        return max(0.0, sum(seconds[len(self._finished) :]) * pace - (now - since))
+        return max(0.0, sum(seconds[self._finished :]) * pace - (now - since))
 
     def _drawn(self) -> RenderableType:
         status = Table.grid(padding=(0, 1))
-        done, total = len(self._finished), len(self._planned)
+        done, total = self._finished, len(self._planned)
         left = f"about {spoken(self._left())} left" if done < total else ""
         status.add_row(
             ProgressBar(total=max(total, 1), completed=done, width=20), f"{done}/{total}", left
         )
         now = f"[dim]{escape(self._now)}[/]"
-        return Group(*([self._table()] if self._finished else []), status, now)
+        return Group(*([self._table()] if self._shown() else []), status, now)
 
     def _table(self) -> Table:
-        shown = self._finished[-max(3, self._console.height - 6) :]
-        labels = [self._label(case) for case, _ in shown]
-        impls = self._planned[0].impls
+        cases = self._shown()
+        shown = [_figures(self._rows[case]) for case in cases]
+        labels = [self._label(case) for case in cases]
+        impls = self._impls
         widths = {
-            impl: max(len(impl), *(len(figures.get(impl, "")) for _, figures in shown))
+            impl: max(len(impl), *(len(figures.get(impl, "")) for figures in shown))
             for impl in impls
         }
         fitting = _fitting(widths, self._console.width - max(15, *map(len, labels)))
@@ -141,13 +152,25 @@ class Progress:
             table.add_column(escape(impl), justify="right", no_wrap=True)
         if len(fitting) < len(impls):
             table.add_column("…")
-        for label, (_, figures) in zip(labels, shown, strict=True):
+        for label, figures in zip(labels, shown, strict=True):
             table.add_row(label, *(figures.get(impl, "") for impl in fitting))
         return table
+
+    def _shown(self) -> list[Case]:
+        """Give as many cells as there is room for, among them the one measured last."""
+        known = [case for case, rows in self._rows.items() if rows]
+        room = max(3, self._console.height - 6)
+        end = known.index(self._latest) + 1 if self._latest in known else len(known)
+        return known[max(0, end - room) : max(end, room)]
 
     def _label(self, case: Case) -> str:
         varying = [_AXES[axis].format(getattr(case, axis)) for axis in self._axes]
         return " ".join([case.model, case.dataset, *varying])
+
+
+def _named(visit: Visit) -> str:
+    turn = f"round {visit.round} of {visit.rounds}, " if visit.rounds > 1 else ""
+    return f"{turn}{visit.case.cell_id}"
 
 
 def _figures(rows: Sequence[Timing]) -> dict[str, str]:

@@ -1,8 +1,9 @@
 """The files of a run: one directory each, never overwritten, complete only once renamed.
 
-Rows are appended to ``timings.csv.partial`` and ``curves.csv.partial``, all of a cell at once, and
-are on the disk before the next cell begins, so that a killed run keeps what it had measured. The
-files get their own names when the run is through. An empty field means missing.
+Rows are appended to ``timings.csv.partial`` and ``curves.csv.partial``, all of a visit to a cell at
+once, and are on the disk before the next begins, so that a killed run keeps what it had measured.
+When the run is through the rows are settled, and the files get their own names. An empty field
+means missing.
 """
 
 from __future__ import annotations
@@ -11,17 +12,17 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from io import BytesIO
-from itertools import takewhile
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from fastlogit.benchmark.appended import AppendedTable
-from fastlogit.benchmark.complete import complete_rows
+from fastlogit.benchmark.appended import AppendedTable, rows_of, text_of
+from fastlogit.benchmark.complete import Standing, remaining, settled, whole_visits
 from fastlogit.benchmark.lock import DirectoryLock
+from fastlogit.benchmark.rounds import Visit, rounds
 from fastlogit.benchmark.schema import (
     CURVE_COLUMNS,
     SCHEMA_VERSION,
@@ -66,8 +67,8 @@ class RunFiles:
         Its name.
     facts : dict
         What run.json says now.
-    measured : list of dict
-        Of a run that is gone on with, the rows of timings.csv that were kept.
+    cells : dict of str to Standing
+        How far the cells have come of which there are rows.
 
     Raises
     ------
@@ -83,7 +84,7 @@ class RunFiles:
 
     @classmethod
     def reopen(cls, directory: Path) -> Self:
-        """Open a run that did not come to its end, cut back to its last complete cell.
+        """Open a run that did not come to its end, cut back to its last whole visit of a cell.
 
         Parameters
         ----------
@@ -118,7 +119,7 @@ class RunFiles:
 
     def _open(self, facts: dict[str, Any]) -> None:
         self.facts = facts
-        self.measured: list[dict[str, str]] = []
+        self.cells: dict[str, Standing] = {}
         self._timings = AppendedTable(self.directory / "timings.csv", TIMING_COLUMNS)
         try:
             self._curves = AppendedTable(self.directory / "curves.csv", CURVE_COLUMNS)
@@ -128,16 +129,14 @@ class RunFiles:
 
     def _cut_back(self) -> None:
         config = self.facts["config"]
-        self.measured = complete_rows(self._timings.rows(), config["impls"], config["repeats"])
-        done = self.done
-        curve = takewhile(lambda row: row["cell_id"] in done, self._curves.rows())
-        self._timings.keep(len(self.measured))
-        self._curves.keep(len(list(curve)))
+        parts = rounds(config["repeats"], config["repeats_per_round"])
+        rows, self.cells = whole_visits(self._timings.rows(), config["impls"], parts)
+        self._timings.replace(rows)
+        self._curves.replace(row for row in self._curves.rows() if row["cell_id"] in self.cells)
 
-    @property
-    def done(self) -> set[str]:
-        """The cells that need not be measured again."""
-        return {row["cell_id"] for row in self.measured}
+    def left(self, visits: Iterable[Visit]) -> list[Visit]:
+        """Give those of the visits that are still to be made, without those who are out."""
+        return remaining(visits, self.cells)
 
     def __enter__(self) -> Self:
         """Give itself; the tables are open from the start."""
@@ -152,6 +151,7 @@ class RunFiles:
         """Close the tables; without an error, give them their final names."""
         try:
             if kind is None:
+                self._timings.replace(settled(self._timings.rows()))
                 self._curves.finish()
                 self._timings.finish()
                 self.note(status="complete")
@@ -167,11 +167,17 @@ class RunFiles:
         self._timings.close()
         self._lock.release()
 
-    def append(self, timings: Iterable[Timing], curve: Iterable[CurvePoint] = ()) -> None:
-        """Write the rows of a cell to the disk.
+    def append(self, timings: Sequence[Timing], curve: Iterable[CurvePoint] = ()) -> None:
+        """Write what a visit to a cell gave to the disk.
 
-        A cell whose timings are there is complete, so these come last.
+        A visit whose timings are there is whole, so these come last. Whoever fails in a later
+        round has no curve any longer.
         """
+        failed = {(row.cell_id, row.impl) for row in timings if row.status != "ok"}
+        points = self._curves.rows() if failed else []
+        kept = [point for point in points if (point["cell_id"], point["impl"]) not in failed]
+        if len(kept) < len(points):
+            self._curves.replace(kept)
         self._curves.append(curve)
         self._timings.append(timings)
 
@@ -247,7 +253,7 @@ def _new_directory(out: Path) -> Path:
 
 
 def read_timings(path: str | os.PathLike[str]) -> pd.DataFrame:
-    """Read a timings.csv (or its partial file) of this schema version.
+    """Read a timings.csv of this schema version, or its partial file as if the run had ended.
 
     Raises
     ------
@@ -282,7 +288,11 @@ def _read(
     whole, end, _ = path.read_bytes().rpartition(b"\n")
     if not end:
         return pd.DataFrame(columns=list(columns))
-    frame = pd.read_csv(BytesIO(whole + end), keep_default_na=False, na_values=[""], dtype=dtype)
+    text = whole + end
+    lines = text.splitlines(keepends=True)
+    if columns == TIMING_COLUMNS and path.suffix == ".partial" and lines[0] == text_of([], columns):
+        text = text_of(settled(rows_of(lines, columns)), columns)
+    frame = pd.read_csv(BytesIO(text), keep_default_na=False, na_values=[""], dtype=dtype)
     if tuple(frame.columns) != columns:
         raise ValueError(f"{path} has other columns than schema version {SCHEMA_VERSION}")
     return frame

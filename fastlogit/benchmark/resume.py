@@ -53,8 +53,7 @@ def resume(out: Path, facts: dict[str, Any]) -> tuple[RunFiles | None, str]:
             reasons = differences(read_facts(directory), facts)
             if not reasons:
                 files = RunFiles.reopen(directory)
-                kept = counted(len(files.done))
-                return files, f"going on with {directory}, which has {kept}"
+                return files, f"going on with {directory}, which has {_kept(files)}"
             refused.append(f"{directory}, which differs in {'; '.join(reasons)}")
         except BlockingIOError:
             refused.append(f"{directory}, which another process is still measuring")
@@ -64,6 +63,13 @@ def resume(out: Path, facts: dict[str, Any]) -> tuple[RunFiles | None, str]:
         f"the newest unfinished run is {refused[0]}" if refused else f"{out} has no unfinished run"
     )
     return None, f"{why}; starting a new one"
+
+
+def _kept(files: RunFiles) -> str:
+    cells = counted(len(files.cells))
+    repeats = files.facts["config"]["repeats"]
+    whole = sum(standing.repeats == repeats for standing in files.cells.values())
+    return cells if whole == len(files.cells) else f"{cells}, {whole} of them with all repeats"
 
 
 def unfinished(out: Path) -> Iterator[Path]:

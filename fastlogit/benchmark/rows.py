@@ -19,7 +19,7 @@ def timing_rows(
     reference: Outcome | None,
     run_id: str,
 ) -> list[Timing]:
-    """Give a row a timed repeat, and one more for what went wrong.
+    """Give a row a timed repeat of a visit, and one more for what went wrong.
 
     Of a contender that did other work there is only the latter, without one duration.
     """
@@ -39,7 +39,7 @@ def timing_rows(
     rows = [
         Timing(
             **common,
-            repeat=index,
+            repeat=repeat.number,
             order_index=repeat.order_index,
             time_s=repeat.time_s,
             rss_peak_bytes=entrant.rss_peak_bytes,
@@ -48,7 +48,7 @@ def timing_rows(
             verified=True if closed else None,
             status="ok",
         )
-        for index, repeat in enumerate(entrant.repeats)
+        for repeat in entrant.repeats
     ]
     if entrant.status != "ok":
         rows.append(Timing(**common, status=entrant.status, error=entrant.reason))

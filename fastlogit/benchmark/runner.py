@@ -1,9 +1,10 @@
-"""Measuring one case: verify first, then time the contenders in turns.
+"""Measuring one case: verify first, then time the contenders in turns, in one visit or more.
 
 Every contender first trains once and is held against the NumPy reference; only those that agree are
 timed. They take turns in ABBA order, so that a machine that slows down hits all of them alike, and
-each repeat's result is verified again. Passes of their own follow: for the curves of loss against
-time, and for the memory. Whatever a contender raises costs its own place in the case, nothing else.
+each repeat's result is verified again. On the first visit passes of their own follow: for the
+curves of loss against time, and for the memory. Later visits make further repeats, in arrays that
+are laid out anew. Whatever a contender raises costs its own place in the case, nothing else.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import gc
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import threadpoolctl
@@ -24,13 +25,14 @@ from fastlogit.benchmark.entrant import Entrant
 from fastlogit.benchmark.gather import gather_bound, gather_seconds
 from fastlogit.benchmark.problem import Outcome, Problem, build
 from fastlogit.benchmark.results import CurvePoint, Status, Timing
+from fastlogit.benchmark.rounds import repeats_of
 from fastlogit.benchmark.rows import curve_rows, timing_rows
 from fastlogit.benchmark.verify import Agreement, reference_outcome
 
 __all__ = ["Admission", "Measured", "measure_case", "verify_case"]
 
-# Of the open division nothing is compared by its repeats, so that it needs no more of them.
-_OPEN_REPEATS = 3
+# What the reference ended with, by case: later visits in this process hold against it again.
+_references: dict[Case, Outcome] = {}
 
 
 @dataclass(frozen=True)
@@ -80,9 +82,15 @@ class Admission:
 
 
 def measure_case(
-    case: Case, contenders: Sequence[type[Contender]], *, repeats: int, run_id: str
+    case: Case,
+    contenders: Sequence[type[Contender]],
+    *,
+    repeats: range,
+    run_id: str,
+    turns: int = 0,
+    passes: int = PASSES,
 ) -> Measured:
-    """Measure all that there is to measure of one case.
+    """Make some repeats of a case, and with the first of them all else that is measured of it.
 
     Parameters
     ----------
@@ -90,10 +98,14 @@ def measure_case(
         What is measured.
     contenders : sequence of Contender subclasses
         Who takes part.
-    repeats : int
-        Timed repeats of each contender; of the open division three at most.
+    repeats : range
+        The timed repeats to make; of the open division only those among its few.
     run_id : str
         The run that the rows are of.
+    turns : int, default=0
+        Timed runs of the case that were made before.
+    passes : int
+        How often each closed contender walks through its curve, with the first repeats.
 
     Returns
     -------
@@ -101,15 +113,17 @@ def measure_case(
         Whatever a contender raised is recorded in its rows.
     """
     meeting = _Meeting(case, contenders)
-    admitted, gather_s, target_loss = meeting.admit(), None, None
-    if admitted is not None:
+    first = repeats.start == 0
+    standard, gather_s, target_loss = meeting.admit() if first else meeting.enter(), None, None
+    if standard is not None:
         # Pinned anew: compiling may just have loaded another BLAS.
-        with _pinned(case.threads), _no_collections():
-            if gather_bound(case.model):
-                gather_s = gather_seconds(admitted.problem)
-            meeting.take_turns(admitted.reference, repeats)
-            target_loss = meeting.draw_curves(admitted, min(PASSES, repeats))
-            meeting.weigh(admitted.reference)
+        with _pinned(case.threads), _no_collections(2 if first else 1):
+            if first and gather_bound(case.model):
+                gather_s = gather_seconds(standard.problem)
+            meeting.take_turns(standard.reference, repeats, turns)
+            if first:
+                target_loss = meeting.draw_curves(standard, passes)
+                meeting.weigh(standard.reference)
     return Measured(meeting.timings(run_id), meeting.curve(), gather_s, target_loss)
 
 
@@ -149,39 +163,61 @@ class _Meeting:
 
     def admit(self) -> _Standard | None:
         """Let everybody train once and be verified; None where there is nothing to verify by."""
+        _references.pop(self.case, None)
         with _pinned(self.case.threads):
-            try:
-                self.problem = build(self.case)
-                start = time.perf_counter()
-                self.reference = reference_outcome(self.problem)
-                seconds = time.perf_counter() - start
-            except Exception as error:
-                # Without a reference nobody can be verified, so nobody is timed.
+            standard = self._set_up()
+            if standard is not None:
                 for entrant in self.entrants:
-                    entrant.fail(error)
-                return None
-            for entrant in self.entrants:
-                entrant.attempt(entrant.admit, self.problem, self.reference)
-            return _Standard(self.problem, self.reference, seconds)
+                    entrant.attempt(entrant.admit, standard.problem, standard.reference)
+            return standard
 
-    def take_turns(self, reference: Outcome, repeats: int) -> None:
-        for order_index, entrant in enumerate(self._in_turns(repeats, _OPEN_REPEATS)):
-            entrant.attempt(entrant.repeat, self.case, reference, order_index)
+    def enter(self) -> _Standard | None:
+        """Let those who were admitted before prepare anew."""
+        with _pinned(self.case.threads):
+            standard = self._set_up()
+            if standard is not None:
+                for entrant in self.entrants:
+                    entrant.attempt(entrant.enter, standard.problem)
+            return standard
+
+    def _set_up(self) -> _Standard | None:
+        try:
+            self.problem = build(self.case)
+            start = time.perf_counter()
+            self.reference = _references.get(self.case) or reference_outcome(self.problem)
+            seconds = time.perf_counter() - start
+        except Exception as error:
+            # Without a reference nobody can be verified, so nobody is timed.
+            for entrant in self.entrants:
+                entrant.fail(error)
+            return None
+        last = self.reference.loss_curve[-1:]
+        _references[self.case] = replace(self.reference, loss_curve=last)
+        return _Standard(self.problem, self.reference, seconds)
+
+    def take_turns(self, reference: Outcome, repeats: range, turns: int) -> None:
+        order_index = turns
+        for number in repeats:
+            for entrant in self._in_order(number):
+                if number in repeats_of(entrant.kind.division, repeats):
+                    entrant.attempt(entrant.repeat, self.case, reference, number, order_index)
+                    order_index += 1
 
     def draw_curves(self, standard: _Standard, passes: int) -> float | None:
         """Trace everybody; give the target, or None where the curves cannot be laid out."""
         try:
             course = lay_out(*standard)
         except Exception as error:  # such as memory, for the rows in float64
-            for entrant in self._in_turns(1):
+            for entrant in self._in_order(0):
                 entrant.fail(error)
             return None
-        for entrant in self._in_turns(passes):
-            entrant.attempt(entrant.trace, course)
+        for number in range(passes):
+            for entrant in self._in_order(number):
+                entrant.attempt(entrant.trace, course)
         return course.target_loss
 
     def weigh(self, reference: Outcome) -> None:
-        for entrant in self._in_turns(1):
+        for entrant in self._in_order(0):
             entrant.attempt(entrant.weigh, self.case, reference)
 
     def timings(self, run_id: str) -> list[Timing]:
@@ -194,16 +230,11 @@ class _Meeting:
     def curve(self) -> list[CurvePoint]:
         return [row for entrant in self.entrants for row in curve_rows(entrant, self.case)]
 
-    def _in_turns(self, rounds: int, open_rounds: int | None = None) -> Iterator[Entrant]:
-        """Give those still in the race, first to last, then last to first, and so on.
-
-        The open division only in so many rounds, if they are given.
-        """
-        for index in range(rounds):
-            for entrant in self.entrants if index % 2 == 0 else reversed(self.entrants):
-                left_out = open_rounds is not None and index >= open_rounds
-                if entrant.in_the_race and not (left_out and entrant.kind.division == "open"):
-                    yield entrant
+    def _in_order(self, number: int) -> Iterator[Entrant]:
+        """Give those still in the race, first to last, and at odd numbers last to first."""
+        for entrant in self.entrants if number % 2 == 0 else reversed(self.entrants):
+            if entrant.in_the_race:
+                yield entrant
 
 
 @contextmanager
@@ -213,10 +244,10 @@ def _pinned(threads: int) -> Iterator[None]:
 
 
 @contextmanager
-def _no_collections() -> Iterator[None]:
-    # Once a case, not once a repeat: it takes longer than many a repeat, and it sweeps the caches
+def _no_collections(generation: int) -> Iterator[None]:
+    # Once a visit, not once a repeat: it takes longer than many a repeat, and it sweeps the caches
     # just before the clock starts (iris: numba 1.16x slower, numpy unchanged).
-    gc.collect()
+    gc.collect(generation)
     enabled = gc.isenabled()
     gc.disable()
     try:

@@ -15,9 +15,12 @@ import pandas as pd
 
 from fastlogit.benchmark import machine, own_data
 from fastlogit.benchmark.cases import Case, Grid
+from fastlogit.benchmark.complete import Standing
 from fastlogit.benchmark.contenders import Contender
+from fastlogit.benchmark.curves import PASSES
 from fastlogit.benchmark.isolation import call_for_case
 from fastlogit.benchmark.results import SCHEMA_VERSION, RunFiles, Timing, read_curves, read_timings
+from fastlogit.benchmark.rounds import REPEATS_PER_ROUND, Visit, schedule
 from fastlogit.benchmark.runner import Measured, measure_case
 from fastlogit.benchmark.summary import summarise
 from fastlogit.benchmark.worker import Worker, WorkLostError
@@ -30,11 +33,11 @@ Kinds = Sequence[type[Contender]]
 class Observer(Protocol):
     """Who is told how the measuring goes on."""
 
-    def case_started(self, case: Case) -> None:
-        """Hear that a case is next."""
+    def visit_started(self, visit: Visit) -> None:
+        """Hear that a visit to a cell is next."""
 
-    def case_done(self, case: Case, rows: Sequence[Timing]) -> None:
-        """Hear that a case is measured, with its rows, and that they are on the disk."""
+    def visit_done(self, visit: Visit, rows: Sequence[Timing]) -> None:
+        """Hear that a visit is over, with its rows, and that they are on the disk."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,7 @@ def describe(grid: Grid, contenders: Kinds, repeats: int) -> dict[str, Any]:
     config = dataclasses.asdict(grid)
     config.pop("source")  # it stands by itself, without where it lies
     config |= {"impls": [contender.name for contender in contenders], "repeats": repeats}
+    config["repeats_per_round"] = REPEATS_PER_ROUND
     return {
         "schema_version": SCHEMA_VERSION,
         "command": _command(),
@@ -91,20 +95,20 @@ def perform(
     timeout: float | None = None,
     observer: Observer | None = None,
 ) -> Run:
-    """Calibrate, measure all cases that are not yet, and write the summary.
+    """Calibrate, measure round by round what is not measured yet, and write the summary.
 
     Parameters
     ----------
     files : RunFiles
-        Where the rows go, each case's as soon as it is measured.
+        Where the rows go, each visit's as soon as it is over.
     cases : sequence of Case
-        What is measured, in this order.
+        What is measured, in this order in each round.
     contenders : sequence of Contender subclasses
         Who takes part.
     repeats : int
         Timed repeats of each contender in each case.
     timeout : float, optional
-        Seconds for a case, as `fastlogit.benchmark.isolation.call_for_case` takes them.
+        Seconds for a visit to a case, as `fastlogit.benchmark.isolation.call_for_case` takes them.
     observer : Observer, optional
         Who is told.
 
@@ -123,9 +127,9 @@ def perform(
         with files, Worker() as worker:
             try:
                 _calibrate(files, worker, sorted({case.threads for case in cases}))
-                for case in cases:
-                    if case.cell_id not in files.done:
-                        _measure(files, worker, case, contenders, repeats, timeout, observer)
+                passes = min(PASSES, repeats)
+                for visit in files.left(schedule(cases, contenders, repeats)):
+                    _measure(files, worker, visit, passes, timeout, observer)
                 with suppress(WorkLostError):  # those of the beginning are noted
                     files.note(thread_pools=worker.call(machine.blas_pools))
                 files.write_table("summary.csv", _summary(files))
@@ -141,39 +145,44 @@ def perform(
 def _measure(
     files: RunFiles,
     worker: Worker,
-    case: Case,
-    contenders: Kinds,
-    repeats: int,
+    visit: Visit,
+    passes: int,
     timeout: float | None,
     observer: Observer | None,
 ) -> None:
     if observer is not None:
-        observer.case_started(case)
-    options = {"repeats": repeats, "run_id": files.run_id}
-    result, lost = call_for_case(worker, measure_case, case, contenders, timeout=timeout, **options)
-    measured: Measured = result or Measured([], [], None, None)
-    rows = list(measured.timings)
-    rows += [
-        _lost(case, kind, files.run_id, lost[kind.name]) for kind in contenders if kind.name in lost
-    ]
-    names = [kind.name for kind in contenders]
-    rows.sort(key=lambda row: names.index(row.impl))
-    _note_facts(files, case, measured)
-    files.append(rows, measured.curve)
+        observer.visit_started(visit)
+    case, standing = visit.case, files.cells.setdefault(visit.case.cell_id, Standing())
+    kinds = [kind for kind in visit.contenders if kind.name not in standing.out]
+    rows: list[Timing] = []
+    if kinds:
+        options = {"repeats": visit.repeats, "turns": standing.turns, "passes": passes}
+        options["run_id"] = files.run_id
+        result, lost = call_for_case(worker, measure_case, case, kinds, timeout=timeout, **options)
+        measured: Measured = result or Measured([], [], None, None)
+        rows += measured.timings
+        rows += [
+            _lost(case, kind, files.run_id, lost[kind.name]) for kind in kinds if kind.name in lost
+        ]
+        names = [kind.name for kind in kinds]
+        rows.sort(key=lambda row: names.index(row.impl))
+        _note_facts(files, case, measured)
+        files.append(rows, measured.curve)
+        standing.add(visit.repeats, rows)
     if observer is not None:
-        observer.case_done(case, rows)
+        observer.visit_done(visit, rows)
 
 
 def _note_facts(files: RunFiles, case: Case, measured: Measured) -> None:
     """Keep what summary.csv needs beside the rows, ahead of them."""
-    new = {"gather_s": measured.gather_s, "target_loss": measured.target_loss}
-    files.note(
-        **{
-            name: files.facts.get(name, {}) | {case.cell_id: value}
-            for name, value in new.items()
-            if value is not None
-        }
-    )
+    measured_once = {"gather_s": measured.gather_s, "target_loss": measured.target_loss}
+    new = {
+        name: files.facts.get(name, {}) | {case.cell_id: value}
+        for name, value in measured_once.items()
+        if value is not None
+    }
+    if new:
+        files.note(**new)
 
 
 def _lost(case: Case, kind: type[Contender], run_id: str, error: str) -> Timing:
@@ -213,7 +222,8 @@ def _calibrate(files: RunFiles, worker: Worker, threads: Sequence[int]) -> None:
         "at": _now(),
         "command": _command(),
         "load": machine.load_average(),
-        "cells_kept": len(files.done),
+        "cells_kept": len(files.cells),
+        "repeats_kept": sum(standing.repeats for standing in files.cells.values()),
         "calibration": calibration,
     }
     files.note(resumed=[*files.facts.get("resumed", ()), again])

@@ -118,8 +118,8 @@ Timeout = Annotated[
     float,
     typer.Option(
         metavar="SECONDS",
-        help="For one cell. Who is at work then has failed there, and the others have the time "
-        "once more; 'inf' waits for ever.",
+        help="For one cell, each time it is measured. Who is at work then has failed there, and "
+        "the others have the time once more; 'inf' waits for ever.",
     ),
 ]
 Quick = Annotated[

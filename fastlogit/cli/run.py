@@ -165,13 +165,13 @@ def _measure(
     from fastlogit.benchmark import session
     from fastlogit.benchmark.plan import plan
     from fastlogit.benchmark.progress import Progress
+    from fastlogit.benchmark.rounds import schedule
 
-    left = [case for case in cases if case.cell_id not in files.done]
-    planned = plan(left, [kind.name for kind in contenders], repeats)
+    planned = plan(files.left(schedule(cases, contenders, repeats)))
     try:
         with Progress(say, planned, enabled=progress) as shown:
             return session.perform(
-                files, left, contenders, repeats, timeout=timeout, observer=shown
+                files, cases, contenders, repeats, timeout=timeout, observer=shown
             )
     except OSError as error:
         what = f"cannot write {error.filename}: {error.strerror}" if error.filename else str(error)
@@ -189,13 +189,14 @@ def _say_how_to_go_on(say: Console, trouble: str, directory: Path) -> None:
 def _show_plan(
     cases: Sequence[Case], contenders: Sequence[type[Contender]], repeats: int, *, as_json: bool
 ) -> None:
-    from fastlogit.benchmark.plan import lines, plan
+    from fastlogit.benchmark.plan import by_case, lines, plan
+    from fastlogit.benchmark.rounds import schedule
 
-    planned = plan(cases, [kind.name for kind in contenders], repeats)
+    planned = plan(schedule(cases, contenders, repeats))
     if as_json:
         cells = [
-            {"cell_id": each.case.cell_id, "impls": each.impls, "seconds": round(each.seconds, 1)}
-            for each in planned
+            {"cell_id": case.cell_id, "impls": impls, "seconds": round(seconds, 1)}
+            for case, (impls, seconds) in by_case(planned).items()
         ]
         print(json.dumps(cells, indent=2))
         return

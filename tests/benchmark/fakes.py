@@ -64,6 +64,40 @@ class RaisesLater(NumpyContender):
         super().run()
 
 
+class WrongInRoundTwo(NumpyContender):
+    """Right as often as it runs in the first round of one cell, and wrong from then on."""
+
+    name = "wrong-in-round-two"
+    begun = 0
+
+    def prepare(self, problem):
+        super().prepare(problem)
+        type(self).begun += 1
+
+    def result(self):
+        outcome = super().result()
+        drift = 1e-2 * (type(self).begun - 1)
+        return Outcome(tuple(p + drift for p in outcome.params), outcome.loss_curve)
+
+
+class RaisesInRoundTwo(NumpyContender):
+    """Fails in its second timed repeat of the second round."""
+
+    name = "raises-in-round-two"
+    begun = 0
+    runs = 0
+
+    def prepare(self, problem):
+        super().prepare(problem)
+        type(self).begun += 1
+
+    def run(self):
+        super().run()
+        self.runs += 1
+        if (self.begun, self.runs) == (2, 2):
+            raise MemoryError("out of it")
+
+
 class Compiles(NumpyContender):
     """Compiles something in every run."""
 
@@ -241,8 +275,8 @@ def names_of(case, kinds, prefix=""):
     return [prefix + kind.name for kind in kinds]
 
 
-def measure_nothing(case, kinds, *, repeats, run_id):
-    """Give the rows of a case without measuring it, the same every time."""
+def measure_nothing(case, kinds, *, repeats, run_id, turns, passes):
+    """Give the rows of a visit without measuring anything, the same every time."""
     common = {name: getattr(case, name) for name in ("cell_id", "model", "dataset", "solver")}
     common |= {name: getattr(case, name) for name in ("batch_size", "dtype", "threads", "epochs")}
     timings, curve = [], []
@@ -250,9 +284,17 @@ def measure_nothing(case, kinds, *, repeats, run_id):
         own = {"impl": kind.name, "impl_version": "1", "division": kind.division}
         own |= {"run_id": "r", "seed": case.seed, "n_samples": 9, "n_features": 2}
         own |= {"samples": 9, "flops": 99, "verified": True, "status": "ok"}
-        for repeat in range(repeats):
-            timings.append(Timing(**common, **own, repeat=repeat, time_s=0.5 + repeat))
-        for epoch in range(3):
+        if kind is Wrong and repeats.start:
+            own |= {"verified": False, "status": "failed-verification"}
+            timings.append(Timing(**common, **own))
+            continue
+        if not repeats.start:
+            own |= {"compile_s": 0.125, "prep_s": 0.25}
+        for repeat in repeats:
+            turn = turns + len(timings)
+            own |= {"repeat": repeat, "order_index": turn, "time_s": 0.5 + repeat}
+            timings.append(Timing(**common, **own))
+        for epoch in range(0 if repeats.start else 3):
             point = {"cell_id": case.cell_id, "impl": kind.name, "seed": case.seed}
             point |= {"elapsed_s": 0.1 * epoch, "train_loss": 0.9**epoch, "test_accuracy": None}
             curve.append(CurvePoint(**point, epoch=epoch))
@@ -381,6 +423,7 @@ FAKES = {
         *(Compiles, Interrupted, Open, Absent),
         *(Unable, Formed, WrongCurve, RaisesInCurve),
         *(CompilesInCurve, WrongAtLast),
+        *(WrongInRoundTwo, RaisesInRoundTwo),
         *(Hangs, HangsInC, Crashes, Aborts, Leaves, CallsExit, Chatters),
     )
 }

@@ -291,7 +291,7 @@ def test_a_measured_file(tmp_path):
     grid = Grid(source=source, models=("softmax",), batch_sizes=(32,), epochs=5)
     (case,) = grid.cases()
     kinds = [CONTENDERS["numba"], CONTENDERS["numpy"]]
-    measured = measure_case(case, kinds, repeats=2, run_id="r")
+    measured = measure_case(case, kinds, repeats=range(2), run_id="r")
     facts = {"data": own_data.facts(source), "target_loss": {case.cell_id: measured.target_loss}}
     timings, points = (map(dataclasses.asdict, rows) for rows in (measured.timings, measured.curve))
     run = stored(facts, timings, points)

@@ -66,7 +66,7 @@ def test_half_a_row_is_none_and_is_dropped(path, partial, tail):
     partial.write_text("name,value,good\na,,\n" + tail)
     table = AppendedTable(path, COLUMNS)
     assert table.rows() == [{"name": "a", "value": "", "good": ""}]
-    table.keep(1)
+    table.replace(table.rows())
     table.append([Row("c")])
     table.close()
     assert partial.read_text() == "name,value,good\na,,\nc,,\n"
@@ -76,9 +76,30 @@ def test_what_is_behind_a_broken_row_is_not_read(path, partial):
     partial.write_text("name,value,good\na,,\nb\nc,,\n")
     table = AppendedTable(path, COLUMNS)
     assert [row["name"] for row in table.rows()] == ["a"]
-    table.keep(0)
     table.close()
-    assert partial.read_text() == "name,value,good\n"
+
+
+def test_rows_are_replaced_all_or_none(path, partial, monkeypatch):
+    partial.write_text('name,value,good\na,,\n"b, or c",0.1,true\nd,,\n')
+    before = partial.read_bytes()
+    table = AppendedTable(path, COLUMNS)
+    table.replace(table.rows())
+    assert partial.read_bytes() == before
+
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space left") as error:
+            table.replace([])
+    assert error.value.filename == str(partial)
+    assert partial.read_bytes() == before
+    table.replace(table.rows()[1:2])
+    table.append([Row("e")])
+    table.close()
+    assert partial.read_text() == 'name,value,good\n"b, or c",0.1,true\ne,,\n'
+    assert list(path.parent.iterdir()) == [partial]
 
 
 @pytest.mark.parametrize("text", ["", "name,va"])

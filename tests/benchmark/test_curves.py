@@ -121,7 +121,7 @@ def test_every_contender_has_a_curve_to_its_end(name, solver, small_case):
     if name == "scikit-learn" and solver == "adam":
         return  # SGDClassifier has none
     case = replace(small_case, epochs=12, solver=solver, learning_rate=0.01, dtype="float64")
-    measured = measure_case(case, [CONTENDERS[name]], repeats=2, run_id="r")
+    measured = measure_case(case, [CONTENDERS[name]], repeats=range(2), run_id="r")
     assert {row.status for row in measured.timings} == {"ok"}, measured.timings[-1].error
     points = measured.curve
     assert {(point.cell_id, point.impl, point.seed) for point in points} == {
@@ -156,11 +156,14 @@ def test_contenders_take_turns_along_their_curves(small_case, fakes, monkeypatch
     class Other(Turns):
         name = "other"
 
-    measure_case(small_case, [Turns, Other], repeats=5, run_id="r")
+    measure_case(small_case, [Turns, Other], repeats=range(2), run_id="r")
     assert turns == ["turns", "other", "other", "turns", "turns", "other"]
     turns.clear()
-    measure_case(small_case, [Turns], repeats=2, run_id="r")
+    measure_case(small_case, [Turns], repeats=range(1), run_id="r", passes=2)
     assert turns == ["turns"] * 2
+    turns.clear()
+    measure_case(small_case, [Turns], repeats=range(2, 4), run_id="r")
+    assert turns == []  # they are drawn with the first repeats alone
 
 
 def test_the_times_are_the_medians_of_the_passes(small_case, clock):
@@ -181,7 +184,7 @@ def test_the_times_are_the_medians_of_the_passes(small_case, clock):
             clock.now += 1000.0
             return super().result()
 
-    points = measure_case(small_case, [Slower], repeats=3, run_id="r").curve
+    points = measure_case(small_case, [Slower], repeats=range(3), run_id="r").curve
     assert [(point.epoch, point.elapsed_s) for point in points] == [(0, 0.0), (1, 2.0), (2, 4.0)]
 
 
@@ -193,7 +196,7 @@ def test_the_test_accuracy_is_in_the_curve(small_case, monkeypatch):
         return replace(problem, X_test=problem.X[::3], y_test=problem.y[::3])
 
     monkeypatch.setattr(runner, "build", with_test_rows)
-    points = measure_case(small_case, [CONTENDERS["numpy"]], repeats=1, run_id="r").curve
+    points = measure_case(small_case, [CONTENDERS["numpy"]], repeats=range(1), run_id="r").curve
     assert [0 < point.test_accuracy <= 1 for point in points] == [True] * 3
     assert points[-1].test_accuracy > points[0].test_accuracy
 
@@ -247,6 +250,6 @@ def test_repeated_fits_count_once_in_the_budget(sought):
 
 def test_networks_too(model):
     case = Grid(models=(model,), datasets=("iris",), epochs=3).cases()[0]
-    measured = measure_case(case, [CONTENDERS["numba"]], repeats=1, run_id="r")
+    measured = measure_case(case, [CONTENDERS["numba"]], repeats=range(1), run_id="r")
     assert [point.epoch for point in measured.curve] == [0, 1, 2, 3]
     assert {row.status for row in measured.timings} == {"ok"}

@@ -6,9 +6,11 @@ from rich.console import Console
 
 from fastlogit.benchmark import progress
 from fastlogit.benchmark.cases import Grid
-from fastlogit.benchmark.plan import PlannedCase
+from fastlogit.benchmark.contenders import Contender
+from fastlogit.benchmark.plan import PlannedVisit
 from fastlogit.benchmark.progress import Progress
 from fastlogit.benchmark.results import Timing
+from fastlogit.benchmark.rounds import Visit
 
 IMPLS = ("numpy", "numba")
 
@@ -53,9 +55,14 @@ def row(case, impl, time_s=None, status="ok"):
     )
 
 
-def planned(seconds=10.0, impls=IMPLS, **axes):
+def planned(seconds=10.0, impls=IMPLS, rounds=1, **axes):
     axes = {"models": ("softmax",), "datasets": ("iris", "wine")} | axes
-    return [PlannedCase(case, impls, seconds) for case in Grid(**axes).cases()]
+    kinds = tuple(type(impl, (Contender,), {"name": impl}) for impl in impls)
+    return [
+        PlannedVisit(Visit(case, number, rounds, range(2), kinds), seconds)
+        for number in range(1, rounds + 1)
+        for case in Grid(**axes).cases()
+    ]
 
 
 def rows(case, failed="numba"):
@@ -68,9 +75,9 @@ def show(clock):
     def run(console, cells, **options):
         with Progress(console, cells, **options) as shown:
             for each in cells:
-                shown.case_started(each.case)
+                shown.visit_started(each.visit)
                 clock.now += 5
-                shown.case_done(each.case, rows(each.case))
+                shown.visit_done(each.visit, rows(each.visit.case))
         return console.file.getvalue()
 
     return run
@@ -80,8 +87,28 @@ def test_plain_lines_off_a_terminal(show):
     cells = planned()
     assert show(Console(file=io.StringIO()), cells).splitlines() == [
         "2 cells, about 20 s",
-        f"[1/2] {cells[0].case.cell_id}: numpy 2 µs, numba failed, about 5 s left",
-        f"[2/2] {cells[1].case.cell_id}: numpy 2 µs, numba failed, about 0 s left",
+        f"[1/2] {cells[0].visit.case.cell_id}: numpy 2 µs, numba failed, about 5 s left",
+        f"[2/2] {cells[1].visit.case.cell_id}: numpy 2 µs, numba failed, about 0 s left",
+    ]
+
+
+def test_a_line_a_visit_has_the_median_so_far(clock):
+    cells = planned(rounds=2, datasets=("iris",))
+    console = Console(file=io.StringIO())
+    with Progress(console, cells) as shown:
+        for each, seconds in zip(cells, (1e-3, 9e-3), strict=True):
+            shown.visit_started(each.visit)
+            clock.now += 5
+            case = each.visit.case
+            failed = [row(case, "numba", status="failed")] if seconds == 9e-3 else []
+            shown.visit_done(
+                each.visit, [row(case, "numpy", seconds), row(case, "numba", 1e-6), *failed]
+            )
+    name = cells[0].visit.case.cell_id
+    assert console.file.getvalue().splitlines() == [
+        "1 cell in 2 rounds, about 20 s",
+        f"[1/2] round 1 of 2, {name}: numpy 1 µs, numba 1 ns, about 5 s left",
+        f"[2/2] round 2 of 2, {name}: numpy 5 µs, numba failed, about 0 s left",
     ]
 
 
@@ -94,20 +121,20 @@ def test_a_dumb_terminal_gets_plain_lines(show, monkeypatch):
 
 def test_the_time_left_follows_the_plan_at_the_pace_so_far(clock):
     cells = [
-        PlannedCase(each.case, IMPLS, seconds)
+        replace(each, seconds=seconds)
         for each, seconds in zip(
             planned(datasets=("iris", "wine", "digits")), (10.0, 20.0, 30.0), strict=True
         )
     ]
     shown = Progress(Console(file=io.StringIO()), cells)
     assert shown._left() == 60
-    shown.case_started(cells[0].case)
+    shown.visit_started(cells[0].visit)
     clock.now += 4
     assert shown._left() == 56
     clock.now += 16
-    shown.case_done(cells[0].case, [])
+    shown.visit_done(cells[0].visit, [])
     assert shown._left() == 100  # twice as slow as planned
-    shown.case_started(cells[1].case)
+    shown.visit_started(cells[1].visit)
     clock.now += 30
     assert shown._left() == 70
     clock.now += 300
@@ -134,7 +161,7 @@ def drawn(cells, *, width=80, height=24, failed="numba"):
     console = Console(file=io.StringIO(), width=width, height=height)
     shown = Progress(console, cells, enabled=False)
     for each in cells:
-        shown.case_done(each.case, rows(each.case, failed))
+        shown.visit_done(each.visit, rows(each.visit.case, failed))
     console.print(shown._drawn())
     return console.file.getvalue().splitlines()
 
@@ -145,6 +172,24 @@ def test_only_the_last_cells_are_shown_where_there_is_no_room():
     assert len(lines) < 10
     shown = [name for name in names if any(name in line for line in lines)]
     assert shown == ["digits", "moons", "blobs", "circles"]
+
+
+def test_a_cell_is_in_the_table_once_and_the_last_one_is_seen():
+    names = ("iris", "wine", "digits", "moons", "blobs", "circles")
+    cells = planned(datasets=names, rounds=2)
+    for visits, expected in ((12, names[2:]), (7, names[:4]), (11, names[1:5])):
+        lines = drawn(cells[:visits], height=10)
+        assert [line.split()[1] for line in lines if line.startswith("softmax")] == list(expected)
+        assert sum(f"{visits}/{visits}" in line for line in lines) == 1
+
+
+def test_a_visit_that_nobody_was_left_for_is_counted(clock):
+    cells = planned(rounds=2, datasets=("iris",))
+    console = Console(file=io.StringIO())
+    shown = Progress(console, cells, enabled=False)
+    shown.visit_done(cells[0].visit, [])
+    console.print(shown._drawn())
+    assert "1/2" in console.file.getvalue()
 
 
 @pytest.mark.parametrize("width", [40, 80, 120])
@@ -174,7 +219,8 @@ def test_a_run_that_is_no_number_of_passes_has_its_own_time(clock):
     (cell,) = planned(datasets=("iris",), impls=("solver",))
     console = Console(file=io.StringIO())
     with Progress(console, [cell]) as shown:
-        shown.case_done(cell.case, [replace(row(cell.case, "solver", 0.0125), samples=None)])
+        case = cell.visit.case
+        shown.visit_done(cell.visit, [replace(row(case, "solver", 0.0125), samples=None)])
     assert ": solver 12.5 ms a run, about" in console.file.getvalue()
 
 

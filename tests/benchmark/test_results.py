@@ -174,7 +174,7 @@ def test_curves_have_a_table_of_their_own(tmp_path):
     assert text.splitlines()[1:] == ["c,numpy,0,1,0.5,0.25,", "c,numpy,0,2,0.5,0.25,0.75"]
 
 
-CONFIG = {"config": {"impls": ["numpy"], "repeats": 2}}
+CONFIG = {"config": {"impls": ["numpy"], "repeats": 2, "repeats_per_round": 2}}
 
 
 def cell(name):
@@ -196,7 +196,7 @@ def test_a_run_is_gone_on_with_behind_its_last_whole_cell(tmp_path):
     timings.write_text(timings.read_text()[:-3])  # half of b's last row
     files = RunFiles.reopen(directory)
     assert files.directory == directory
-    assert files.done == {"a"}
+    assert set(files.cells) == {"a"}
     assert json.loads((directory / "run.json").read_text())["status"] == "running"
     with files:
         files.append(*cell("b"))
@@ -220,7 +220,7 @@ def test_a_run_killed_between_its_last_steps_is_gone_on_with(tmp_path):
     (directory / "curves.csv.partial").rename(directory / "curves.csv")
     (directory / "timings.csv.partial").rename(directory / "timings.csv")
     with RunFiles.reopen(directory) as files:
-        assert files.done == {"a"}
+        assert set(files.cells) == {"a"}
     assert len(read_timings(directory / "timings.csv")) == 2
 
 

@@ -35,7 +35,7 @@ def test_a_run_killed_at_any_moment_is_finished_without_loss(tmp_path):
         [sys.executable, str(program), str(tmp_path)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    # At the beginning, the end, and in each of 4 cells it writes, renames and waits several times.
+    # At the beginning, the end, and in each of 4 visits it writes, renames and waits several times.
     assert int(done.stdout) >= 40
 
 
@@ -90,7 +90,14 @@ def test_another_configuration_is_named_and_left_alone(tmp_path, facts):
         ({"packages": {"numpy": "1.0"}}, "packages.numpy (1.0, now 2.0)"),
         ({"cpu": {"name": "one"}}, "cpu.name (one, now another)"),
         ({"environment": {"OMP_NUM_THREADS": "1"}}, "environment.OMP_NUM_THREADS (1, now nothing)"),
-        ({"config": {"impls": ["numpy"]}}, "impls (numpy, now numpy numba)"),
+        (
+            {"config": {"impls": ["numpy"], "repeats_per_round": 2}},
+            "impls (numpy, now numpy numba)",
+        ),
+        (
+            {"config": {"impls": ["numpy", "numba"]}},
+            "repeats_per_round (nothing, now 2)",
+        ),
     ],
 )
 def test_what_must_not_have_changed(changed, reason):
@@ -100,7 +107,7 @@ def test_what_must_not_have_changed(changed, reason):
         "packages": {"numpy": "2.0"},
         "cpu": {"name": "another"},
         "environment": {},
-        "config": {"impls": ("numpy", "numba")},
+        "config": {"impls": ("numpy", "numba"), "repeats_per_round": 2},
     }
     now |= {"started": "now", "command": ["fastlogit"], "load_start": [0.1]}
     stored = json.loads(json.dumps(now)) | changed | {"started": "then", "command": []}

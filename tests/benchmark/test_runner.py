@@ -2,6 +2,7 @@ import gc
 import pickle
 import sys
 
+import numpy as np
 import pytest
 import threadpoolctl
 
@@ -9,16 +10,18 @@ from fastlogit.benchmark import entrant, runner
 from fastlogit.benchmark.cases import Grid
 from fastlogit.benchmark.contenders import CONTENDERS, Contender
 from fastlogit.benchmark.contenders.own import NumpyContender
-from fastlogit.benchmark.problem import Outcome
+from fastlogit.benchmark.problem import Outcome, build
+from fastlogit.benchmark.verify import reference_outcome
 
 TIMES = ("time_s", "compile_s", "prep_s")
 
 
 @pytest.fixture
 def measured(small_case, fakes):
-    def measure(*names, case=small_case, repeats=3):
+    def measure(*names, case=small_case, repeats=3, first=0, **options):
         kinds = [(CONTENDERS | fakes)[name] for name in names]
-        return runner.measure_case(case, kinds, repeats=repeats, run_id="r")
+        repeats = range(first, repeats)
+        return runner.measure_case(case, kinds, repeats=repeats, run_id="r", **options)
 
     return measure
 
@@ -60,6 +63,48 @@ def test_the_open_division_has_no_more_repeats_than_it_needs(timings):
     assert sorted(row.order_index for row in rows) == list(range(8))
     turns = [row.impl for row in sorted(rows, key=lambda row: row.order_index)]
     assert turns == ["open", "numpy", "numpy", "open", "open", *["numpy"] * 3]
+
+
+def test_a_later_visit_goes_on_counting_in_arrays_of_its_own(measured, monkeypatch):
+    problems, trained = [], []
+
+    def built(case):
+        problems.append(build(case))
+        return problems[-1]
+
+    def reference(problem):
+        trained.append(problem)
+        return reference_outcome(problem)
+
+    monkeypatch.setattr(runner, "build", built)
+    monkeypatch.setattr(runner, "reference_outcome", reference)
+    first = measured("numpy", "numba", "open", repeats=2)
+    later = measured("numpy", "numba", "open", first=2, repeats=4, turns=6)
+    assert [(row.impl, row.repeat, row.order_index) for row in later.timings] == [
+        *(("numpy", 2, 6), ("numpy", 3, 10), ("numba", 2, 7), ("numba", 3, 9), ("open", 2, 8)),
+    ]
+    assert sorted(row.order_index for row in first.timings) == list(range(6))
+    assert {row.status for row in later.timings} == {"ok"}
+    assert [row.loss_final for row in later.timings[:2]] == [first.timings[0].loss_final] * 2
+    once = [(row.compile_s, row.prep_s, row.rss_peak_bytes) for row in later.timings]
+    assert once == [(None, None, None)] * 5
+    assert (later.curve, later.gather_s, later.target_loss) == ([], None, None)
+    before, after = problems
+    assert before.X is not after.X
+    assert not np.shares_memory(before.X, after.X)
+    assert (before.X == after.X).all()
+    assert len(trained) == 1  # the reference is kept for later visits
+
+
+def test_a_later_visit_verifies_every_repeat(timings):
+    (row,) = timings("wrong", first=2, repeats=4)
+    assert (row.status, row.verified, row.time_s) == ("failed-verification", False, None)
+
+
+def test_a_later_visit_elsewhere_has_a_reference_too(timings, monkeypatch):
+    monkeypatch.setattr(runner, "_references", {})
+    rows = timings("numba", first=2, repeats=4)
+    assert [(row.repeat, row.verified) for row in rows] == [(2, True), (3, True)]
 
 
 @pytest.mark.parametrize("name", ["wrong", "wrong-later"])
@@ -120,7 +165,7 @@ def test_the_form_stands_beside_the_version(timings):
 @pytest.mark.parametrize(("model", "gathered"), [("softmax", True), ("mlp-softmax", False)])
 def test_the_gather_is_measured_where_it_is_the_limit(model, gathered):
     case = Grid(models=(model,), datasets=("iris",), epochs=2).cases()[0]
-    measured = runner.measure_case(case, [NumpyContender], repeats=1, run_id="r")
+    measured = runner.measure_case(case, [NumpyContender], repeats=range(1), run_id="r")
     assert (measured.gather_s is not None) == gathered
     assert not gathered or 0 < measured.gather_s < measured.timings[0].time_s
 
@@ -162,7 +207,7 @@ def test_threads_and_garbage_collection_are_held_while_timed():
             curves.append((gc.isenabled(), {pool["num_threads"] for pool in pools}))
 
     case = Grid(models=("softmax",), datasets=("iris",), epochs=1).cases()[0]
-    runner.measure_case(case, [Looks], repeats=2, run_id="r")
+    runner.measure_case(case, [Looks], repeats=range(2), run_id="r", passes=2)
     # Admitted, timed twice, and once more for the memory.
     assert seen == [(True, {1})] + [(False, {1})] * 3
     assert curves == [(False, {1})] * 2

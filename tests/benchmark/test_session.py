@@ -12,6 +12,7 @@ from fastlogit.benchmark.contenders import CONTENDERS
 from fastlogit.benchmark.results import RunFiles, read_curves, read_timings
 from fastlogit.benchmark.runner import measure_case
 from fastlogit.benchmark.summary import summarise
+from fastlogit.benchmark.worker import TimedOutError
 
 OWN = [CONTENDERS[name] for name in ("numpy", "numba")]
 
@@ -70,6 +71,7 @@ def test_run_json_says_what_was_measured_and_on_what(perform):
     assert facts["config"]["models"] == ["softmax", "mlp-logistic"]
     assert facts["config"]["impls"] == ["numpy"]
     assert (facts["config"]["repeats"], facts["config"]["seeds"]) == (2, [7])
+    assert facts["config"]["repeats_per_round"] == 2
     assert facts["calibration"] == [RATES]
     assert pd.Timestamp(facts["started"]) <= pd.Timestamp(facts["finished"])
     assert facts["packages"]["numpy"] == CONTENDERS["numpy"].version()
@@ -125,24 +127,103 @@ def test_an_observer_is_told_in_order(tmp_path, monkeypatch):
     heard = []
 
     class Hears:
-        def case_started(self, case):
-            heard.append(("started", case.model))
+        def visit_started(self, visit):
+            heard.append(("started", visit.case.model))
 
-        def case_done(self, case, rows):
-            on_disk = read_timings(files.rows_path)["cell_id"]
-            heard.append(("done", case.model, len(rows), case.cell_id in set(on_disk)))
+        def visit_done(self, visit, rows):
+            on_disk = (read_timings(files.rows_path)["cell_id"] == visit.case.cell_id).sum()
+            heard.append(("done", visit.case.model, len(rows), on_disk))
 
     monkeypatch.setattr(session, "Worker", InProcess)
     grid = Grid(models=("softmax", "logistic"), datasets=("iris",), epochs=1)
     kinds = [CONTENDERS["numpy"]]
-    files = RunFiles(tmp_path, session.describe(grid, kinds, 2))
-    session.perform(files, grid.cases(), kinds, 2, observer=Hears())
+    files = RunFiles(tmp_path, session.describe(grid, kinds, 3))
+    run = session.perform(files, grid.cases(), kinds, 3, observer=Hears())
     assert heard == [
         ("started", "softmax"),
-        ("done", "softmax", 2, True),
+        ("done", "softmax", 2, 2),
         ("started", "logistic"),
-        ("done", "logistic", 2, True),
+        ("done", "logistic", 2, 2),
+        ("started", "softmax"),
+        ("done", "softmax", 1, 3),
+        ("started", "logistic"),
+        ("done", "logistic", 1, 3),
     ]
+    assert list(run.timings["model"]) == ["softmax"] * 3 + ["logistic"] * 3
+    assert list(run.timings["repeat"]) == [0, 1, 2] * 2
+    assert run.timings["compile_s"].notna().all()
+
+
+@pytest.fixture
+def two_rounds(tmp_path, fakes, monkeypatch):
+    """Measure one cell in two rounds, until a visit that Ctrl-C ends if there is one."""
+
+    def run(name, *, ended_by=None):
+        fakes[name].begun = 0
+        kinds = [fakes[name], CONTENDERS["numpy"]]
+        monkeypatch.setattr(session, "Worker", InProcess)
+        grid = Grid(models=("softmax",), datasets=("iris",), epochs=1)
+        files = RunFiles(tmp_path, session.describe(grid, kinds, 6))
+
+        def measure(*args, repeats, **options):
+            if repeats.start == ended_by:
+                raise KeyboardInterrupt
+            return measure_case(*args, repeats=repeats, **options)
+
+        monkeypatch.setattr(session, "measure_case", measure)
+        return session.perform(files, grid.cases(), kinds, 6)
+
+    return run
+
+
+@pytest.mark.parametrize("ended_by", [None, 4])
+def test_of_wrong_work_in_a_later_round_no_time_is_left(two_rounds, read_all, ended_by):
+    name = "wrong-in-round-two"
+    run = two_rounds(name, ended_by=ended_by)
+    assert run.interrupted == (ended_by is not None)
+    rows = run.timings[run.timings["impl"] == name]
+    assert list(rows["status"]) == ["failed-verification"]
+    assert rows[["time_s", "compile_s", "prep_s", "rss_peak_bytes"]].isna().all(axis=None)
+    assert set(run.curves["impl"]) == {"numpy"}
+    numpy = run.timings[run.timings["impl"] == "numpy"]
+    assert list(numpy["repeat"]) == list(range(ended_by or 6))
+    assert run.summary.set_index("impl")["n"].to_dict() == {name: 0, "numpy": len(numpy)}
+    if ended_by is None:
+        text = read_all(run.directory)
+        assert sum(f",{name}," in line for line in text.splitlines()) == 2  # timings, summary
+
+
+def test_who_raises_in_a_later_round_keeps_what_was_verified(two_rounds):
+    run = two_rounds("raises-in-round-two")
+    ours = run.timings[run.timings["impl"] == "raises-in-round-two"]
+    assert list(ours["status"]) == ["ok"] * 3 + ["failed"]
+    assert list(ours["repeat"])[:3] == [0, 1, 2]
+    assert ours["error"].iloc[-1] == "MemoryError: out of it"
+    assert set(run.curves["impl"]) == {"numpy"}
+    assert (run.timings["impl"] == "numpy").sum() == 6
+    assert run.timings["order_index"].dropna().is_unique
+
+
+def test_who_times_out_in_a_later_round_keeps_the_earlier_ones(tmp_path, fakes, monkeypatch):
+    class LosesPatience(InProcess):
+        def call(self, function, *args, timeout=None, **options):
+            if function is measure_case:
+                allowed.append(timeout)
+                if options["repeats"].start == 2 and fakes["formed"] in args[1]:
+                    raise TimedOutError(f"timeout after {timeout:g} s", "formed")
+            return super().call(function, *args, **options)
+
+    allowed = []
+    monkeypatch.setattr(session, "Worker", LosesPatience)
+    kinds = [fakes["formed"], CONTENDERS["numpy"]]
+    grid = Grid(models=("softmax",), datasets=("iris",), epochs=1)
+    files = RunFiles(tmp_path, session.describe(grid, kinds, 5))
+    run = session.perform(files, grid.cases(), kinds, 5, timeout=3)
+    assert allowed == [3] * 4  # a visit a round, and one more without whom it was lost to
+    assert list(run.timings["impl"]) == ["formed"] * 3 + ["numpy"] * 5
+    assert list(run.timings["status"]) == ["ok"] * 2 + ["failed"] + ["ok"] * 5
+    assert run.timings["error"].iloc[2] == "timeout after 3 s"
+    assert list(run.timings["repeat"].iloc[3:]) == list(range(5))
 
 
 def test_who_hangs_or_crashes_costs_its_own_place_in_the_cell(tmp_path, fakes):

@@ -74,7 +74,7 @@ def children(pid):
 
 def test_a_killed_run_leaves_no_process_and_is_finished_later(program, tmp_path):
     process = start(program, tmp_path, *RUN)
-    wait_for(process, "[1/4]")
+    wait_for(process, "[5/8] round 2 of 2, ")
     offspring = children(process.pid) if Path("/proc/self/stat").exists() else []
     process.kill()
     process.communicate()
@@ -82,17 +82,18 @@ def test_a_killed_run_leaves_no_process_and_is_finished_later(program, tmp_path)
     facts = json.loads((run / "run.json").read_text())
     assert facts["status"] == "running"
     kept = pd.read_csv(run / "timings.csv.partial")
-    assert len(kept) >= 3
-    first = (run / "timings.csv.partial").read_text().splitlines()[:4]
+    assert len(kept) >= 4 * 2 + 1
 
     code, out, err = finish(program, tmp_path, *RUN, "--resume")
     assert code == 0, err
     assert f"going on with results/{run.name}, which has " in err
     assert only_run(tmp_path) == run
-    assert (run / "timings.csv").read_text().splitlines()[:4] == first
     facts = check_complete(run)
+    times = pd.read_csv(run / "timings.csv")["time_s"]
+    assert set(kept["time_s"]) < set(times) | {0}
     (resumed,) = facts["resumed"]
-    assert resumed["cells_kept"] >= 1
+    assert resumed["cells_kept"] == 4
+    assert 4 * 2 + 1 <= resumed["repeats_kept"] < 4 * 3
     assert resumed["command"][-1] == "--resume"
     assert pd.Timestamp(facts["started"]) <= pd.Timestamp(resumed["at"])
     assert re.search("softmax,? +iris", out)  # measured before it was killed, shown all the same
@@ -110,7 +111,7 @@ def test_a_killed_run_leaves_no_process_and_is_finished_later(program, tmp_path)
 
 def test_ctrl_c_at_a_terminal_keeps_whole_cells(program, tmp_path):
     process = start(program, tmp_path, *RUN, start_new_session=True)
-    wait_for(process, "[1/4]")
+    wait_for(process, "[1/8] ")
     os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to all of them
     out, err = process.communicate()
     assert process.returncode == 130

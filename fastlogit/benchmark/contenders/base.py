@@ -32,9 +32,10 @@ class UnsupportedError(Exception):
 class Contender(ABC):
     """One implementation, set up for one problem.
 
-    The runner calls `prepare` and `first_run` once, then `run` for every repeat, and reads
-    `result` after each. Only `run` is timed, so what it does is exactly the training. The curve of
-    loss against time is the business of the two divisions, `ClosedContender` and `OpenContender`.
+    On each visit to a case the runner makes a new one, calls `prepare` and `first_run` once, then
+    `run` for every repeat, and reads `result` after each. Only `run` is timed, so what it does is
+    exactly the training. The curve of loss against time is the business of the two divisions,
+    `ClosedContender` and `OpenContender`.
 
     Attributes
     ----------
