@@ -11,11 +11,15 @@ if CONTENDERS["torch"].missing():
 FORMS = list(module._FORMS)
 
 
+@pytest.fixture(autouse=True)
+def _nothing_is_chosen(monkeypatch):
+    monkeypatch.setattr(module, "_chosen", {})
+
+
 @pytest.fixture(params=FORMS)
 def form(request, monkeypatch):
     """Leave one of the two forms to choose from."""
     monkeypatch.setattr(module, "_FORMS", {request.param: module._FORMS[request.param]})
-    monkeypatch.setattr(module, "_chosen", {})
     return request.param
 
 
@@ -31,7 +35,6 @@ def test_both_forms_reach_the_reference_every_time(prepared, case, form):
 
 
 def test_the_form_is_chosen_once_a_case(prepared, sgd_case, monkeypatch):
-    monkeypatch.setattr(module, "_chosen", {})
     first, _ = prepared("torch", sgd_case)
     monkeypatch.setattr(module.TorchContender, "_faster", lambda _: pytest.fail("tried again"))
     again, _ = prepared("torch", sgd_case)
