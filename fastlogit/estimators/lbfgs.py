@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,9 @@ from fastlogit.estimators.convergence import lbfgs_not_converged, warn
 from fastlogit.estimators.sklearn_internals import lbfgs_print_option
 from fastlogit.models import Floats
 from fastlogit.objective import Objective
+
+# Given SciPy's result, the parameters and values of further iterations.
+Close = Callable[[Any], Iterable[tuple[Floats, float]]]
 
 
 def minimise(
@@ -24,6 +28,7 @@ def minimise(
     advice: Callable[[], str],
     refine: int = 0,
     watch: Callable[[Floats], bool] | None = None,
+    close: Close | None = None,
     **options: Any,
 ) -> tuple[Floats, float, int]:
     """Return where the objective is least, its value there, and the iterations taken.
@@ -49,6 +54,8 @@ def minimise(
         within tol yet. They never warn, since what they work on is little above rounding.
     watch : callable or None
         Called with the parameters after each iteration; a true value ends the fit, as it is.
+    close : callable or None
+        Called where it has converged; what it gives is taken while iterations are left.
     **options : Any
         More of L-BFGS-B's options.
     """
@@ -70,14 +77,21 @@ def minimise(
 
     result = run(start, maxiter=max_iter)
     n_iter = min(int(result.nit), max_iter)
-    if not (result.success or stopped):
+    converged = bool(result.success)
+    if not (converged or stopped):
         warn(lbfgs_not_converged(result, n_iter, max_iter) + advice())
     refine = min(refine, max_iter - n_iter)
-    if result.success and refine > 0 and np.max(np.abs(result.jac)) > tol:
+    if converged and refine > 0 and np.max(np.abs(result.jac)) > tol:
         further = run(result.x, maxiter=refine, ftol=0)
         if np.max(np.abs(further.jac)) < np.max(np.abs(result.jac)):
             result, n_iter = further, n_iter + int(further.nit)
-    return result.x, float(result.fun), n_iter
+    end = result.x, float(result.fun)
+    if close is not None and converged and not stopped:
+        for end in islice(close(result), max_iter - n_iter):
+            n_iter += 1
+            if watch is not None and watch(end[0]):
+                break
+    return *end, n_iter
 
 
 class LossThenGradient:

@@ -22,6 +22,7 @@ from fastlogit.estimators import (
     resume,
     stopping,
 )
+from fastlogit.estimators.closing import closing, last_gap
 from fastlogit.estimators.conjugate_gradients import newton_steps
 from fastlogit.estimators.convergence import features_off_scale
 from fastlogit.estimators.newton import LossAndGradient
@@ -74,7 +75,8 @@ def fit_all_rows(estimator: Any, X: Any, y: Any, sample_weight: Any, call: FitCa
     call.begin(max(est.max_iter, 1) + 1 if est.solver == "lbfgs" else 0)
     if est.solver == "lbfgs":
         watch = _watch(call, objective, start) if call.watches else None
-        theta, n_iter = _by_lbfgs(est, X, loss_and_gradient, start, est.max_iter, watch)
+        close = closing(_linear(est, rows), _alpha(est, rows), est.tol, loss_and_gradient)
+        theta, n_iter = _by_lbfgs(est, X, loss_and_gradient, start, est.max_iter, watch, close)
         call.epoch_is_void()
     elif has_l1:
         theta, n_iter = _by_proximal_newton(est, loss_and_gradient, start, rows)
@@ -104,6 +106,7 @@ def _by_lbfgs(
     start: Floats,
     max_iter: int,
     watch: Callable[[Floats], bool] | None = None,
+    close: lbfgs.Close | None = None,
 ) -> tuple[Floats, int]:
     theta, _, n_iter = lbfgs.minimise(
         loss_and_gradient,
@@ -114,6 +117,7 @@ def _by_lbfgs(
         advice=lambda: f"{features_off_scale(est, X)}\n{ADVICE}",
         refine=20,
         watch=watch,
+        close=close,
         maxls=50,
         ftol=64 * np.finfo(float).eps,
     )
@@ -123,7 +127,7 @@ def _by_lbfgs(
 def _by_newton(
     est: Any, loss_and_gradient: LossAndGradient, start: Floats, rows: Rows
 ) -> tuple[Floats, int]:
-    params = LinearParams(rows, _model(est).n_outputs(len(est.classes_)), est.fit_intercept)
+    params = _linear(est, rows)
     alpha, eps = _alpha(est, rows), float(np.finfo(rows.X.dtype).eps)
     return newton.minimise(
         loss_and_gradient,
@@ -134,9 +138,7 @@ def _by_newton(
         tol=est.tol,
         eps=eps,
         name=est.solver,
-        # With little penalty a gradient within tol leaves a share of a small loss. What it leaves
-        # goes with its square, and at the default tol of 1e-4 scikit-learn's steps are enough.
-        gap=max((1e4 * est.tol) ** 2, 16 * eps) if alpha > 0 else np.inf,
+        gap=last_gap(est.tol, eps) if alpha > 0 else np.inf,
         verbose=est.verbose,
     )
 
@@ -144,7 +146,7 @@ def _by_newton(
 def _by_proximal_newton(
     est: Any, loss_and_gradient: LossAndGradient, start: Floats, rows: Rows
 ) -> tuple[Floats, int]:
-    params = LinearParams(rows, _model(est).n_outputs(len(est.classes_)), est.fit_intercept)
+    params = _linear(est, rows)
     strength = np.zeros(start.size)
     strength[: params.n_weights] = est.l1_ratio * _alpha(est, rows)
     theta, n_iter = proximal.minimise(
@@ -250,6 +252,11 @@ def _rows(estimator: Any, X: Any, y: Indices, sample_weight: Any, *, part: bool 
 
 def _model(estimator: Any) -> Model:
     return MODELS["logistic" if len(estimator.classes_) == 2 else "softmax"]
+
+
+def _linear(estimator: Any, rows: Rows) -> LinearParams:
+    n_outputs = _model(estimator).n_outputs(len(estimator.classes_))
+    return LinearParams(rows, n_outputs, estimator.fit_intercept)
 
 
 def _alpha(estimator: Any, rows: Rows) -> float:

@@ -50,6 +50,8 @@ class LogisticRegression(PlainState, WatchedFit, LinearPrediction):
     - Both Newton solvers take the steps that are fastest: from the factorised Hessian for up to 160
       weights (of all classes but one), by preconditioned conjugate gradients for more. They differ
       in when they stop, as scikit-learn's do.
+    - "lbfgs" to a ``tol`` of 1e-7 or less ends with a few Newton steps where a weak penalty would
+      leave it above the optimum. ``n_iter_`` counts them; ``C=inf`` and sparse X know none.
     - With ``l1_ratio`` above 0, "saga" finds the same optimum by proximal Newton steps, for up to
       1024 weights, and also where a sparse X is nearly dense. ``n_iter_`` counts them,
       ``random_state`` has no effect, and ``tol`` is of the smallest subgradient of C Σ loss plus

@@ -8,7 +8,7 @@ Wright, Numerical Optimization, 2006, chapter 3). What solves for the steps is a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -133,6 +133,39 @@ class Stop:
             if first_failed is None:
                 print(f"  Solver did converge at loss = {loss}.")
         return first_failed is None
+
+
+def closing_steps(
+    loss_and_gradient: LossAndGradient,
+    theta: Floats,
+    steps: StepSolver,
+    *,
+    gap: float,
+    eps: float,
+) -> Iterator[tuple[Floats, float]]:
+    """Yield parameters, and the loss there, of steps that close what another method left.
+
+    They end after a step that promised a fall within the gap, relative to the loss, and before one
+    that promises no less than the last or does not go down: what is left then is rounding. The
+    method has converged by its own rule, so that is no fault. The arguments are those of
+    :func:`minimise`.
+    """
+    loss, gradient = loss_and_gradient(theta)
+    decrement = np.inf
+    while decrement > gap * loss:
+        try:
+            step = steps.step(theta, gradient)
+        except LinAlgError:
+            return
+        slope = float(gradient @ step)
+        found = None
+        if -slope / 2 < decrement:
+            found = search_line(loss_and_gradient, theta, step, loss, gradient, slope, 16 * eps)
+        if found is None:
+            return
+        theta, loss, gradient = found
+        decrement = -slope / 2
+        yield theta, loss
 
 
 _TOO_FEW = (

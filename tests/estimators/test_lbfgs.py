@@ -64,3 +64,29 @@ def test_weights_only_holds_the_biases_at_zero():
     whole_loss, whole_gradient = objective(np.append(theta, np.zeros(3)))
     assert loss == whole_loss
     np.testing.assert_array_equal(gradient, whole_gradient[:9])
+
+
+def test_closing_iterations_come_after_convergence_and_count():
+    settings = {"start": np.zeros(5), "tol": 1e-4, "print_level": -1} | ADVICE
+    theta, _, n_iter = lbfgs.minimise(rosenbrock, max_iter=1000, **settings)
+
+    def close(result):
+        np.testing.assert_array_equal(result.x, theta)
+        yield from ((theta + step, step) for step in range(1, 9))
+
+    def closed(**more):
+        end, value, n = lbfgs.minimise(rosenbrock, **settings, close=close, **more)
+        np.testing.assert_array_equal(end, theta + value)
+        return value, n - n_iter
+
+    assert closed(max_iter=1000) == (8, 8)
+    assert closed(max_iter=n_iter + 3) == (3, 3)
+    watched = []
+
+    def watch(theta):
+        watched.append(theta)
+        return len(watched) == n_iter + 2
+
+    assert closed(max_iter=1000, watch=watch) == (2, 2)
+    with pytest.warns(ConvergenceWarning):
+        assert lbfgs.minimise(rosenbrock, **settings, close=close, max_iter=3)[2] == 3
