@@ -9,14 +9,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from itertools import accumulate, pairwise
 from numbers import Integral
 from typing import Any, TypeVar
 
+import numpy as np
 from sklearn import get_config
-from sklearn.base import _fit_context
+from sklearn.base import BaseEstimator, _fit_context
 from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils._param_validation import (
+    Interval,
+    StrOptions,
+    validate_parameter_constraints,
+)
 from sklearn.utils.fixes import _get_additional_lbfgs_options_dict as lbfgs_print_option
 from sklearn.utils.multiclass import _check_partial_fit_first_call as is_first_partial_fit
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
@@ -41,12 +48,14 @@ __all__ = [
     "StrOptions",
     "check_sample_weight",
     "fit_context",
+    "fitted_binarizer",
     "has_callbacks",
     "is_first_partial_fit",
     "lbfgs_print_option",
     "packed_offsets",
     "root_task",
     "validate_arguments",
+    "validate_plain_arguments",
 ]
 
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -61,6 +70,7 @@ MLP_METHODS = {
         "self", "X", "y", "sample_weight", "activations", "deltas", "coef_grads",
         "intercept_grads", "layer_units",
     ),
+    "_validate_input": ("self", "X", "y", "incremental", "reset"),
     "_fit": ("self", "X", "y", "sample_weight", "incremental"),
     "_forward_pass_fast": ("self", "X", "check_input"),
     "_predict": ("self", "X", "check_input"),
@@ -99,6 +109,65 @@ def validate_arguments(estimator: Any) -> None:
     """Check the estimator's arguments as its fits do, where the configuration does not forbid."""
     if not get_config()["skip_parameter_validation"]:
         estimator._validate_params()
+
+
+def validate_plain_arguments(estimator: Any) -> bool:
+    """Check arguments once for all estimators of a class that have the same; False if not done.
+
+    scikit-learn's check takes as long as the rest of a fit on a few rows. It asks for nothing but
+    class and values, so what of numbers, strings and the like has passed once need not pass again.
+    """
+    cls: Any = type(estimator)
+    if cls.get_params is not BaseEstimator.get_params:
+        return False
+    try:
+        typed = tuple([_typed(getattr(estimator, name)) for name in _argument_names(cls)])
+    except (AttributeError, TypeError):  # to be told of, or not plain
+        return False
+    _pass_once(cls, typed)
+    return True
+
+
+_PLAIN_TYPES = frozenset({int, float, str, bool, type(None), np.float64})
+
+
+def _typed(value: Any) -> tuple[Any, ...]:
+    """Return an argument with its type, since 1 equals True; TypeError where it is not plain."""
+    if type(value) is tuple:
+        return tuple, tuple([_typed(item) for item in value])
+    if type(value) not in _PLAIN_TYPES:
+        raise TypeError
+    return type(value), value
+
+
+def _untyped(typed: tuple[Any, ...]) -> Any:
+    kind, value = typed
+    return tuple([_untyped(item) for item in value]) if kind is tuple else value
+
+
+@lru_cache(256)
+def _argument_names(cls: Any) -> tuple[str, ...]:
+    return tuple(cls._get_param_names())
+
+
+@lru_cache(256)
+def _pass_once(cls: Any, typed: tuple[Any, ...]) -> None:
+    values = [_untyped(item) for item in typed]
+    arguments = dict(zip(_argument_names(cls), values, strict=True))
+    validate_parameter_constraints(cls._parameter_constraints, arguments, caller_name=cls.__name__)
+
+
+def fitted_binarizer(classes: Any) -> LabelBinarizer:
+    """Return what fitting a LabelBinarizer to labels of two or more sorted classes leaves.
+
+    To fit one takes longer than twenty epochs on a few rows.
+    """
+    binarizer = LabelBinarizer()
+    binarizer.y_type_ = "multiclass" if len(classes) > 2 else "binary"
+    binarizer.sparse_input_ = False
+    # Of strings as long as the longest, where the labels may have room for more.
+    binarizer.classes_ = np.asarray(classes.tolist()) if classes.dtype.kind == "U" else classes
+    return binarizer
 
 
 def has_callbacks(estimator: object) -> bool:

@@ -6,7 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 
-from fastlogit.estimators.sklearn_internals import fit_context, has_callbacks, root_task
+from fastlogit.estimators.sklearn_internals import (
+    fit_context,
+    has_callbacks,
+    root_task,
+    validate_plain_arguments,
+)
 
 # Curves that grow while the fitted estimators, shown to callbacks, are to keep theirs.
 CURVES = ("loss_curve_", "validation_scores_", "validation_loss_curve_")
@@ -157,6 +162,10 @@ class WatchedFit:
         with fit_call(self, X, y, sample_weight, X_val, y_val, callback) as call:
             self._fit_watched(call, X, y, sample_weight)
         return self
+
+    def _validate_params(self) -> None:
+        if not validate_plain_arguments(self):
+            super()._validate_params()  # type: ignore[misc]
 
     def _fit_watched(self, call: FitCall, X: Any, y: Any, sample_weight: Any) -> None:
         raise NotImplementedError
