@@ -28,7 +28,7 @@ from fastlogit.estimators.convergence import features_off_scale
 from fastlogit.estimators.newton import LossAndGradient
 from fastlogit.estimators.newton_steps import LinearParams
 from fastlogit.estimators.parts import next_generator
-from fastlogit.estimators.plain import plain_targets
+from fastlogit.estimators.plain import enter_features, plain_targets
 from fastlogit.estimators.predicting import are_of_a_model, rows_of
 from fastlogit.estimators.routing import is_sparse, on_kernels
 from fastlogit.estimators.sklearn_internals import check_sample_weight
@@ -219,10 +219,13 @@ def _validated(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any
     """Return X and y after scikit-learn's checks, and the labels in y."""
     # To check arrays that plainly are in order took a quarter of a fit's time on iris.
     plain = plain_matrix(X) and plain_targets(y, len(X))
-    X, y = validate_data(
-        estimator, X, y, accept_sparse="csr", dtype=[np.float64, np.float32], order="C",
-        reset=reset, skip_check_array=plain,
-    )  # fmt: skip
+    if plain and reset:
+        enter_features(estimator, X)
+    else:
+        X, y = validate_data(
+            estimator, X, y, accept_sparse="csr", dtype=[np.float64, np.float32], order="C",
+            reset=reset, skip_check_array=plain,
+        )  # fmt: skip
     if not plain:
         check_classification_targets(y)
     classes = np.unique(y)

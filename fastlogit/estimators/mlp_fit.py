@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import validate_data
 
 from fastlogit.estimators import lbfgs, resume
 from fastlogit.estimators.convergence import features_off_scale
 from fastlogit.estimators.mlp_predicting import MLPPrediction
 from fastlogit.estimators.optimizer_state import PlainState
-from fastlogit.estimators.plain import plain_matrix, plain_targets
+from fastlogit.estimators.plain import enter_features, plain_targets
 from fastlogit.estimators.routing import on_kernels, on_scikit_learn
 from fastlogit.estimators.sklearn_internals import (
     CallbackSupport,
@@ -21,6 +20,7 @@ from fastlogit.estimators.sklearn_internals import (
 from fastlogit.estimators.watching import FitCall, WatchedFit
 from fastlogit.models import Floats
 from fastlogit.objective import Objective
+from fastlogit.validation import plain_matrix
 
 
 class MLPFit(PlainState, WatchedFit, MLPPrediction, CallbackSupport):  # type: ignore[misc]
@@ -32,13 +32,13 @@ class MLPFit(PlainState, WatchedFit, MLPPrediction, CallbackSupport):  # type: i
 
     def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any]:
         """Do as scikit-learn does; of arrays that plainly are in order, without its checks."""
-        goes_on = incremental or self.warm_start
+        goes_on = incremental or self.warm_start or not reset
         if goes_on or not (plain_matrix(X) and plain_targets(y, len(X))):
             return super()._validate_input(X, y, incremental, reset)  # type: ignore[no-any-return]
         classes = np.unique(y)
         if not 2 <= classes.size <= y.size / 2:  # it refuses, or warns
             return super()._validate_input(X, y, incremental, reset)  # type: ignore[no-any-return]
-        validate_data(self, X, y, reset=reset, skip_check_array=True)
+        enter_features(self, X)
         self._label_binarizer = fitted_binarizer(classes)
         self.classes_ = self._label_binarizer.classes_
         columns = classes[1:] if classes.size == 2 else classes

@@ -33,6 +33,15 @@ def plain_targets(y: Any, n_rows: int) -> bool:
     return type(y) is np.ndarray and y.shape == (n_rows,) and y.dtype.kind in "biuU"
 
 
+def enter_features(estimator: Any, X: Any) -> None:
+    """Enter X's features into an estimator that is to be fitted anew, as validate_data does.
+
+    That X, an array, has no names takes scikit-learn a twentieth of a fit on few rows to find out.
+    """
+    estimator.__dict__.pop("feature_names_in_", None)
+    estimator.n_features_in_ = X.shape[1]
+
+
 def plain_labels(classes: Any, y: Any, n_rows: int) -> Indices | None:
     """Return y as indices into the classes if it is an array of n_rows of them."""
     if not (

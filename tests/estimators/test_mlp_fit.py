@@ -72,3 +72,17 @@ def test_arguments_of_an_heir_are_checked_by_its_own_constraints():
     LogisticRegression(max_iter=50).fit(X, y)
     with pytest.raises(ValueError, match="'max_iter' parameter of Patient"):
         Patient(max_iter=50).fit(X, y)
+
+
+@pytest.mark.parametrize("estimator", [MLPClassifier(max_iter=1), LogisticRegression()])
+def test_a_fit_to_an_array_forgets_a_frames_names(estimator):
+    pandas = pytest.importorskip("pandas")
+    X, y = np.eye(6), np.array([0, 1, 0, 1, 0, 1])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fitted = clone(estimator).fit(pandas.DataFrame(X, columns=[*"abcdef"]), y)
+        assert fitted.feature_names_in_.tolist() == [*"abcdef"]
+        fitted.fit(X[:, :4], y)
+    assert not hasattr(fitted, "feature_names_in_")
+    assert fitted.n_features_in_ == 4
+    assert fitted.predict(X[:, :4]).shape == (6,)
