@@ -17,6 +17,7 @@ import numpy as np
 import threadpoolctl
 
 __all__ = [
+    "best_limits",
     "blas_pools",
     "cache_state",
     "calibrate",
@@ -180,6 +181,19 @@ def calibrate(threads: int, size: int = 1024, repeats: int = 5) -> dict[str, Any
         seconds = _best(partial(np.dot, x, y), repeats)
         rates["read_gb_s"] = round((x.nbytes + y.nbytes) / seconds / 1e9, 2)
     return rates
+
+
+def best_limits(
+    known: Iterable[dict[str, Any]], measured: Iterable[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Give the better rate of each limit at each number of threads, from two calibrations."""
+    best = {rates["threads"]: rates for rates in known}
+    for rates in measured:
+        before = best.get(rates["threads"], {})
+        best[rates["threads"]] = {
+            name: max(rate, before.get(name, rate)) for name, rate in rates.items()
+        }
+    return list(best.values())
 
 
 def _best(work: Callable[[], object], repeats: int) -> float:

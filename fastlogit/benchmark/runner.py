@@ -118,7 +118,7 @@ def measure_case(
     if standard is not None:
         # Pinned anew: compiling may just have loaded another BLAS.
         with _pinned(case.threads), _no_collections(2 if first else 1):
-            if first and gather_bound(case.model):
+            if gather_bound(case.model):
                 gather_s = gather_seconds(standard.problem)
             meeting.take_turns(standard.reference, repeats, turns)
             if first:

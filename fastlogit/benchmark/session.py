@@ -8,6 +8,8 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -126,10 +128,14 @@ def perform(
     try:
         with files, Worker() as worker:
             try:
-                _calibrate(files, worker, sorted({case.threads for case in cases}))
+                _note_resumed(files)
+                threads = sorted({case.threads for case in cases})
                 passes = min(PASSES, repeats)
-                for visit in files.left(schedule(cases, contenders, repeats)):
-                    _measure(files, worker, visit, passes, timeout, observer)
+                left = files.left(schedule(cases, contenders, repeats))
+                for _, visits in groupby(left, key=attrgetter("round")):
+                    _calibrate(files, worker, threads)
+                    for visit in visits:
+                        _measure(files, worker, visit, passes, timeout, observer)
                 with suppress(WorkLostError):  # those of the beginning are noted
                     files.note(thread_pools=worker.call(machine.blas_pools))
                 files.write_table("summary.csv", _summary(files))
@@ -175,10 +181,12 @@ def _measure(
 
 def _note_facts(files: RunFiles, case: Case, measured: Measured) -> None:
     """Keep what summary.csv needs beside the rows, ahead of them."""
-    measured_once = {"gather_s": measured.gather_s, "target_loss": measured.target_loss}
+    found = {"gather_s": measured.gather_s, "target_loss": measured.target_loss}
+    known = {name: files.facts.get(name, {}) for name in found}
     new = {
-        name: files.facts.get(name, {}) | {case.cell_id: value}
-        for name, value in measured_once.items()
+        # Of the gathers, which each round measures, the least is the limit.
+        name: known[name] | {case.cell_id: min(value, known[name].get(case.cell_id, value))}
+        for name, value in found.items()
         if value is not None
     }
     if new:
@@ -207,16 +215,9 @@ def _lost(case: Case, kind: type[Contender], run_id: str, error: str) -> Timing:
     )
 
 
-def _calibrate(files: RunFiles, worker: Worker, threads: Sequence[int]) -> None:
-    """Measure the machine's limits; a run that is gone on with keeps those it was begun with."""
-    try:
-        calibration = [worker.call(machine.calibrate, count) for count in threads]
-        pools = worker.call(machine.blas_pools)
-    except WorkLostError as loss:
-        files.note(calibration_error=str(loss))
-        return
-    if "calibration" not in files.facts:
-        files.note(calibration=calibration, thread_pools=pools)
+def _note_resumed(files: RunFiles) -> None:
+    """Note in a run that is gone on with what there was."""
+    if not files.cells:
         return
     again = {
         "at": _now(),
@@ -224,9 +225,20 @@ def _calibrate(files: RunFiles, worker: Worker, threads: Sequence[int]) -> None:
         "load": machine.load_average(),
         "cells_kept": len(files.cells),
         "repeats_kept": sum(standing.repeats for standing in files.cells.values()),
-        "calibration": calibration,
     }
     files.note(resumed=[*files.facts.get("resumed", ()), again])
+
+
+def _calibrate(files: RunFiles, worker: Worker, threads: Sequence[int]) -> None:
+    """Measure the machine's limits, in each round anew: the best is what it can do undisturbed."""
+    try:
+        measured = [worker.call(machine.calibrate, count) for count in threads]
+        pools = worker.call(machine.blas_pools)
+    except WorkLostError as loss:
+        files.note(calibration_error=str(loss))
+        return
+    best = machine.best_limits(files.facts.get("calibration", ()), measured)
+    files.note(calibration=best, thread_pools=pools)
 
 
 def _summary(files: RunFiles) -> pd.DataFrame:

@@ -133,6 +133,17 @@ def test_calibration_gives_rates_at_the_threads_asked_for(monkeypatch):
     assert threads == [{1}] * 3
 
 
+def test_the_better_of_two_calibrations_counts():
+    known = [{"threads": 1, "sgemm_gflop_s": 5.0, "read_gb_s": 2.0}]
+    measured = [
+        {"threads": 1, "sgemm_gflop_s": 4.0, "read_gb_s": 3.0},
+        {"threads": 2, "sgemm_gflop_s": 9.0, "read_gb_s": 3.0},
+    ]
+    best = [{"threads": 1, "sgemm_gflop_s": 5.0, "read_gb_s": 3.0}, measured[1]]
+    assert machine.best_limits(known, measured) == best
+    assert machine.best_limits([], measured) == measured
+
+
 def test_cache_state(monkeypatch, tmp_path):
     from fastlogit.kernels import cache
 

@@ -88,7 +88,8 @@ def test_a_later_visit_goes_on_counting_in_arrays_of_its_own(measured, monkeypat
     assert [row.loss_final for row in later.timings[:2]] == [first.timings[0].loss_final] * 2
     once = [(row.compile_s, row.prep_s, row.rss_peak_bytes) for row in later.timings]
     assert once == [(None, None, None)] * 5
-    assert (later.curve, later.gather_s, later.target_loss) == ([], None, None)
+    assert (later.curve, later.target_loss) == ([], None)
+    assert later.gather_s > 0
     before, after = problems
     assert before.X is not after.X
     assert not np.shares_memory(before.X, after.X)

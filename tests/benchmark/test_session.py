@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from fakes import InProcess
 
-from fastlogit.benchmark import machine, session
+from fastlogit.benchmark import machine, runner, session
 from fastlogit.benchmark.cases import Grid
 from fastlogit.benchmark.contenders import CONTENDERS
 from fastlogit.benchmark.results import RunFiles, read_curves, read_timings
@@ -85,6 +85,19 @@ def test_every_number_of_threads_is_calibrated(perform):
     run = perform([CONTENDERS["numpy"]], threads=(2, 1))
     facts = json.loads((run.directory / "run.json").read_text())
     assert [rates["threads"] for rates in facts["calibration"]] == [1, 2]
+
+
+def test_the_limits_are_measured_in_each_round(tmp_path, monkeypatch):
+    rates, gathers = iter([5.0, 9.0, 7.0]), iter([0.3, 0.1, 0.2])
+    monkeypatch.setattr(session, "Worker", InProcess)
+    monkeypatch.setattr(machine, "calibrate", lambda _: RATES | {"sgemm_gflop_s": next(rates)})
+    monkeypatch.setattr(runner, "gather_seconds", lambda _: next(gathers))
+    grid = Grid(models=("softmax",), datasets=("iris",), epochs=1)
+    files = RunFiles(tmp_path, session.describe(grid, OWN, 5))
+    facts = session.perform(files, grid.cases(), OWN, 5).facts
+    assert facts["calibration"] == [RATES | {"sgemm_gflop_s": 9.0}]
+    assert list(facts["gather_s"].values()) == [0.1]
+    assert not list(rates) + list(gathers)
 
 
 def test_an_interrupted_run_keeps_whole_cells(perform, monkeypatch):
