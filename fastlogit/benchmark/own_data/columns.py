@@ -153,9 +153,12 @@ def _encode_column(series: pd.Series[Any]) -> tuple[Column | None, str, str]:
     numbers = _as_numbers(values)
     if not np.isnan(numbers).any():
         return _encode_numbers(_series(numbers[codes]))
+    texts = values[np.isnan(numbers)]
+    if _are_dates(texts):
+        raise _RefusedError(f"holds dates or times such as {texts[0]!r}; make numbers of them")
     limit = min(_MOST_VALUES, max(_FEW_VALUES, len(series) // 2))
     if len(values) > limit:
-        raise _RefusedError(_why_too_many(values, numbers, limit))
+        raise _RefusedError(_why_too_many(values, texts, limit))
     if len(values) == 2:
         return Column(codes, 2), "two", f" ({values[0]}, {values[1]})"
     return Column(codes, len(values)), "one-hot", f" ({len(values)} values)"
@@ -189,7 +192,10 @@ def _plain(series: pd.Series[Any]) -> pd.Series[Any]:
         raise _RefusedError("holds dates or times; make numbers of them")
     kinds = set(map(type, series))
     if kinds <= {int, Decimal}:  # integers of more than 64 bits, Parquet's decimals
-        return series.astype(np.float64)
+        try:
+            return series.astype(np.float64)
+        except OverflowError:
+            raise _RefusedError("has integers too large for any number") from None
     if kinds != {str}:
         named = ", ".join(sorted(kind.__name__ for kind in kinds))
         raise _RefusedError(f"holds values of the type {named}")
@@ -212,7 +218,7 @@ def _encode_numbers(series: pd.Series[Any]) -> tuple[Column | None, str, str]:
     if low == high:
         return None, "constant", ""
     # Two rows and less would be called a counter by chance.
-    if len(values) > 2 and low in (0, 1) and (np.diff(values) == 1).all():
+    if len(values) > 2 and (np.diff(values) == 1).all():
         return None, "counter", ""
     return Column(values), "", ""
 
@@ -232,21 +238,23 @@ def _as_numbers(values: NDArray[Any]) -> NDArray[np.float64]:
     return np.asarray(pd.to_numeric(pd.Series(values), errors="coerce"), dtype=np.float64)
 
 
-def _why_too_many(values: NDArray[Any], numbers: NDArray[np.float64], limit: int) -> str:
+def _are_dates(texts: NDArray[Any]) -> bool:
     import pandas as pd
 
-    others = values[np.isnan(numbers)]
-    if len(others) < len(values) / 2:
-        return f"mixes numbers with text such as {others[0]!r}"
+    some = pd.Series(texts[:100])
+    dates = pd.to_datetime(some, errors="coerce", format="ISO8601", utc=True)
+    return bool(dates.notna().all())
+
+
+def _why_too_many(values: NDArray[Any], texts: NDArray[Any], limit: int) -> str:
+    if len(texts) < len(values) / 2:
+        return f"mixes numbers with text such as {texts[0]!r}"
     points = _as_numbers(np.array([value.replace(",", ".", 1) for value in values]))
     if not np.isnan(points).any():
-        return f"has numbers with a comma such as {others[0]!r}; write them with a point"
-    dates = pd.to_datetime(pd.Series(others[:100]), errors="coerce", format="ISO8601", utc=True)
-    if dates.notna().all():
-        return f"holds dates or times such as {others[0]!r}; make numbers of them"
+        return f"has numbers with a comma such as {texts[0]!r}; write them with a point"
     return (
         f"has {len(values):,} different texts, more than {limit}: an identifier or free text, such "
-        f"as {_shortened(others[0])!r}"
+        f"as {_shortened(texts[0])!r}"
     )
 
 

@@ -26,8 +26,8 @@ def describe(
         A file that ends in .csv, .tsv, .parquet, .npz, .svm, .svmlight or .libsvm; .gz may follow
         where it is text.
     target : str, optional
-        The column that names the classes, in an NPZ file the array (by default ``y``). Without it
-        the one column called target, label, class or y is taken.
+        The column that names the classes, in an NPZ file the array. Without it the only one called
+        target, label, class or y is taken.
     drop : iterable of str, optional
         Columns to leave out.
 

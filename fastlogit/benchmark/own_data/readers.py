@@ -219,14 +219,7 @@ def _split_off_target(
         check_name("column", name.strip(), names)
     notes = []
     if target is None:
-        suited = [name for name in names if name.lower() in _TARGET_NAMES]
-        if len(suited) != 1:
-            listed = ", ".join(names[:30]) + (" ..." if len(names) > 30 else "")
-            raise ValueError(
-                f"which column of {path.name} names the classes? Say it with --target; "
-                f"there are {listed}"
-            )
-        target = suited[0]
+        target = _target_among(names, path, "column")
         notes.append(f"the target is the column {target!r}, by its name")
     target = target.strip()
     check_name("column", target, names)
@@ -241,6 +234,18 @@ def _split_off_target(
     return Table(features, frame[target], target, tuple(notes))
 
 
+def _target_among(names: list[str], path: Path, kind: str) -> str:
+    """Give the only one of the names that says what it is for."""
+    suited = [name for name in names if name.lower() in _TARGET_NAMES]
+    if len(suited) != 1:
+        listed = ", ".join(names[:30]) + (" ..." if len(names) > 30 else "")
+        raise ValueError(
+            f"which {kind} of {path.name} names the classes? Say it with --target; "
+            f"there are {listed or 'none'}"
+        )
+    return suited[0]
+
+
 def _npz(path: Path, target: str | None, drop: tuple[str, ...]) -> Table:
     import pandas as pd
 
@@ -249,7 +254,11 @@ def _npz(path: Path, target: str | None, drop: tuple[str, ...]) -> Table:
         raise ValueError(f"{path.name} is not an NPZ file")
     try:
         with np.load(path, allow_pickle=False) as archive:
-            arrays = dict(archive)
+            # In the byte order of the machine: pandas knows no other.
+            arrays = {
+                name: array.astype(array.dtype.newbyteorder("="), copy=False)
+                for name, array in archive.items()
+            }
     except (zipfile.BadZipFile, EOFError, ValueError) as error:
         raise ValueError(f"{path.name} cannot be read: {error}") from error
     X, y, name = _arrays(arrays, path, target)
@@ -261,12 +270,8 @@ def _arrays(
     arrays: dict[str, Any], path: Path, target: str | None
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], str]:
     held = ", ".join(f"{name} {array.dtype}{list(array.shape)}" for name, array in arrays.items())
-    name = "y" if target is None else target
-    if name not in arrays:
-        raise ValueError(
-            f"{path.name} has no array {name!r} for the classes (name it with --target); "
-            f"it holds {held or 'nothing'}"
-        )
+    name = _target_among([*arrays], path, "array") if target is None else target
+    check_name("array", name, arrays)
     tables = [other for other in arrays if other != name and arrays[other].ndim == 2]
     if "X" in tables:
         tables = ["X"]
@@ -280,6 +285,13 @@ def _arrays(
             f"the array {name!r} of {path.name} has shape {y.shape}; for the {len(X)} rows of "
             f"{tables[0]!r} it must be ({len(X)},)"
         )
+    for given in (tables[0], name):
+        fields = arrays[given].dtype.names
+        if fields:
+            raise ValueError(
+                f"the array {given!r} of {path.name} has fields ({', '.join(fields)}); it must be "
+                "of plain values"
+            )
     if not X.size:
         raise ValueError(f"{path.name} has no rows: {tables[0]!r} has shape {X.shape}")
     return X, y, name

@@ -60,6 +60,13 @@ def test_columns_that_say_nothing_are_left_out(load, table):
     assert "left out, it only counts the rows: Id" in source.notes
 
 
+@pytest.mark.parametrize("first", [0, 1, 1000, -3, 0.5])
+def test_a_counter_is_one_from_whatever_number(first, load, table):
+    source, _ = load("a.csv", table(30, lambda i: first + i, spread, kind, header="n,x,y"))
+    assert source.n_features == 1
+    assert "left out, it only counts the rows: n" in source.notes
+
+
 def test_many_columns_are_not_all_named():
     features = pd.DataFrame(np.ones((20, 500)), columns=[f"c{i}" for i in range(500)])
     features["x"] = np.arange(20) % 7
@@ -97,6 +104,10 @@ def test_numbers_in_quotes_are_numbers(load, table):
         (lambda i: "?" if i == 3 else i * i, "mixes numbers with text such as '?'"),
         (lambda i: f'"{i},5"', "has numbers with a comma such as '0,5'; write them with a point"),
         (lambda i: f"2020-01-{i % 30 + 1:02d}", "holds dates or times such as '2020-01-01'"),
+        (lambda i: f"2020-01-{i % 3 + 1:02d}", "holds dates or times such as '2020-01-01'"),
+        (lambda i: f"2020-01-01T{i % 2}1:00", "holds dates or times such as '2020-01-01T01:00'"),
+        (lambda i: 10**400 + i, "has integers too large for any number"),
+        (lambda i: i if i else 10**400, "has integers too large for any number"),
     ],
 )
 def test_columns_that_cannot_be_used(values, message, refusal, table):
@@ -130,6 +141,7 @@ def test_only_what_can_be_left_out_is_offered_to_be(refusal, table):
         (lambda i: 1, "has one class only, 1"),
         (lambda i: "rare" if i == 3 else "often", "has a single row for 'rare'; every class needs"),
         (lambda i: f"{i % 2}e30", "has values up to 1e+30, too large to name classes"),
+        (lambda i: 10**400 + i % 2, "has integers too large for any number"),
     ],
 )
 def test_targets_that_name_no_classes(values, message, refusal, table):

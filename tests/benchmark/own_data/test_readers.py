@@ -201,6 +201,20 @@ FEW, KINDS = X[:20, :3], np.arange(20) % 2
 def test_arrays_by_other_names(write):
     assert own_data.describe(write("a.npz", npz(rows=FEW, kind=KINDS)), "kind").n_features == 3
     assert own_data.describe(write("a.npz", npz(X=FEW, other=FEW, y=KINDS))).n_features == 3
+    for name in ("target", "Label"):
+        source = own_data.describe(write("a.npz", npz(data=FEW, **{name: KINDS})))
+        assert (source.target, source.n_features) == (name, 3)
+
+
+@pytest.mark.parametrize("kinds", [KINDS, np.array(["no", "yes"])[KINDS]])
+def test_arrays_of_another_machine_s_byte_order(kinds, write):
+    swapped = npz(X=FEW.astype(">f8"), y=kinds.astype(kinds.dtype.newbyteorder(">")))
+    loaded = [
+        own_data.load(own_data.describe(write("a.npz", content)), dtype="float64", seed=0)
+        for content in (npz(X=FEW, y=kinds), swapped)
+    ]
+    assert np.array_equal(loaded[0].X, loaded[1].X)
+    assert np.array_equal(loaded[0].y, loaded[1].y)
 
 
 @pytest.mark.parametrize(
@@ -208,7 +222,7 @@ def test_arrays_by_other_names(write):
     [
         (
             {"X": FEW},
-            "no array 'y' for the classes (name it with --target); it holds X float64[20, 3]",
+            "which array of a.npz names the classes? Say it with --target; there are X",
         ),
         ({"y": KINDS}, "must have the rows in an array X of two dimensions; it holds y int64[20]"),
         ({"a": FEW, "b": FEW, "y": KINDS}, "must have the rows in an array X of two dimensions"),
@@ -217,6 +231,16 @@ def test_arrays_by_other_names(write):
         ({"X": FEW[:0], "y": KINDS[:0]}, "has no rows: 'X' has shape (0, 3)"),
         ({"X": FEW.astype(object), "y": KINDS}, "a.npz cannot be read: Object arrays"),
         ({"X": FEW * 1j, "y": KINDS}, "column '0' holds complex numbers"),
+        ({}, "which array of a.npz names the classes? Say it with --target; there are none"),
+        ({"X": FEW, "y": KINDS, "label": KINDS}, "there are X, y, label"),
+        (
+            {"X": FEW, "y": KINDS.astype([("a", "i8")])},
+            "array 'y' of a.npz has fields (a); it must",
+        ),
+        (
+            {"X": FEW.astype([("a", "f8"), ("b", "f8")]), "y": KINDS},
+            "array 'X' of a.npz has fields",
+        ),
     ],
 )
 def test_arrays_that_do_not_fit(arrays, message, refusal):
