@@ -127,7 +127,10 @@ def machine_differences(base: Mapping[str, Any], new: Mapping[str, Any]) -> list
     where caches are kept does not.
     """
     found = _changed(
-        *({name: run.get("cpu", {}).get(key) for key, name in _CPU.items()} for run in (base, new))
+        *(
+            {name: (run.get("cpu") or {}).get(key) for key, name in _CPU.items()}
+            for run in (base, new)
+        )
     )
     before: Any = base.get("memory_bytes")
     after: Any = new.get("memory_bytes")
@@ -135,7 +138,7 @@ def machine_differences(base: Mapping[str, Any], new: Mapping[str, Any]) -> list
     if before != after and not (known and np.isclose(before, after, rtol=_SAME_MEMORY)):
         found.append(f"memory: {_gigabytes(before)} against {_gigabytes(after)}")
     variables = (
-        {f"variable {k}": v for k, v in run.get("environment", {}).items() if "CACHE" not in k}
+        {f"variable {k}": v for k, v in (run.get("environment") or {}).items() if "CACHE" not in k}
         for run in (base, new)
     )
     return found + _changed(*variables)

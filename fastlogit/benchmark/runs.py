@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fastlogit.benchmark.results import CURVE_COLUMNS, SCHEMA_VERSION, read_curves, read_timings
+from fastlogit.benchmark.results import (
+    CURVE_COLUMNS,
+    SCHEMA_VERSION,
+    CurvePoint,
+    Timing,
+    read_curves,
+    read_timings,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,7 +85,7 @@ def load_run(name: str, out: Path = Path("results")) -> StoredRun:
     ------
     ValueError
         If there is no such run, if several begin with `name`, or if its files cannot be read,
-        are of another schema version or have other columns.
+        are of another schema version, have other columns, or text where a number belongs.
     """
     import pandas as pd
 
@@ -86,8 +94,8 @@ def load_run(name: str, out: Path = Path("results")) -> StoredRun:
         return StoredRun(
             directory,
             _read_facts(directory / "run.json"),
-            read_timings(_written(directory / "timings.csv")),
-            _curves(_written(directory / "curves.csv")),
+            _numeric(directory / "timings.csv", read_timings, Timing),
+            _numeric(directory / "curves.csv", _curves, CurvePoint),
         )
     except (OSError, pd.errors.EmptyDataError, pd.errors.ParserError) as error:
         raise ValueError(f"cannot read the run {name!r}: {error}") from error
@@ -126,6 +134,24 @@ def _read_facts(path: Path) -> dict[str, Any]:
     if version != SCHEMA_VERSION:
         raise ValueError(f"{path} has schema version {version}, not {SCHEMA_VERSION}")
     return dict(facts)
+
+
+def _numeric(
+    path: Path, read: Callable[[Path], pd.DataFrame], row: type[Timing | CurvePoint]
+) -> pd.DataFrame:
+    """Read a table of these rows, if there are numbers wherever they belong."""
+    import pandas as pd
+
+    frame = read(_written(path))
+    for field in fields(row):
+        number = str(field.type).startswith(("int", "float"))
+        if number and len(frame) and not pd.api.types.is_numeric_dtype(frame[field.name]):
+            values = frame[field.name].dropna()
+            wrong = values[pd.to_numeric(values, errors="coerce").isna()]
+            raise ValueError(
+                f"{path} has {wrong.iloc[0]!r} in the column {field.name!r}, where numbers belong"
+            )
+    return frame
 
 
 def _curves(path: Path) -> pd.DataFrame:

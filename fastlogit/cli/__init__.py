@@ -1,9 +1,9 @@
 """The command line, a file a command.
 
 Exit codes: 0 all is well, 1 `check` found a regression, 2 the command was wrong, 3 a contender
-failed verification, 4 some cells failed or could not be written, 124 a cell took longer than
-allowed, 130 Ctrl-C (what was measured is kept). Of several the worst counts: 130, 3, 124, 4, in
-this order.
+failed verification, 4 some cells failed or could not be written, 70 the program itself is at fault,
+124 a cell took longer than allowed, 130 Ctrl-C (what was measured is kept), 141 nobody reads the
+output any more. Of several the worst counts: 130, 3, 124, 4, in this order.
 
 Whatever takes time to import is imported inside the commands, after their first line of output.
 """
@@ -11,7 +11,9 @@ Whatever takes time to import is imported inside the commands, after their first
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
+import traceback
 from typing import Any
 
 if any(importlib.util.find_spec(module) is None for module in ("typer", "rich", "pandas")):
@@ -21,6 +23,7 @@ if any(importlib.util.find_spec(module) is None for module in ("typer", "rich", 
 import typer
 
 from fastlogit.cli.compare import CHECK_EXAMPLES, COMPARE_EXAMPLES, bench_check, bench_compare
+from fastlogit.cli.ending import CRASHED, NOT_READ
 from fastlogit.cli.info import show_info
 from fastlogit.cli.listing import bench_list
 from fastlogit.cli.report import REPORT_EXAMPLES, bench_report
@@ -61,5 +64,18 @@ bench.command("report", epilog=REPORT_EXAMPLES)(bench_report)
 
 
 def main() -> None:
-    """Run the command line."""
-    app(prog_name="fastlogit")
+    """Run the command line; an exit code of 1 is `check`'s alone."""
+    try:
+        try:
+            app(prog_name="fastlogit")
+        finally:
+            sys.stdout.flush()  # Python's own, at the end, could only complain
+    except (SystemExit, BrokenPipeError) as end:
+        # Rich and Typer make an exit of 1 of a pipe that is closed.
+        if not any(isinstance(error, BrokenPipeError) for error in (end, end.__context__)):
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(NOT_READ)
+    except Exception:  # whatever no command expected
+        traceback.print_exc()
+        sys.exit(CRASHED)

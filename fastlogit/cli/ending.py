@@ -10,7 +10,9 @@ from rich.console import Console
 
 __all__ = [
     "CELLS_FAILED",
+    "CRASHED",
     "INTERRUPTED",
+    "NOT_READ",
     "TIMED_OUT",
     "USAGE",
     "VERIFICATION_FAILED",
@@ -19,6 +21,8 @@ __all__ = [
 ]
 
 USAGE, VERIFICATION_FAILED, CELLS_FAILED, TIMED_OUT, INTERRUPTED = 2, 3, 4, 124, 130
+CRASHED = 70  # EX_SOFTWARE of sysexits.h; Python's own 1 would be a regression of `check`
+NOT_READ = 141  # as of a program that SIGPIPE ended
 
 
 def refuse(say: Console, message: str) -> NoReturn:

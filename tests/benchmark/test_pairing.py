@@ -29,6 +29,12 @@ def run(*rows):
     return StoredRun(Path("r"), {}, timings, pd.DataFrame())
 
 
+def test_a_machine_of_which_nothing_is_known_differs_and_is_no_error():
+    nothing = dict.fromkeys(FACTS)
+    assert machine_differences(nothing, nothing) == []
+    assert "processor: Some against none" in machine_differences(FACTS, nothing)
+
+
 def test_cells_and_contenders_are_paired_by_repeat():
     base = run(("c", "numba", 0, 1.0, "ok", None), ("c", "numba", 1, 2.0, "ok", None))
     new = run(("c", "numba", 1, 4.0, "ok", None), ("c", "numba", 0, 3.0, "ok", None))

@@ -2,6 +2,7 @@ import json
 from contextlib import suppress
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from fastlogit.benchmark.results import CURVE_COLUMNS, RunFiles, Timing
@@ -149,6 +150,16 @@ def test_a_run_json_of_another_kind_is_refused(store, load, text, complaint):
 def test_other_columns_are_refused(store, load, name):
     (store("20300101-000000-aaaa") / name).write_text("cell_id,colour\nc,red\n")
     with pytest.raises(ValueError, match=f"{name} has other columns than schema version 1"):
+        load("latest")
+
+
+@pytest.mark.parametrize(("name", "column"), [("timings.csv", "time_s"), ("curves.csv", "epoch")])
+def test_text_where_a_number_belongs_is_refused(store, load, name, column):
+    path = store("20300101-000000-aaaa", 1.0) / name
+    table = pd.read_csv(path, dtype=str)
+    table.loc[0, column] = "abc"
+    table.to_csv(path, index=False)
+    with pytest.raises(ValueError, match=f"{name} has 'abc' in the column '{column}', where numb"):
         load("latest")
 
 

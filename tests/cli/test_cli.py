@@ -1,11 +1,13 @@
 """The command line as a whole: help, missing extras, and how soon it answers."""
 
+import os
 import subprocess
 import sys
 
 import pytest
+from synthetic_run import write_run
 
-from fastlogit.benchmark import agreement
+from fastlogit.benchmark import agreement, runs
 from fastlogit.benchmark.contenders import CONTENDERS
 
 
@@ -50,6 +52,42 @@ def test_the_examples_of_the_help_are_commands(call, command, tmp_path, monkeypa
         dry = ["--dry-run"] if command == "run" and "--dry-run" not in example else []
         code, _, err = call(*example.split()[1:], *dry)
         assert code == 0, (example, err)
+
+
+def test_what_no_command_expected_is_no_exit_code_of_theirs(call, monkeypatch):
+    def fault(*_):
+        raise AttributeError("a fault of the program")
+
+    monkeypatch.setattr(runs, "load_run", fault)
+    code, out, err = call("bench", "check", "before", "after")
+    assert (code, out) == (70, "")
+    assert "Traceback" in err
+    assert err.endswith("AttributeError: a fault of the program\n")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("bench", "list"),  # more than a line, by Rich
+        ("bench", "show", "latest", "--json"),  # by print, and flushed at the end
+        ("bench", "--help"),  # by Typer
+    ],
+)
+def test_nobody_has_to_read_to_the_end(arguments, tmp_path):
+    write_run(tmp_path / "results", models=("softmax",), sets=("iris",))
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-m", "fastlogit.cli", *arguments],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    os.close(writing)
+    assert done.returncode == 141
+    assert "rror" not in done.stderr
 
 
 def without(module, *arguments):
