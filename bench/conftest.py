@@ -89,12 +89,16 @@ def time_training(benchmark):
 
     def measure(suite, kind, problem):
         case = problem.case
-        contender = kind()
+        contender, reference = kind(), reference_outcome(problem)
         contender.prepare(problem)
+
+        def verify():
+            agreement = compare(contender.result(), reference, case.dtype)
+            assert agreement.holds, str(agreement)
+
         with threadpoolctl.threadpool_limits(case.threads):
             contender.run()
-            agreement = compare(contender.result(), reference_outcome(problem), case.dtype)
-            assert agreement.holds, str(agreement)
+            verify()
         benchmark.group = f"{suite} {case.cell_id}"
         benchmark.extra_info.update(
             {name: getattr(case, name) for name in ("model", "dataset", "solver", "dtype")},
@@ -110,8 +114,7 @@ def time_training(benchmark):
             compilations = contender.compilations()
             benchmark(contender.run)
             assert contender.compilations() == compilations
-        agreement = compare(contender.result(), reference_outcome(problem), case.dtype)
-        assert agreement.holds, str(agreement)
+        verify()
 
     return measure
 

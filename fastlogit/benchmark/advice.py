@@ -46,6 +46,7 @@ def advice(run: Run) -> list[str]:
     return [
         f"advice for {data['file']}, from {data['n_train']:,} rows to train on and {tested:,} to "
         "test on:",
+        *_on_what_is_missing(run),
         *_on_the_model(chosen, found, noise, data),
         *_on_the_implementation(chosen),
         *_on_the_use(chosen, noise),
@@ -65,6 +66,14 @@ def _choose(found: Sequence[Way], noise: float) -> Way:
     simplest = min((way.training.model for way in enough), key=names.index)
     suited = [way for way in enough if way.training.model == simplest]
     return min(suited, key=lambda way: way.seconds)
+
+
+def _on_what_is_missing(run: Run) -> Iterator[str]:
+    """Name the models that a run was asked for and that it did not come to."""
+    asked = (run.facts.get("config") or {}).get("models", ())
+    missing = [name for name in asked if name not in set(run.timings["model"])]
+    if missing:
+        yield f"  only among the models measured: the run ended before {', '.join(missing)}"
 
 
 def _on_the_model(

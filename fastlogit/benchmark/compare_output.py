@@ -46,10 +46,11 @@ def cells_table(compared: Comparison, *, only_slower: bool = False) -> Table:
         times = (duration(row[name]) for name in ("base_s", "new_s"))
         label = names.iloc[position] if unique else row["cell_id"]
         table.add_row(escape(label), escape(row["impl"]), *times, *_figures(row))
+    clock = "" if compared.machine else "by the clock, "
     table.caption = (
         "BASE, NEW: the least of the repeats; ratio: NEW over BASE by the clock\n"
         "normalised: the same over NumPy's, for NumPy itself over the host's limits\n"
-        "95 %: holds by the clock, against NumPy and against the host, for all rows at once"
+        f"95 %: holds {clock}against NumPy and against the host, for all rows at once"
     )
     return table
 

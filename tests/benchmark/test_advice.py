@@ -114,6 +114,15 @@ def test_the_whole_text():
     ]
 
 
+def test_a_run_that_was_cut_short_says_which_models_are_missing():
+    made = Made().train("logistic", [0.9], {"numba": 0.1})
+    made.facts["config"]["models"] = ["logistic", "mlp-logistic", "mlp-softmax"]
+    told = "  only among the models measured: the run ended before mlp-logistic, mlp-softmax"
+    assert advice(made.run)[1] == told
+    made.facts["config"]["models"] = ["logistic"]
+    assert "only among" not in made.advice()
+
+
 def test_a_run_on_named_sets_gets_none():
     made = Made().train("logistic", [0.9], {"numba": 0.1})
     del made.facts["data"]

@@ -338,6 +338,16 @@ def test_the_table_has_regressions_first(store):
     assert "not judged" in models[-1]
 
 
+def test_the_clock_is_not_named_where_it_says_nothing(store):
+    base, new = store(0), store(1)
+    other = replace(new, facts=new.facts | {"memory_bytes": 1 << 30})
+    assert "95 %: holds by the clock, against NumPy" in text(
+        compare_output.cells_table(compare_runs(base, new))
+    )
+    shown = text(compare_output.cells_table(compare_runs(base, other, different_machines=True)))
+    assert "95 %: holds against NumPy and against the host" in shown
+
+
 def test_cells_that_differ_beyond_the_data_set_are_named_in_full(store):
     run = store(0, models=("softmax",))
     other = run.timings.assign(cell_id=run.timings["cell_id"].str.replace("b32", "b64"))

@@ -73,8 +73,13 @@ def _fields(row: Row, findings: Findings, tiny: set[str]) -> list[Field]:
         _verdict(row),
         _seconds(row["compile_s"]),
         _seconds(row["time_to_target_s"]),
-        _number(row["rss_peak_bytes"], "{:.0f} MB", 1e6),
+        _bytes(row["rss_peak_bytes"]),
     ]
+
+
+def _bytes(value: float) -> Field:
+    small = value < 1e6
+    return _number(value, "{:.0f} kB" if small else "{:.0f} MB", 1e3 if small else 1e6)
 
 
 def _axis(value: Any) -> Field:

@@ -30,6 +30,14 @@ def test_a_row_a_contender_with_what_was_measured(findings):
     assert learn["Verdict"].text == "open"
 
 
+def test_memory_below_a_megabyte_is_told_in_kilobytes(findings):
+    peaks = {"numpy": 0, "numba": 41_400, "jax": 999_000, "torch": 1_600_000, "scikit-learn": None}
+    run = findings(**SMALL, change=lambda t: dataclasses.replace(t, rss_peak_bytes=peaks[t.impl]))
+    shown = [row["Peak memory"] for row in table(run)]
+    assert [field.text for field in shown] == ["0 kB", "41 kB", "999 kB", "2 MB", ""]
+    assert [field.value for field in shown] == [0, 41_400, 999_000, 1_600_000, None]
+
+
 def test_a_loss_and_an_even_one_are_marked_by_a_sign_and_a_word(findings):
     def change(timing):
         slow = {"numpy": 1.0, "jax": 2.0, "torch": 1.0 + timing.repeat % 2 / 2}
