@@ -60,7 +60,7 @@ def test_commands_run(command, tmp_path):
         iris.data.assign(species=species).to_csv(tmp_path / "measurements.csv", index=False)
     if "latest" in command:
         latest = write_run(tmp_path / "results", models=("softmax",), sets=("iris",))
-        shutil.copytree(latest, tmp_path / "results" / "reference")
+        shutil.copytree(latest, tmp_path / "results" / "20261012-093000-abcd")
     done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path)  # noqa: S603
     assert done.returncode == 0, done.stderr
 

@@ -17,6 +17,7 @@ import pandas as pd
 
 from fastlogit.benchmark import machine, own_data
 from fastlogit.benchmark.cases import Case, Grid
+from fastlogit.benchmark.command import recorded
 from fastlogit.benchmark.complete import Standing
 from fastlogit.benchmark.contenders import Contender
 from fastlogit.benchmark.curves import PASSES
@@ -253,7 +254,7 @@ def _summary(files: RunFiles) -> pd.DataFrame:
 
 
 def _command() -> list[str]:
-    return ["fastlogit", *sys.argv[1:]]
+    return ["fastlogit", *recorded(sys.argv[1:])]
 
 
 def _now() -> str:

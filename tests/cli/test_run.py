@@ -326,7 +326,16 @@ def own_file(tmp_path):
 
 
 def test_a_file_of_the_user_s_is_measured_and_advised_on(call, own_file, tmp_path):
-    arguments = ("bench", "run", "--data", "my.csv", "--target", "colour", "-m", "softmax")
+    arguments = (
+        "bench",
+        "run",
+        "--data",
+        str(tmp_path / "my.csv"),
+        "--target",
+        "colour",
+        "-m",
+        "softmax",
+    )
     code, out, err = call(*arguments, "--repeats", "2", "--batch-size", "32", "--epochs", "3")
     assert code == 0
     assert "my.csv: 120 rows, 2 features, 2 classes" in err

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from fastlogit.benchmark.command import option
 from fastlogit.benchmark.contenders import BASELINE
 from fastlogit.benchmark.report.drawing import times
 from fastlogit.benchmark.report.findings import (
@@ -72,14 +73,21 @@ def setting(findings: Findings) -> str:
     hidden = findings.run.timings["n_hidden"].dropna().unique()
     if len(hidden):
         words.append(f"{_and(sorted(map(int, hidden)))} hidden units")
-    repeats = int(findings.ok["n"].max()) if len(findings.ok) else 0
     cpu = findings.run.facts.get("cpu") or {}
     name = cpu.get("name") or "unnamed processor"
     return (
         f"{_count(cells['model'].nunique(), 'model')} on "
         f"{_count(cells['dataset'].nunique(), 'data set')}{sizes}; {', '.join(words)}; "
-        f"{_count(repeats, 'timed repeat')} each; {name}."
+        f"{_repeats(findings)}; {name}."
     )
+
+
+def _repeats(findings: Findings) -> str:
+    """Count the timed repeats; other algorithms, compared by one fit's time, may have fewer."""
+    most = findings.ok.groupby("division")["n"].max()
+    others = most.pop("open") if len(most) > 1 else None
+    same = f"{_count(int(most.max()) if len(most) else 0, 'timed repeat')} each"
+    return same if others in (None, most.max()) else f"{same} ({others} of other algorithms)"
 
 
 def record_lines(record: Record) -> Iterator[str]:
@@ -111,7 +119,8 @@ def losses(findings: Findings, most: int = 12) -> list[str]:
         to = " to the target loss" if pair["measure"] == "target" else ""
         lines.append(f"{cell}: {pair['ratio']:.2f} of the speed of {pair['rival']}{to}{span}")
     if len(lines) > most:
-        lines[most:] = [f"and {len(lines) - most} more, in the table of all results"]
+        left = len(lines) - most
+        lines[most:] = [f"and {left} more; the table of all results has the times of every cell"]
     return lines
 
 
@@ -166,10 +175,12 @@ def machine(findings: Findings) -> list[tuple[str, str]]:
 def steps(findings: Findings) -> str:
     """Give the commands that measure the same again and make this page."""
     facts = findings.run.facts
-    command = shlex.join(map(str, facts.get("command") or ("fastlogit", "bench", "run")))
+    command = [str(word) for word in facts.get("command") or ("fastlogit", "bench", "run")]
+    out = option(command, "--out")
+    report = ["fastlogit", "bench", "report", "latest", *(["--out", out] if out else [])]
     peers = {"jax", "torch"} & set(findings.impls)
     extras = "bench,peers" if peers else "bench"
-    lines = [f'pip install ".[{extras}]"', command, "fastlogit bench report latest"]
+    lines = [f'pip install ".[{extras}]"', shlex.join(command), shlex.join(report)]
     commit = (facts.get("git") or {}).get("commit")
     if commit:
         lines.insert(0, f"git checkout {commit}")

@@ -1,8 +1,10 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
 from fastlogit.benchmark.report import words
-from fastlogit.benchmark.report.findings import Record
+from fastlogit.benchmark.report.findings import Findings, Record
 
 SMALL = {"models": ("softmax",), "sets": ("iris",), "impls": ("numpy", "numba")}
 
@@ -36,9 +38,22 @@ def test_the_setting(findings):
     assert "batches of 32 rows, float32, one thread, 64 hidden units; 1 timed repeat each" in text
 
 
-def test_the_longest_list_of_losses_is_cut_and_says_so(findings):
-    import dataclasses
+@pytest.mark.parametrize(
+    ("impls", "told"),
+    [
+        (("numpy", "numba", "scikit-learn"), "5 timed repeats each (3 of other algorithms);"),
+        (("numpy", "numba"), "5 timed repeats each;"),
+        (("scikit-learn",), "; 3 timed repeats each;"),
+    ],
+)
+def test_fewer_repeats_of_other_algorithms_are_said(stored, impls, told):
+    run = stored(**SMALL | {"impls": impls, "curves": False})
+    cut = (run.timings["division"] == "open") & (run.timings["repeat"] > 2)
+    run = dataclasses.replace(run, timings=run.timings[~cut])
+    assert told in words.setting(Findings(run))
 
+
+def test_the_longest_list_of_losses_is_cut_and_says_so(findings):
     run = findings(
         models=("softmax", "logistic"),
         sets=("iris", "wine", "digits", "moons"),
@@ -48,7 +63,7 @@ def test_the_longest_list_of_losses_is_cut_and_says_so(findings):
     )
     told = words.losses(run)
     assert len(told) == 13
-    assert told[-1] == "and 4 more, in the table of all results"
+    assert told[-1] == "and 4 more; the table of all results has the times of every cell"
 
 
 def test_the_machine_lists_what_was_recorded_and_nothing_else(findings):
@@ -73,6 +88,15 @@ def test_the_machine_lists_what_was_recorded_and_nothing_else(findings):
 )
 def test_the_command_can_be_pasted_into_a_shell(findings, command, line):
     assert line in words.steps(findings(**SMALL, facts={"command": command}))
+
+
+@pytest.mark.parametrize("out", [["--out", "my runs"], ["--out=my runs"]])
+def test_the_page_is_drawn_from_where_the_run_is_made(findings, out):
+    command = ["fastlogit", "bench", "run", *out]
+    lines = words.steps(findings(**SMALL, facts={"command": command})).splitlines()
+    assert lines[-1] == "fastlogit bench report latest --out 'my runs'"
+    plain = words.steps(findings(**SMALL)).splitlines()
+    assert plain[-1] == "fastlogit bench report latest"
 
 
 def test_only_what_took_part_is_installed(findings):
