@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from fastlogit.cli import completion, options
 from fastlogit.cli.ending import CELLS_FAILED, VERIFICATION_FAILED, refuse
 
 if TYPE_CHECKING:
@@ -47,8 +48,18 @@ Exit codes: 0 no regression, 1 regression, 2 the command was wrong, 3 a contende
 in BASE fails verification in NEW, 4 one that ran in BASE fails in NEW."""
 
 _RUN = "directory, its id in --out, the beginning of one, or 'latest'."
-Base = Annotated[str, typer.Argument(metavar="BASE", help=f"The run before: {_RUN}")]
-New = Annotated[str, typer.Argument(metavar="NEW", help=f"The run after: {_RUN}")]
+Base = Annotated[
+    str,
+    typer.Argument(
+        metavar="BASE", help=f"The run before: {_RUN}", autocompletion=completion.complete_run
+    ),
+]
+New = Annotated[
+    str,
+    typer.Argument(
+        metavar="NEW", help=f"The run after: {_RUN}", autocompletion=completion.complete_run
+    ),
+]
 Slowdown = Annotated[
     str | None,
     typer.Option(
@@ -70,7 +81,6 @@ Machines = Annotated[
         "ratios to NumPy and to the host's limits then.",
     ),
 ]
-Out = Annotated[Path, typer.Option("--out", help="The directory that holds the runs.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 
 
@@ -80,7 +90,7 @@ def bench_compare(
     max_slowdown: Slowdown = None,
     thresholds: ThresholdFile = None,
     allow_different_machines: Machines = False,
-    out: Out = Path("results"),
+    out: options.Out = Path("results"),
     as_json: AsJson = False,
 ) -> None:
     """Show what became slower or faster from one run to another, every cell of them."""
@@ -94,7 +104,7 @@ def bench_check(
     max_slowdown: Slowdown = None,
     thresholds: ThresholdFile = None,
     allow_different_machines: Machines = False,
-    out: Out = Path("results"),
+    out: options.Out = Path("results"),
     as_json: AsJson = False,
 ) -> None:
     """Fail if a run is slower than another, beyond a threshold and beyond the noise of both."""

@@ -11,7 +11,9 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["DATASETS", "DTYPES", "MODELS", "SOLVERS", "complete", "impls"]
+import typer
+
+__all__ = ["DATASETS", "DTYPES", "MODELS", "SOLVERS", "complete", "complete_run", "impls"]
 
 MODELS = ("logistic", "softmax", "mlp-logistic", "mlp-softmax")
 DATASETS = ("iris", "wine", "breast_cancer", "digits", "moons", "circles", "blobs")
@@ -36,3 +38,10 @@ def complete(names: Callable[[], list[str]] | tuple[str, ...]) -> Callable[[str]
         return [name for name in known if name.startswith(incomplete)]
 
     return matching
+
+
+def complete_run(context: typer.Context, incomplete: str) -> list[str]:
+    """List the runs in --out whose names begin so, the youngest first."""
+    out = Path(context.params.get("out") or "results")
+    found = sorted((path.parent.name for path in out.glob("*/run.json")), reverse=True)
+    return [name for name in ("latest", *found) if name.startswith(incomplete)]

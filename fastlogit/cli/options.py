@@ -1,4 +1,4 @@
-"""The options that say what is measured and who takes part, the same for every command."""
+"""What several commands take: options that say what is measured by whom, and stored runs."""
 
 from __future__ import annotations
 
@@ -60,7 +60,8 @@ Target = Annotated[
     str | None,
     typer.Option(
         metavar="COLUMN",
-        help="The column of --data that names the classes. [target, label, class or y]",
+        help="The column of --data, in an NPZ file the array, that names the classes. [target, "
+        "label, class or y]",
     ),
 ]
 Drop = Annotated[
@@ -125,6 +126,16 @@ Timeout = Annotated[
 Quick = Annotated[
     bool, typer.Option("--quick", help="Only iris and digits, 5 repeats, unless asked for.")
 ]
+Run = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN",
+        help="A run's directory, its id, the beginning of its id, or 'latest'.",
+        show_default=False,
+        autocompletion=completion.complete_run,
+    ),
+]
+Out = Annotated[Path, typer.Option("--out", help="The directory that holds the runs.")]
 NoProgress = Annotated[bool, typer.Option("--no-progress", help="Show nothing while measuring.")]
 
 # A cell takes seconds, where data are large a minute; what takes longer than this hangs.
@@ -139,15 +150,20 @@ def chosen_grid(
     Raises
     ------
     ValueError
-        If there is no such thing, or not so many threads.
+        If there is no such thing, not so many threads, or hidden units for models without any.
     """
     from fastlogit.benchmark import machine
     from fastlogit.benchmark.cases import Grid
+    from fastlogit.models import MODELS
 
     chosen: dict[str, Any] = {name: tuple(values) for name, values in axes.items() if values}
     chosen |= {name: value for name, value in single.items() if value is not None}
     grid = Grid(**chosen)
     machine.check_threads(grid.threads)
+    if "n_hidden" in chosen and not any(MODELS[name].has_hidden for name in grid.models):
+        raise ValueError(
+            f"--hidden is {grid.n_hidden}, and there is no hidden layer in {', '.join(grid.models)}"
+        )
     return grid.quick() if quick else grid
 
 

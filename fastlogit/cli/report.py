@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from fastlogit.cli import options
 from fastlogit.cli.ending import refuse
 
 __all__ = ["REPORT_EXAMPLES", "bench_report"]
@@ -20,15 +21,8 @@ Examples:
 
 
 def bench_report(
-    run: Annotated[
-        str,
-        typer.Argument(
-            metavar="RUN",
-            help="A run's directory, its id, the beginning of its id, or 'latest'.",
-            show_default=False,
-        ),
-    ],
-    out: Annotated[Path, typer.Option(help="The directory that holds the runs.")] = Path("results"),
+    run: options.Run,
+    out: options.Out = Path("results"),
     readme: Annotated[
         Path | None,
         typer.Option(

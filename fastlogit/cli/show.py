@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from fastlogit.cli import options
 from fastlogit.cli.ending import refuse
 
 if TYPE_CHECKING:
@@ -24,21 +25,15 @@ Examples:
 
 
 def bench_show(
-    run: Annotated[
-        str,
-        typer.Argument(
-            metavar="RUN",
-            help="A run's directory, its id, the beginning of its id, or 'latest'.",
-            show_default=False,
-        ),
-    ],
-    out: Annotated[Path, typer.Option(help="The directory that holds the runs.")] = Path("results"),
+    run: options.Run,
+    out: options.Out = Path("results"),
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the summary as JSON instead of a table.")
     ] = False,
 ) -> None:
     """Show a run's table and verdicts, with absolute times and ratios, wins and losses marked."""
     say = Console(stderr=True, highlight=False)
+    say.print(f"fastlogit bench: reading {run}", markup=False, soft_wrap=True)
     from fastlogit.benchmark.runs import load_run
 
     try:

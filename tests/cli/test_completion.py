@@ -70,6 +70,27 @@ def test_what_a_shell_is_offered(completed, line, expected):
     assert completed(line) == expected
 
 
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("fastlogit bench show ", ["latest", "20261124-1", "20261123-2", "20261123-1"]),
+        ("fastlogit bench report la", ["latest"]),
+        ("fastlogit bench compare 20261123-1 20261123", ["20261123-2", "20261123-1"]),
+        ("fastlogit bench check 20261123", ["20261123-2", "20261123-1"]),
+        ("fastlogit bench show --out elsewhere ", ["latest", "other"]),
+        ("fastlogit bench show --out nowhere l", ["latest"]),
+    ],
+)
+def test_stored_runs_are_offered_by_name(completed, line, expected, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = [f"results/{name}" for name in ("20261123-1", "20261124-1", "20261123-2")]
+    for name in (*names, "elsewhere/other"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "run.json").touch()
+    (tmp_path / "results" / "2026-no-run").mkdir()
+    assert completed(line) == expected
+
+
 def test_the_script_for_a_shell_is_shown(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "fastlogit.cli", "--show-completion", "bash"],

@@ -132,6 +132,7 @@ def test_quick_end_to_end(call, tmp_path):
         (("-i", "numbo"), "no implementation 'numbo' (did you mean 'numba'?); there are"),
         (("--dtype", "float16"), "there are float32, float64"),
         (("--solver", "lbfg"), "there are sgd, adam"),
+        (("--hidden", "9", "-m", "softmax"), "--hidden is 9, and there is no hidden layer in soft"),
         (("--batch-size", "0"), "batch size is 0"),
         (("--epochs", "0"), "epochs is 0"),
         (("--threads", "100000"), "100000 threads are asked for, but this process may use"),

@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 from synthetic_run import write_run
 
+from fastlogit.benchmark import runs
+
 SMALL = {"models": ("softmax",), "sets": ("iris",), "impls": ("numpy", "numba", "jax")}
 TIMES = {"numpy": 3.0, "numba": 1.5, "jax": 6.0}
 
@@ -22,11 +24,19 @@ def run(tmp_path):
 
 def test_table_and_verdicts(call, run):
     code, out, err = call("bench", "show", "latest")
-    assert (code, err) == (0, "")
+    assert (code, err) == (0, "fastlogit bench: reading latest\n")
     numba = next(line for line in out.splitlines() if line.split()[:1] == ["numba"])
     assert "▲ 2.00x" in numba
     assert "numba against numpy: faster in 1, slower in 0, even in 0 of 1 cells" in out
     assert "jax against numpy: faster in 0, slower in 1, even in 0 of 1 cells" in out
+
+
+def test_the_first_line_comes_before_anything_is_read(call, run, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runs, "load_run", stop)
+    assert call("bench", "show", "latest") == (130, "", "fastlogit bench: reading latest\n")
 
 
 def test_json_is_the_summary(call, run):
@@ -59,7 +69,7 @@ def test_an_interrupted_run_is_shown_and_called_so(call, tmp_path):
     write_run(tmp_path / "results", **SMALL, change=timed, ends=KeyboardInterrupt())
     code, out, err = call("bench", "show", "latest")
     assert code == 0
-    assert err == "this run did not come to its end (it is interrupted); what it measured:\n"
+    assert "this run did not come to its end (it is interrupted); what it measured:\n" in err
     assert "numba against numpy" in out
 
 
