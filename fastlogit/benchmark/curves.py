@@ -21,7 +21,7 @@ from fastlogit.benchmark.evaluation import Evaluation
 from fastlogit.benchmark.problem import Outcome, Params, Problem
 from fastlogit.benchmark.verify import TOLERANCES, train_reference
 
-__all__ = ["PASSES", "Course", "Point", "lay_out", "search", "stops", "walk"]
+__all__ = ["PASSES", "PRECISION", "Course", "Point", "lay_out", "search", "stops", "walk"]
 
 # How often each closed contender walks through its curve, unless there are fewer timed repeats.
 PASSES = 3
@@ -41,7 +41,7 @@ _FITS, _FIT_SECONDS = 5, 0.05
 _UNCHANGED = 3
 
 # The iterations that reach the target are found to within this share of them.
-_PRECISION = 0.1
+PRECISION = 0.1
 
 
 @dataclass(frozen=True)
@@ -127,14 +127,17 @@ def _first_epoch(problem: Problem, evaluation: Evaluation, target: float) -> int
 
 
 def walk(contender: ClosedContender, stops: Iterable[int]) -> Iterator[float]:
-    """Train from the initial parameters; at every stop give the seconds of training so far."""
+    """Train from the initial parameters; at every stop give the seconds of training so far.
+
+    They begin, like those of a timed repeat, before everything is set up.
+    """
+    elapsed, start = 0.0, time.perf_counter()
     contender.rewind()
-    elapsed = 0.0
     for first, last in pairwise((0, *stops)):
-        start = time.perf_counter()
         contender.advance(last - first)
         elapsed += time.perf_counter() - start
         yield elapsed
+        start = time.perf_counter()
 
 
 def search(contender: OpenContender, course: Course) -> list[Point]:
@@ -174,7 +177,7 @@ def _close_in(
     missed: int, reached: int, reaches: Callable[[int], bool], may_go_on: Callable[[], bool]
 ) -> None:
     """Halve the gap between iterations that are too few and ones that are enough."""
-    while reached - missed > math.ceil(_PRECISION * reached) and may_go_on():
+    while reached - missed > math.ceil(PRECISION * reached) and may_go_on():
         middle = (missed + reached) // 2
         if reaches(middle):
             reached = middle

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fastlogit import validation
 from fastlogit.benchmark import contenders
 from fastlogit.benchmark.contenders import BASELINE, CONTENDERS, ClosedContender, Contender
 from fastlogit.benchmark.problem import Outcome, build
@@ -76,6 +77,34 @@ def test_stopping_on_the_way_changes_nothing(name, solver, small_case):
         for stopped, unstopped in zip(contender.result().params, whole.params, strict=True):
             np.testing.assert_allclose(stopped, unstopped, rtol=1e-12, atol=1e-14)
         assert np.abs(first.params[0] - whole.params[0]).max() > 1e-4
+
+
+@pytest.mark.parametrize("name", ["numpy", "numba"])
+def test_a_curve_has_the_checks_of_train_on_its_clock(name, small_case, monkeypatch):
+    contender = CONTENDERS[name]()
+    contender.prepare(build(small_case))
+    looks = []
+
+    def watched(look):
+        def looked(*args):
+            looks.append((look, [id(arg) for arg in args if isinstance(arg, np.ndarray)]))
+            return checks[look](*args)
+
+        return looked
+
+    # All that look at whole arrays: what else train checks are single numbers.
+    checks = {
+        look: getattr(validation, look)
+        for look in ("matrix", "params_like", "labels", "row_weights", "row_order")
+    }
+    for look in checks:
+        monkeypatch.setattr(validation, look, watched(look))
+    contender.run()
+    by_train = sorted(looks)
+    looks.clear()
+    contender.rewind()
+    assert sorted(looks) == by_train
+    assert len(looks) == len(checks)
 
 
 def test_the_default_first_run_is_a_run():

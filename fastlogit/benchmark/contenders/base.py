@@ -111,7 +111,7 @@ class Contender(ABC):
 class ClosedContender(Contender):
     """One that follows the given parameters and row order, and can stop on the way.
 
-    For a curve the runner calls `rewind`, then `advance` from point to point, timed.
+    For a curve the runner calls `rewind`, then `advance` from point to point, all of it timed.
     """
 
     division = "closed"

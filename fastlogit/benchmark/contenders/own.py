@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import numpy as np
-
 import fastlogit
+from fastlogit import validation as check
 from fastlogit.benchmark.contenders.base import ClosedContender
 from fastlogit.benchmark.contenders.rules import ADAM
 from fastlogit.benchmark.problem import Outcome, Problem
@@ -18,14 +17,9 @@ __all__ = ["NumbaContender", "NumpyContender"]
 
 
 class _OwnContender(ClosedContender):
+    # The problem's arrays already have the form that both backends read best.
     backend: ClassVar[str]
     by_default: ClassVar[bool] = True
-
-    def prepare(self, problem: Problem) -> None:
-        # The problem's arrays already have the form that both backends read best.
-        super().prepare(problem)
-        self._order = unlocked(problem.order)
-        self._rows = Rows(problem.X, problem.y, np.empty(0, problem.X.dtype))
 
     def first_run(self) -> None:
         # One batch compiles everything that a whole run uses.
@@ -36,15 +30,21 @@ class _OwnContender(ClosedContender):
         self._reached = self._train(self.problem)
 
     def rewind(self) -> None:
-        case = self.problem.case
+        # With every look that fastlogit.train takes at the arrays: a curve has them on its clock.
+        problem, case = self.problem, self.problem.case
+        model, X = MODELS[case.model], check.matrix("X", problem.X)
+        params = check.params_like(model, problem.params, X.shape[1], X.dtype)
+        y = check.labels(problem.y, len(X), problem.n_classes)
+        self._rows = Rows(X, y, check.row_weights(None, len(X), X.dtype))
+        self._order = unlocked(check.row_order(problem.order, case.epochs, len(X)))
         settings = {"learning_rate": case.learning_rate, "momentum": 0.0, "nesterov": False}
         self._trainer = Trainer(
-            MODELS[case.model],
-            self.problem.params,
+            model,
+            params,
             solver=case.solver,
             settings=settings | ADAM._asdict(),
             alpha=0.0,
-            batch_size=min(case.batch_size, len(self.problem.X)),
+            batch_size=min(case.batch_size, len(X)),
             backend=self.backend,
             n_threads=case.threads,
         )
