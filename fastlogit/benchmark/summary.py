@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SUMMARY_COLUMNS",
+    "begun_at_target",
     "bootstrap_ratio",
+    "first_calls",
     "paired_ratio",
     "repeat_times",
     "summarise",
@@ -109,11 +111,34 @@ def times_to_target(
     """
     if curves is None:
         return {}
-    targets = curves["cell_id"].map(dict(target_losses)).astype(float)
-    reached = curves[curves["train_loss"] <= targets]
-    at_start = reached.loc[reached["epoch"] == 0, "cell_id"]
-    reached = reached[~reached["cell_id"].isin(at_start)]
+    reached = _at_target(curves, target_losses)
+    reached = reached[~reached["cell_id"].isin(begun_at_target(curves, target_losses))]
     return reached.groupby(["cell_id", "impl"])["elapsed_s"].min().to_dict()
+
+
+def begun_at_target(curves: pd.DataFrame, target_losses: Mapping[str, float | None]) -> set[str]:
+    """Name the cells whose target the parameters that training starts from meet already."""
+    reached = _at_target(curves, target_losses)
+    return set(reached.loc[reached["epoch"] == 0, "cell_id"])
+
+
+def _at_target(curves: pd.DataFrame, target_losses: Mapping[str, float | None]) -> pd.DataFrame:
+    targets = curves["cell_id"].map(dict(target_losses)).astype(float)
+    return curves[curves["train_loss"] <= targets]
+
+
+def first_calls(timings: pd.DataFrame) -> pd.Series[float]:
+    """Give the seconds of each contender's first call in a process, by impl and model.
+
+    Of a model's cells the first one measured compiles or loads what all later ones find loaded, so
+    it is the longest of theirs. The package's own solvers find loaded, besides, what the kernels
+    had to load: theirs is no less than numba's.
+    """
+    calls = timings.groupby(["impl", "model"], sort=False)["compile_s"].max().astype(float)
+    for impl, model in calls.index:
+        if impl.startswith("fastlogit-") and ("numba", model) in calls:
+            calls[impl, model] = np.fmax(calls[impl, model], calls["numba", model])
+    return calls
 
 
 def repeat_times(group: pd.DataFrame) -> pd.Series[float]:

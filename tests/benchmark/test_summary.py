@@ -6,6 +6,7 @@ from fastlogit.benchmark.results import CURVE_COLUMNS, TIMING_COLUMNS
 from fastlogit.benchmark.summary import (
     SUMMARY_COLUMNS,
     bootstrap_ratio,
+    first_calls,
     paired_ratio,
     summarise,
 )
@@ -223,3 +224,28 @@ def test_ratios_of_any_two_are_over_the_repeats_that_both_have():
     theirs, ours = pd.Series({0: 9.0, 1: 6.0}), pd.Series({1: 2.0, 2: 1.0})
     assert paired_ratio(theirs, ours) == (3.0, None, None)
     assert paired_ratio(theirs, ours[[2]]) is None
+
+
+def test_a_first_call_is_the_longest_of_a_model_and_the_solvers_find_the_kernels_loaded():
+    seconds = {
+        ("numba", "softmax"): [2.0, 0.001],
+        ("fastlogit-lbfgs", "softmax"): [0.002, 0.003],
+        ("numba", "logistic"): [0.5],
+        ("fastlogit-lbfgs", "logistic"): [0.7],
+        ("fastlogit-lbfgs", "mlp-softmax"): [0.1],
+        ("sklearn-lbfgs", "softmax"): [None, 0.01],
+    }
+    measured = [
+        row
+        for (impl, model), calls in seconds.items()
+        for cell, call in enumerate(calls)
+        for row in rows(impl, [1.0], cell=f"{model}/{cell}", model=model, compile_s=call)
+    ]
+    assert first_calls(pd.DataFrame(measured)).to_dict() == {
+        ("numba", "softmax"): 2.0,
+        ("fastlogit-lbfgs", "softmax"): 2.0,
+        ("numba", "logistic"): 0.5,
+        ("fastlogit-lbfgs", "logistic"): 0.7,
+        ("fastlogit-lbfgs", "mlp-softmax"): 0.1,
+        ("sklearn-lbfgs", "softmax"): 0.01,
+    }

@@ -142,11 +142,22 @@ def test_the_open_division_is_compared_by_the_time_to_the_target():
         row("sgd", division="open", dataset="circles", status="failed"),
     )
     assert verdict == (
-        "numba to the target against sgd: sooner in 2, later in 2 of 4 cells; sgd never is there "
-        "in 1; numba never is there in 1; geometric mean 2.00x"
+        "numba to the target against sgd: sooner in 2, later in 2, even in 0 of 4 cells; sgd never "
+        "is there in 1; numba never is there in 1; geometric mean 2.00x"
     )
     assert "open: another algorithm" in text
     assert "open" not in render(row("numpy"))[0]
+
+
+@pytest.mark.parametrize(
+    ("theirs", "called"), [(1.2, "win"), (1.05, "even"), (0.95, "even"), (0.8, "loss")]
+)
+def test_times_to_the_target_are_even_within_what_they_are_located_to(theirs, called):
+    assert table.outcome_to_target(theirs) == called
+    numba, sgd = (row(name, time_to_target_s=1.0) for name in ("numba", "sgd"))
+    _, (verdict,) = render(numba, sgd | {"division": "open", "time_to_target_s": theirs})
+    words = {"win": "sooner in 1", "even": "even in 1", "loss": "later in 1"}
+    assert words[called] in verdict
 
 
 def test_an_open_contender_with_nothing_to_compare_has_no_verdict():
@@ -171,7 +182,7 @@ def test_seeds_stand_apart():
         "softmax, iris, seed 1 of 2",
         "softmax, iris, seed 2 of 2",
     ]
-    assert "sooner in 1, later in 1 of 2 cells; geometric mean 1.41x" in verdict
+    assert "sooner in 1, later in 1, even in 0 of 2 cells; geometric mean 1.41x" in verdict
 
 
 def test_a_failure_shows_its_status_instead_of_figures():

@@ -10,8 +10,13 @@ import numpy as np
 import pandas as pd
 
 from fastlogit.benchmark.contenders import BASELINE
-from fastlogit.benchmark.summary import paired_ratio
-from fastlogit.benchmark.table import outcome
+from fastlogit.benchmark.summary import (
+    begun_at_target,
+    first_calls,
+    paired_ratio,
+    times_to_target,
+)
+from fastlogit.benchmark.table import outcome, outcome_to_target
 
 if TYPE_CHECKING:
     from fastlogit.benchmark.runs import StoredRun
@@ -54,7 +59,8 @@ class Record:
     low, high : float
         The smallest and the largest of these ratios.
     wins, losses, even, unjudged : int
-        Cells by the whole interval; unjudged are those without one.
+        Cells by the whole interval, unjudged those without one; to the target loss by what the
+        times are located to.
     rival_missed, subject_missed : int
         Cells where only the other one reached the target.
     """
@@ -100,7 +106,6 @@ class Findings:
             "flops": ("flops", "first"),
             "samples": ("samples", "first"),
             "epochs": ("epochs", "first"),
-            "compile_s": ("compile_s", "median"),
             "rss_peak_bytes": ("rss_peak_bytes", "max"),
             "error": ("error", "last"),
         }
@@ -108,7 +113,11 @@ class Findings:
         details = timings.groupby(keys, sort=False).agg(**columns).reset_index()
         summary = merge_seeds(self.run.summary.drop(columns=[*columns], errors="ignore"), keys)
         cells = summary.merge(details, on=keys, how="left")
-        numbers = [*FIGURES, *list(columns)[1:-1]]
+        calls = first_calls(timings)
+        cells["compile_s"] = [
+            calls[pair] for pair in zip(cells["impl"], cells["model"], strict=True)
+        ]
+        numbers = [*FIGURES, *list(columns)[1:-1], "compile_s"]
         cells[numbers] = cells[numbers].apply(pd.to_numeric)
         return cells
 
@@ -180,9 +189,25 @@ class Findings:
                     elif pd.isna(mine):
                         row["outcome"] = "subject missed"
                     else:
-                        row["outcome"] = "win" if mine < theirs else "loss"
+                        row["outcome"] = outcome_to_target(theirs / mine)
                     rows.append(row)
         return rows
+
+    @property
+    def targets(self) -> dict[str, float]:
+        """The target losses by cell."""
+        stored = self.run.facts.get("target_loss") or {}
+        return {cell: loss for cell, loss in stored.items() if loss is not None}
+
+    @cached_property
+    def begun_there(self) -> set[str]:
+        """The cells where training begins at the target, so that nobody has a time to it."""
+        return begun_at_target(self.run.curves, self.targets)
+
+    @cached_property
+    def reached(self) -> dict[Any, float]:
+        """The seconds to the target loss by cell and contender, of those that got there."""
+        return times_to_target(self.run.curves, self.targets)
 
     @cached_property
     def records(self) -> list[Record]:

@@ -14,7 +14,7 @@ from fastlogit.benchmark.report.drawing import drawing, svg_swatch, times
 from fastlogit.benchmark.report.figures import curves, first_call, limit, speedup
 from fastlogit.benchmark.report.findings import Findings, against_baseline
 from fastlogit.benchmark.report.palette import SURFACE, looks, scheme_css
-from fastlogit.benchmark.table import duration, tiny_sets
+from fastlogit.benchmark.table import TO_TARGET, duration, tiny_sets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,6 +67,7 @@ def _context(findings: Findings, advice: Sequence[str]) -> dict[str, Any]:
         "advice": list(advice),
         "records": _records(findings, "training"),
         "to_target": _records(findings, "target"),
+        "to_target_note": TO_TARGET,
         "losses": words.losses(findings),
         "legend": _legend(findings),
         "with_ratio": set(against_baseline(findings.ok)["impl"]),
@@ -139,7 +140,6 @@ def _first_calls(findings: Findings) -> list[dict[str, str]]:
     return [
         {
             "impl": row["impl"],
-            "median": duration(row["median_s"]) if row["median_s"] > 0 else "",
             "longest": duration(row["longest_s"]) if row["longest_s"] > 0 else "",
             "paid": first_call.pays(row["epochs"]) if row["epochs"] >= 0 else "",
         }

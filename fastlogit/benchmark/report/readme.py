@@ -14,6 +14,7 @@ from fastlogit.benchmark.report import words
 from fastlogit.benchmark.report.drawing import times
 from fastlogit.benchmark.report.figures.speedup import overview_finding, picture
 from fastlogit.benchmark.report.findings import SUBJECT, Findings, Record, record_of
+from fastlogit.benchmark.table import TO_TARGET
 
 if TYPE_CHECKING:
     from fastlogit.benchmark.runs import StoredRun
@@ -98,6 +99,8 @@ def block(findings: Findings, place: str) -> str:
     parts = [f"![{finding}]({place}/{PICTURE})", f"{legend} {words.setting(findings)}"]
     if findings.records:
         parts.append("\n".join(_records(findings)))
+        if "target" in set(findings.pairs["measure"]):
+            parts.append(TO_TARGET)
     parts.append("\n".join(_times(findings)))
     return "\n\n".join(parts)
 

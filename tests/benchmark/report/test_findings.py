@@ -91,6 +91,19 @@ def test_other_algorithms_are_compared_by_the_time_to_the_target(findings):
     assert list(run.losses["measure"]) == sorted(run.losses["measure"], key="target".__eq__)
 
 
+def test_times_to_the_target_within_what_they_are_located_to_are_even(findings):
+    run = findings(models=("softmax",), sets=("iris", "wine", "digits", "moons"), impls=IMPLS)
+    theirs = {"iris": 0.95, "wine": 1.05, "digits": 1.15, "moons": 0.85}
+    run.cells["time_to_target_s"] = [
+        1.0 if impl == "numba" else theirs[dataset]
+        for dataset, impl in zip(run.cells["dataset"], run.cells["impl"], strict=True)
+    ]
+    record = next(record for record in run.records if record.rival == "scikit-learn")
+    assert (record.wins, record.losses, record.even) == (1, 1, 2)
+    lost = run.losses[run.losses["measure"] == "target"]
+    assert list(lost["dataset"]) == ["moons"]
+
+
 def test_a_contender_that_failed_has_no_ratio(findings):
     def change(timing):
         if (timing.impl, timing.dataset, timing.repeat) != ("jax", "iris", 4):

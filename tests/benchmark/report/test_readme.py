@@ -60,6 +60,17 @@ def test_tables_by_hand(stored, page):
     assert picture == run.directory / "speedup.svg"
 
 
+def test_what_a_time_to_the_target_holds_is_said_below(stored, page):
+    impls = ("numpy", "numba", "scikit-learn")
+    readme.write(page, stored(**SMALL | {"impls": impls, "curves": True}))
+    text = page.read_text(encoding="utf-8")
+    assert "| scikit-learn, to the target loss |" in text
+    assert "\n\nTo the target loss: for numba the time of fastlogit.train" in text
+    assert "even within 10 %" in text
+    readme.write(page, stored(**SMALL))
+    assert "To the target loss" not in page.read_text(encoding="utf-8")
+
+
 def test_several_batch_sizes_and_rivals(stored, page):
     run = stored(
         **SMALL | {"impls": ("numpy", "numba", "jax", "scikit-learn"), "batch_sizes": (8, 32)},

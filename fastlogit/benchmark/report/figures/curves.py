@@ -18,7 +18,7 @@ from fastlogit.benchmark.report.figures.rows import (
 )
 from fastlogit.benchmark.report.findings import SUBJECT, of_cell, row_of
 from fastlogit.benchmark.report.palette import INK, MUTED, looks
-from fastlogit.benchmark.table import duration
+from fastlogit.benchmark.table import begun_there, duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,11 +60,10 @@ def loss_curves(findings: Findings) -> list[Panel]:
 
     Other algorithms have a panel of their own, with the subject for comparison.
     """
-    targets = findings.run.facts.get("target_loss") or {}
     panels = []
     for cell, name, heading, curves in _chosen_curves(findings, "train_loss"):
-        target = targets.get(cell["cell_id"])
-        finding = _loss_finding(curves, target)
+        target = findings.targets.get(cell["cell_id"])
+        finding = _loss_finding(findings, curves, target)
         with drawing(230) as (figure, axes):
             _draw_curves(axes, findings, curves, "train_loss")
             _scale_loss(axes, curves["train_loss"], target)
@@ -134,8 +133,9 @@ def _draw_curves(axes: Axes, findings: Findings, curves: pd.DataFrame, column: s
         look = styles[str(impl)]
         thin = _thinned(line)
         reached = thin[column].astype(float)
-        if impl in other:  # each point is a fit of its own: what is the best within this time?
-            reached = reached.cummin() if column == "train_loss" else reached.cummax()
+        if impl in other:  # each point is a fit of its own: which has the least loss so far?
+            loss = thin["train_loss"].astype(float)
+            reached = reached.where(loss == loss.cummin()).ffill()
         axes.plot(
             thin["elapsed_s"],
             reached,
@@ -161,27 +161,30 @@ def _thinned(line: pd.DataFrame) -> pd.DataFrame:
     return line.iloc[keep]
 
 
-def _loss_finding(curves: pd.DataFrame, target: float | None) -> str:
-    parts = []
+def _loss_finding(findings: Findings, curves: pd.DataFrame, target: float | None) -> str:
+    cell_id, parts = curves["cell_id"].iloc[0], []
+    if cell_id in findings.begun_there:
+        words = begun_there(findings.run.facts)
+        return f"The target loss is {target:.4g}: {words}."
     for impl, line in curves.groupby("impl", sort=False):
         if target is None:
             last = line.sort_values("elapsed_s").iloc[-1]
             when = f"ends at {last['train_loss']:.4g} after {duration(last['elapsed_s'])}"
         else:
-            reached = line.loc[line["train_loss"] <= target, "elapsed_s"]
-            when = f"is there after {duration(reached.min())}" if len(reached) else "never is there"
+            reached = findings.reached.get((cell_id, impl))
+            when = "never is there" if reached is None else f"is there after {duration(reached)}"
         parts.append(f"{impl} {when}")
     aim = "" if target is None else f"The target loss is {target:.4g}: "
     return aim + ", ".join(parts) + "."
 
 
 def _accuracy_finding(curves: pd.DataFrame) -> str:
-    best = curves.loc[curves.groupby("impl", sort=False)["test_accuracy"].idxmax()]
+    ends = curves.loc[curves.groupby("impl", sort=False)["epoch"].idxmax()]
     parts = [
         f"{row['impl']} {row['test_accuracy']:.1%} after {duration(row['elapsed_s'])}"
-        for row in best.to_dict("records")
+        for row in ends.to_dict("records")
     ]
-    return "The most that each gets right: " + ", ".join(parts) + "."
+    return "Right at the end of training: " + ", ".join(parts) + "."
 
 
 def times_to_target(findings: Findings) -> list[Panel]:

@@ -44,6 +44,23 @@ def test_the_finding_says_when_each_reached_the_target(run):
     assert "target 0.3" in panel.svg
 
 
+@pytest.mark.parametrize(
+    ("asked", "words"), [(None, "take a smaller --learning-rate"), (9.0, "smaller --target-loss")]
+)
+def test_a_target_that_training_begins_at_is_reached_by_nobody(run, asked, words):
+    begun = run.curves["cell_id"].str.contains("/digits/") & (run.curves["epoch"] == 1)
+    run.curves.loc[begun, ["epoch", "elapsed_s"]] = [0, 0.0]
+    (cell,) = set(run.curves.loc[begun, "cell_id"])
+    run.facts["target_loss"][cell] = 9.0
+    run.facts["config"] = {"target_loss": asked}
+    (panel,) = curves.loss_curves(Findings(run))
+    assert panel.finding.startswith("The target loss is 9: training ")
+    assert words in panel.finding
+    assert "is there" not in panel.finding
+    (panel,) = curves.times_to_target(Findings(run))
+    assert "numba reaches it in 1 of 2 cells" in panel.finding
+
+
 def test_one_that_never_got_there_is_told(run):
     run.curves.loc[run.curves["impl"] == "numba", "train_loss"] += 1
     (panel,) = curves.loss_curves(Findings(run))
@@ -81,12 +98,16 @@ def test_fits_of_their_own_are_drawn_as_the_best_within_a_time(stored):
     run = stored(**SMALL | {"impls": ("numba", "scikit-learn")})
     points = pd.DataFrame({"impl": "scikit-learn", "seed": 0, "elapsed_s": [1.0, 3.0, 2.0, 4.0]})
     points["train_loss"] = [0.9, 0.2, 0.5, 0.6]
-    with drawing(100) as (_, axes):
-        curves._draw_curves(axes, Findings(run), points, "train_loss")
-        (line,) = axes.lines
-    np.testing.assert_array_equal(line.get_xdata(), [1.0, 2.0, 3.0, 4.0])
-    np.testing.assert_array_equal(line.get_ydata(), [0.9, 0.5, 0.2, 0.2])
-    assert line.get_drawstyle() == "steps-post"
+    # Of the best by its loss: the most that any gets right would be chosen by the rows held out.
+    points["test_accuracy"] = [0.6, 0.8, 0.9, 1.0]
+    best = {"train_loss": [0.9, 0.5, 0.2, 0.2], "test_accuracy": [0.6, 0.9, 0.8, 0.8]}
+    for column, drawn in best.items():
+        with drawing(100) as (_, axes):
+            curves._draw_curves(axes, Findings(run), points, column)
+            (line,) = axes.lines
+        np.testing.assert_array_equal(line.get_xdata(), [1.0, 2.0, 3.0, 4.0])
+        np.testing.assert_array_equal(line.get_ydata(), drawn)
+        assert line.get_drawstyle() == "steps-post"
 
 
 def test_no_curves_no_panels(stored):
@@ -99,6 +120,7 @@ def test_accuracy_is_drawn_where_rows_were_held_out(run):
     assert curves.accuracy_curves(Findings(run)) == []
     run.curves["test_accuracy"] = 0.5
     run.curves.loc[run.curves.index[-1], "test_accuracy"] = 0.875
+    run.curves.loc[run.curves.index[-2], "test_accuracy"] = 0.975  # better, but not the end
     (panel,) = curves.accuracy_curves(Findings(run))
     assert "numba 87.5% after" in panel.finding
     assert "numpy 50.0% after" in panel.finding
