@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from fastlogit.benchmark.cases import usual_rate
-from fastlogit.benchmark.recipe import Training
-from fastlogit.benchmark.summary import times_to_target
+from fastlogit.benchmark.cases import Case, usual_rate
+from fastlogit.benchmark.summary import begun_at_target, first_calls, times_to_target
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,17 +40,28 @@ class Entry:
     ----------
     impl : str
         Its name.
+    closed : bool
+        Whether it takes the steps of the way's case.
+    accuracy, loss : float
+        Share of the rows held out that it gets right, and its training loss, both at the end: after
+        all epochs, or of the first fit to reach the target, or else of the longest.
+    iterations : int
+        The epochs or iterations of that training, the most of any seed.
     target_s : float or None
         Seconds of training to the target loss; None where it was not reached with every seed.
     epoch_s : float or None
         Seconds of an epoch, of the closed division.
     first_s : float
-        Seconds of the first call in a process.
+        Seconds of the first call in a process, the longest of the run.
     memory : float or None
         Bytes at the peak of a training.
     """
 
     impl: str
+    closed: bool
+    accuracy: float
+    loss: float
+    iterations: int
     target_s: float | None
     epoch_s: float | None
     first_s: float
@@ -64,38 +74,51 @@ class Way:
 
     Attributes
     ----------
-    training : Training
-        What was trained.
-    best, last : float
-        Accuracy on the rows held out, at its best and after all epochs.
-    best_epoch : int
-        When it was best.
-    loss : float
-        The training loss then.
+    case : Case
+        What was trained, with the first of its seeds.
+    n_rows : int
+        Rows that were trained on.
     target_loss : float or None
         The loss that counts as reached.
+    begun_there : bool
+        Whether training begins at the target already, with any seed, so that it is none.
     entries : tuple of Entry
-        The implementations, quickest to the target first.
+        The implementations, quickest to the target first, then quickest through an epoch.
     """
 
-    training: Training
-    best: float
-    last: float
-    best_epoch: int
-    loss: float
+    case: Case
+    n_rows: int
     target_loss: float | None
+    begun_there: bool
     entries: tuple[Entry, ...]
 
     @property
     def quickest(self) -> Entry:
-        """The implementation that reached the target first."""
+        """The first of the implementations."""
         return self.entries[0]
+
+    @property
+    def accuracy(self) -> float:
+        """The quickest implementation's accuracy."""
+        return self.quickest.accuracy
 
     @property
     def seconds(self) -> float:
         """What the quickest implementation takes to the target."""
         reached = self.quickest.target_s
         return math.inf if reached is None else reached
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What a run tells of all its ways: curves, targets and who reached them, first calls."""
+
+    facts: dict[str, Any]
+    curves: pd.DataFrame
+    targets: Mapping[str, float]
+    reached: dict[Any, float]
+    begun_there: set[str]
+    first_calls: dict[Any, float]
 
 
 def ways(run: Run) -> Iterator[Way]:
@@ -109,82 +132,81 @@ def ways(run: Run) -> Iterator[Way]:
     timings, curves = run.timings, run.curves[run.curves["test_accuracy"].notna()]
     failed = timings[timings["status"] != "ok"]
     lost = set(zip(failed["cell_id"], failed["impl"], strict=True))
-    kept = [pair not in lost for pair in zip(timings["cell_id"], timings["impl"], strict=True)]
-    timings = timings.loc[kept]
+    traced = set(zip(curves["cell_id"], curves["impl"], strict=True))
+    pairs = zip(timings["cell_id"], timings["impl"], strict=True)
+    timings = timings.loc[[pair in traced - lost for pair in pairs]]
     if timings.empty:
         return
-    # Later cells find loaded what the first one had to load, and so have no first call.
-    first_calls = timings.groupby("impl")["compile_s"].max().to_dict()
     stored = run.facts.get("target_loss") or {}
     targets = {cell_id: loss for cell_id, loss in stored.items() if loss is not None}
-    reached = times_to_target(curves, targets)
+    told = _Told(
+        run.facts,
+        curves,
+        targets,
+        times_to_target(curves, targets),
+        begun_at_target(curves, targets),
+        first_calls(timings).groupby("impl").max().to_dict(),
+    )
     for _, rows in timings.groupby(timings["cell_id"].str.rpartition("/")[0], sort=False):
-        walked = curves[curves["cell_id"].isin(rows["cell_id"])]
-        way = _way(rows, walked, targets, reached, first_calls, run.facts)
-        if way is not None:
-            yield way
+        yield _way(rows, told)
 
 
-def _way(
-    rows: pd.DataFrame,
-    curves: pd.DataFrame,
-    targets: dict[str, float],
-    reached: dict[Any, float],
-    first_calls: dict[Any, float],
-    facts: dict[str, Any],
-) -> Way | None:
-    closed = set(rows.loc[rows["division"] == "closed", "impl"])
-    # All of the closed division walk the same way: any of them has the accuracies.
-    walked = curves[curves["impl"].isin(closed)] if closed & set(curves["impl"]) else curves
-    if walked.empty:
-        return None
-    walks = [walk.sort_values("epoch") for _, walk in walked.groupby("cell_id", sort=False)]
-    peaks = [walk.iloc[int(walk["test_accuracy"].to_numpy().argmax())] for walk in walks]
-    entries = [
-        _entry(group, reached, first_calls[impl])
-        for impl, group in rows.groupby("impl", sort=False)
-    ]
-    entries.sort(key=lambda entry: math.inf if entry.target_s is None else entry.target_s)
-    first = rows.iloc[0]
-    known = [targets[cell] for cell in dict.fromkeys(rows["cell_id"]) if cell in targets]
-    training = Training(
+def _way(rows: pd.DataFrame, told: _Told) -> Way:
+    entries = [_entry(group, told) for _, group in rows.groupby("impl", sort=False)]
+    # Where nobody is there, by the time of an epoch.
+    entries.sort(key=lambda entry: (entry.target_s or math.inf, entry.epoch_s or math.inf))
+    first, cells = rows.iloc[0], list(dict.fromkeys(rows["cell_id"]))
+    known = [told.targets[cell] for cell in cells if cell in told.targets]
+    case = Case(
         model=str(first["model"]),
-        impl=entries[0].impl,
+        dataset=str(first["dataset"]),
         solver=str(first["solver"]),
-        dtype=str(first["dtype"]),
-        n_classes=int(first["n_classes"]),
         batch_size=int(first["batch_size"]),
-        epochs=int(first["epochs"]),
+        dtype=str(first["dtype"]),
         threads=int(first["threads"]),
+        epochs=int(first["epochs"]),
+        seed=int(first["seed"]),
         n_hidden=None if math.isnan(first["n_hidden"]) else int(first["n_hidden"]),
-        learning_rate=facts.get("config", {}).get("learning_rate") or usual_rate(first["solver"]),
+        learning_rate=told.facts.get("config", {}).get("learning_rate")
+        or usual_rate(first["solver"]),
     )
     return Way(
-        training,
-        best=_mean([peak["test_accuracy"] for peak in peaks]),
-        last=_mean([walk["test_accuracy"].iloc[-1] for walk in walks]),
-        best_epoch=round(_mean([peak["epoch"] for peak in peaks])),
-        loss=_mean([peak["train_loss"] for peak in peaks]),
+        case,
+        n_rows=int(first["n_samples"]),
         target_loss=_mean(known) if known else None,
+        begun_there=not told.begun_there.isdisjoint(cells),
         entries=tuple(entries),
     )
 
 
-def _entry(rows: pd.DataFrame, reached: dict[Any, float], first_s: float) -> Entry:
-    first = rows.iloc[0]
-    times = [
-        reached.get((cell_id, first["impl"]), math.nan)
-        for cell_id in dict.fromkeys(rows["cell_id"])
-    ]
-    peak = rows["rss_peak_bytes"].max()
+def _entry(rows: pd.DataFrame, told: _Told) -> Entry:
+    first, cells = rows.iloc[0], list(dict.fromkeys(rows["cell_id"]))
     closed = first["division"] == "closed"
+    times = [told.reached.get((cell, first["impl"])) for cell in cells]
+    mine = told.curves[told.curves["impl"] == first["impl"]]
+    ends = [
+        _end(mine[mine["cell_id"] == cell], None if closed else time)
+        for cell, time in zip(cells, times, strict=True)
+    ]
+    reached = [time for time in times if time is not None]
+    peak = rows["rss_peak_bytes"].max()
     return Entry(
         first["impl"],
-        target_s=None if any(map(math.isnan, times)) else _mean(times),
+        closed,
+        accuracy=_mean([end["test_accuracy"] for end in ends]),
+        loss=_mean([end["train_loss"] for end in ends]),
+        iterations=max(int(end["epoch"]) for end in ends),
+        target_s=_mean(reached) if len(reached) == len(cells) else None,
         epoch_s=float(rows["time_s"].median() / first["epochs"]) if closed else None,
-        first_s=first_s,
+        first_s=told.first_calls[first["impl"]],
         memory=None if math.isnan(peak) else float(peak),
     )
+
+
+def _end(curve: pd.DataFrame, reached_s: float | None) -> pd.Series[Any]:
+    """Give the point that took so long, or the last one."""
+    at = curve["epoch"] if reached_s is None else -(curve["elapsed_s"] - reached_s).abs()
+    return curve.iloc[int(at.to_numpy().argmax())]
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -1,113 +1,87 @@
-import numpy as np
+import inspect
+from dataclasses import replace
+
 import pytest
 
 import fastlogit
 from fastlogit.benchmark.cases import Grid
-from fastlogit.benchmark.contenders import CONTENDERS
-from fastlogit.benchmark.recipe import Training, recipe
-from fastlogit.datasets import load
+from fastlogit.benchmark.contenders import CONTENDERS, UnsupportedError
+from fastlogit.benchmark.contenders.estimator import EstimatorContender
+from fastlogit.benchmark.problem import build
+from fastlogit.benchmark.recipe import recipe
 from fastlogit.models import MODELS
 
-ITERATIVE = ("numba", "numpy", "scikit-learn")
-ALL_ROWS = ("fastlogit-lbfgs", "fastlogit-newton-cholesky", "sklearn-lbfgs", "sklearn-newton-cg")
+ESTIMATORS = [name for name, kind in CONTENDERS.items() if issubclass(kind, EstimatorContender)]
 
 
-def training(model, impl, **others):
-    sizes = {"batch_size": 32, "epochs": 30, "threads": 1, "n_classes": 2 if "logi" in model else 3}
-    hidden = 8 if MODELS[model].has_hidden else None
-    given = {"solver": "sgd", "dtype": "float64", "learning_rate": 0.1, "n_hidden": hidden}
-    return Training(model=model, impl=impl, **(sizes | given | others))
+def case_of(model, **others):
+    grid = {"models": (model,), "datasets": ("iris",), "n_hidden": 8, "epochs": 30}
+    (case,) = Grid(**grid | others).cases()
+    return case
 
 
-def result_of(lines, X, y):
+def result_of(lines, X=None, y=None):
     """Run a recipe's lines as a user would paste them, and give what the last one gives."""
     scope = {"X": X, "y": y}
     exec(lines[0], scope)  # noqa: S102
     return eval(lines[1], scope)  # noqa: S307
 
 
-@pytest.mark.filterwarnings("ignore:Stochastic Optimizer:sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.filterwarnings(
-    "ignore:Maximum number of iteration:sklearn.exceptions.ConvergenceWarning"
-)
-@pytest.mark.filterwarnings("ignore:lbfgs failed:sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
 @pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("impl", ITERATIVE + ALL_ROWS)
-def test_a_recipe_trains_the_model(model, impl):
-    data = load("wine", binary=MODELS[model].binary)
-    if MODELS[model].has_hidden and "newton" in impl:
-        pytest.skip("no network has this solver")
-    made = result_of(recipe(training(model, impl)), data.X, data.y)
-    if impl == "numpy":
-        proba = fastlogit.predict_proba(model, made.params, data.X)
-        assert (proba.argmax(axis=1) == data.y).mean() > 0.95
-        assert len(made.loss_curve) == 30
+@pytest.mark.parametrize("impl", ESTIMATORS)
+def test_an_estimator_is_the_contender_s_own(impl, model, solver):
+    case = replace(case_of(model, solvers=(solver,), batch_sizes=(64,)), threads=2, seed=3)
+    contender, problem = CONTENDERS[impl](), build(case)
+    try:
+        contender.prepare(problem)
+    except UnsupportedError:
+        with pytest.raises(UnsupportedError):
+            recipe(impl, case, len(problem.X), 7)
         return
-    assert type(made).__module__.partition(".")[0] == (
-        "fastlogit" if impl in ("numba", *ALL_ROWS[:2]) else "sklearn"
-    )
-    fitted = made.fit(data.X, data.y)
-    assert fitted.score(data.X, data.y) > 0.95
-    if type(made).__module__.startswith("fastlogit"):
-        assert (fitted.backend_, fitted.model_) == ("numba", model)
+    fitted = {}
+
+    def fit(self, X, y):
+        fitted[type(self)], self.backend_ = self.get_params(), "numba"
+        return self
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(contender.estimator(case, 9, 1)), "fit", fit)
+        contender.fit(7)
+    made = result_of(recipe(impl, case, len(problem.X), 7))
+    assert fitted == {type(made): made.get_params()}
+    assert made.get_params()["max_iter"] == 7
 
 
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
+@pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("impl", ["numba", "numpy"])
-@pytest.mark.parametrize("model", ["softmax", "mlp-softmax"])
-def test_a_softmax_of_two_classes_is_trained_by_train(model, impl):
-    data = load("wine", binary=True)
-    lines = recipe(training(model, impl, n_classes=2, threads=2))
-    assert lines[0] == "import fastlogit"
-    made = result_of(lines, data.X, data.y)
-    assert made.params[-1].shape == (2,)
-    proba = fastlogit.predict_proba(model, made.params, data.X)
-    assert (proba.argmax(axis=1) == data.y).mean() > 0.95
+def test_the_package_s_own_are_called_as_they_were_timed(impl, model, solver, monkeypatch):
+    case = replace(case_of(model, solvers=(solver,), batch_sizes=(64,)), threads=2, seed=3)
+    contender, problem = CONTENDERS[impl](), build(case)
+    contender.prepare(problem)
+    calls, signature = [], inspect.signature(fastlogit.train)
 
+    def train(*args, **kwargs):
+        bound = signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        calls.append(bound.arguments)
 
-def test_arguments_are_those_that_were_measured():
-    case = Grid(models=("mlp-softmax",), datasets=("iris",), n_hidden=5, epochs=7).cases()[0]
-    made = result_of(
-        recipe(
-            training("mlp-softmax", "numba", n_hidden=5, epochs=7, batch_size=64, threads=2)
-        ),
-        None, None,
-    )  # fmt: skip
-    expected = {
-        "hidden_layer_sizes": (5,),
-        "solver": case.solver,
-        "momentum": 0,
-        "alpha": 0,
-        "learning_rate_init": case.learning_rate,
-        "batch_size": 64,
-        "max_iter": 7,
-        "n_threads": 2,
-    }
-    assert {name: made.get_params()[name] for name in expected} == expected
-
-
-def test_adam_has_no_momentum_to_set():
-    call = recipe(training("softmax", "numba", solver="adam", learning_rate=0.001))[1]
-    assert call == (
-        'LogisticRegression(C=float("inf"), solver="adam", learning_rate_init=0.001, '
-        "batch_size=32, max_iter=30)"
-    )
-
-
-def test_the_numpy_recipe_ends_where_the_numba_backend_does():
-    data = load("iris")
-    lines = recipe(training("softmax", "numpy"))
-    ends = [
-        result_of([lines[0], line[:-1] + ", random_state=0)"], data.X, data.y).params
-        for line in (lines[1], lines[1].replace("numpy", "numba"))
-    ]
-    for ours, theirs in zip(*ends, strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-9)
+    monkeypatch.setattr(fastlogit, "train", train)
+    contender.run()
+    result_of(recipe(impl, case, len(problem.X), case.epochs), problem.X, problem.y)
+    timed, told = calls
+    # The parameters and the order that all contenders have are not a user's: both are drawn.
+    assert (told.pop("hidden"), told.pop("random_state")) == (case.n_hidden, 3)
+    for arguments in calls:
+        for name in ("params", "order", "hidden", "random_state"):
+            arguments.pop(name, None)
+    assert timed.pop("X") is told.pop("X")
+    assert timed.pop("y") is told.pop("y")
+    assert timed == told
 
 
 def test_who_has_no_estimator_has_no_recipe():
-    assert recipe(training("softmax", "torch")) == []
-    assert recipe(training("softmax", "jax")) == []
     # Whoever joins by another name is passed over, not guessed at.
-    assert recipe(training("softmax", "one-more")) == []
-    for impl in CONTENDERS:
-        assert isinstance(recipe(training("softmax", impl)), list)
+    for impl in ("torch", "jax", "one-more"):
+        assert recipe(impl, case_of("softmax"), 150, 30) == []

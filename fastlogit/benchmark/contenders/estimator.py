@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 import fastlogit
+from fastlogit.benchmark.cases import Case
 from fastlogit.benchmark.contenders.base import OpenContender, UnsupportedError
 from fastlogit.benchmark.problem import Outcome, Params, Problem
 from fastlogit.models import MODELS
@@ -26,11 +27,12 @@ class EstimatorContender(OpenContender):
     def prepare(self, problem: Problem) -> None:
         """Keep the arrays; the estimator checks and converts them in every fit."""
         super().prepare(problem)
-        self._make(1)  # refuses what it cannot do
+        self._new(1)  # refuses what it cannot do
 
+    @classmethod
     @abstractmethod
-    def _make(self, iterations: int) -> Any:
-        """Give an estimator that trains for at most so many epochs or iterations.
+    def estimator(cls, case: Case, n_rows: int, iterations: int) -> Any:
+        """Give an estimator that trains on so many rows for at most so many epochs or iterations.
 
         Raises
         ------
@@ -38,9 +40,12 @@ class EstimatorContender(OpenContender):
             If there is none for the case.
         """
 
+    def _new(self, iterations: int) -> Any:
+        return self.estimator(self.problem.case, len(self.problem.X), iterations)
+
     def form(self) -> str:
         """Say which estimator runs."""
-        return type(self._make(1)).__name__
+        return type(self._new(1)).__name__
 
     def first_run(self) -> None:
         """Train for one epoch or iteration: modules are loaded, and what is compiled is."""
@@ -51,7 +56,7 @@ class EstimatorContender(OpenContender):
         with warnings.catch_warnings():
             # That the iterations were used up, or a step had to be replaced: the curve shows both.
             warnings.simplefilter("ignore")
-            self._fitted = self._make(iterations).fit(self.problem.X, self.problem.y)
+            self._fitted = self._new(iterations).fit(self.problem.X, self.problem.y)
 
     def result(self) -> Outcome:
         """Give its parameters as the case's model and their mean loss over all rows."""
@@ -85,27 +90,30 @@ class AllRowsContender(EstimatorContender):
         """Fit to the optimum, or for so many iterations as a user would by default."""
         self.fit(_ITERATIONS)
 
+    @staticmethod
     @abstractmethod
-    def _estimators(self) -> tuple[Any, Any]:
+    def _estimators() -> tuple[Any, Any]:
         """Give the classes LogisticRegression and MLPClassifier, and import them only now."""
 
-    def _make(self, iterations: int) -> Any:
-        linear, network = self._estimators()
-        case = self.problem.case
+    @classmethod
+    def estimator(cls, case: Case, n_rows: int, iterations: int) -> Any:  # noqa: ARG003
+        """Give one without a penalty, that stops at a small gradient too."""
+        linear, network = cls._estimators()
         common = {
-            "solver": self.solver,
+            "solver": cls.solver,
             "tol": _TOL,
             "max_iter": iterations,
             "random_state": case.seed,
-            **self._more(),
+            **cls._more(case),
         }
         if not MODELS[case.model].has_hidden:
             return linear(C=np.inf, **common)
-        if not self.for_networks:
-            raise UnsupportedError(f"MLPClassifier has no solver {self.solver}")
+        if not cls.for_networks:
+            raise UnsupportedError(f"MLPClassifier has no solver {cls.solver}")
         return network((case.n_hidden,), activation="logistic", alpha=0, **common)
 
-    def _more(self) -> dict[str, Any]:
+    @classmethod
+    def _more(cls, case: Case) -> dict[str, Any]:  # noqa: ARG003
         """Give arguments that only these classes have."""
         return {}
 

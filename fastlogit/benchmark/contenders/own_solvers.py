@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from fastlogit.benchmark.cases import Case
 from fastlogit.benchmark.contenders.base import UnsupportedError
 from fastlogit.benchmark.contenders.estimator import AllRowsContender
 from fastlogit.kernels import cache
@@ -20,13 +21,15 @@ class _Own(AllRowsContender):
     module: ClassVar[str] = "numba"
     install: ClassVar[str] = "pip install numba"
 
-    def _estimators(self) -> tuple[Any, Any]:
+    @staticmethod
+    def _estimators() -> tuple[Any, Any]:
         from fastlogit import LogisticRegression, MLPClassifier
 
         return LogisticRegression, MLPClassifier
 
-    def _more(self) -> dict[str, Any]:
-        return {"n_threads": self.problem.case.threads}
+    @classmethod
+    def _more(cls, case: Case) -> dict[str, Any]:
+        return {"n_threads": case.threads}
 
     def fit(self, iterations: int) -> None:
         super().fit(iterations)

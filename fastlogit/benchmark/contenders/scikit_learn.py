@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from fastlogit.benchmark.cases import Case
 from fastlogit.benchmark.contenders.base import UnsupportedError
 from fastlogit.benchmark.contenders.estimator import EstimatorContender
-from fastlogit.benchmark.problem import Problem
 from fastlogit.models import MODELS
 
 __all__ = ["ScikitLearnContender"]
@@ -28,21 +28,23 @@ class ScikitLearnContender(EstimatorContender):
     module: ClassVar[str] = "sklearn"
     install: ClassVar[str] = "pip install scikit-learn"
 
-    def _make(self, iterations: int) -> Any:
-        has_hidden = MODELS[self.problem.case.model].has_hidden
-        return (_network if has_hidden else _linear)(self.problem, iterations)
+    @classmethod
+    def estimator(cls, case: Case, n_rows: int, iterations: int) -> Any:
+        """Give one with the case's steps, that never stops by itself."""
+        if MODELS[case.model].has_hidden:
+            return _network(case, n_rows, iterations)
+        return _linear(case, iterations)
 
 
-def _network(problem: Problem, epochs: int) -> Any:
+def _network(case: Case, n_rows: int, epochs: int) -> Any:
     from sklearn.neural_network import MLPClassifier
 
-    case = problem.case
     return MLPClassifier(
         (case.n_hidden,),
         activation="logistic",
         solver=case.solver,
         alpha=0,
-        batch_size=min(case.batch_size, len(problem.X)),
+        batch_size=min(case.batch_size, n_rows),
         learning_rate_init=case.learning_rate,
         max_iter=epochs,
         shuffle=True,
@@ -54,10 +56,9 @@ def _network(problem: Problem, epochs: int) -> Any:
     )
 
 
-def _linear(problem: Problem, epochs: int) -> Any:
+def _linear(case: Case, epochs: int) -> Any:
     from sklearn.linear_model import SGDClassifier
 
-    case = problem.case
     if case.solver != "sgd":
         raise UnsupportedError(f"SGDClassifier has no solver {case.solver}")
     return SGDClassifier(

@@ -25,7 +25,8 @@ class _Sklearn(AllRowsContender):
     module: ClassVar[str] = "sklearn"
     install: ClassVar[str] = "pip install scikit-learn"
 
-    def _estimators(self) -> tuple[Any, Any]:
+    @staticmethod
+    def _estimators() -> tuple[Any, Any]:
         from sklearn.linear_model import LogisticRegression
         from sklearn.neural_network import MLPClassifier
 

@@ -124,6 +124,6 @@ def test_own_solvers_are_the_kernels(prepared, monkeypatch):
         assert contender._fitted.n_threads == 2
         assert contender.compilations() > 0
         other = fastlogit.LogisticRegression(solver="liblinear")
-        monkeypatch.setattr(contender, "_make", lambda iterations, other=other: other)
+        monkeypatch.setattr(contender, "estimator", lambda *_, other=other: other)
         with pytest.raises(UnsupportedError, match="the kernels do not cover"):
             contender.fit(3)
