@@ -172,6 +172,29 @@ def test_the_headline_is_the_run_s(stored):
     assert "In no cell of this run." in text
 
 
+def test_times_to_the_target_are_counted_and_what_they_hold_is_said(stored):
+    run = stored(**SMALL | {"impls": ("numpy", "numba", "scikit-learn"), "curves": True})
+    target = next(iter(run.facts["target_loss"].values()))
+    # Both there at once: even, neither sooner nor later.
+    run.curves["elapsed_s"] = 1.0
+    run.curves["train_loss"] = target
+    tree = elements(render(run))
+    (table,) = (
+        t for t in tree.iter("table") if "by the time to the same loss" in t.findtext("caption")
+    )
+    head, row = ([cell.text for cell in line] for line in table.iter("tr"))
+    assert head[2:5] == ["▲ sooner", "= even", "▼ later"]
+    assert row == [
+        "scikit-learn",
+        "1.00× as soon",
+        "0",
+        str(run.timings["cell_id"].nunique()),
+        *"000",
+    ]
+    text = text_of(run)
+    assert "that of a whole fit of their estimator, each with its own checks" in text
+
+
 def test_losses_are_told(stored):
     change = {"numpy": 1.0, "numba": 2.0}
     run = stored(
