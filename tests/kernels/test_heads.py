@@ -48,6 +48,21 @@ def test_logistic_head(heads, rows, weighted, dtype):
     )
 
 
+@pytest.mark.parametrize("rows", [300, 600])
+@pytest.mark.parametrize(("low", "high"), [(-90, -30), (-30, -7), (-8, -5), (-40, 90)])
+def test_losses_of_any_size_are_kept(heads, low, high, rows, dtype):
+    """Rows that are sure and right lose next to nothing, and their sum still says how much."""
+    u = np.linspace(low, high, rows).astype(dtype)
+    y = np.arange(rows) % 2
+    z = np.where(y == 1, -u, u)
+    expected = pytest.approx(-log_expit(-u.astype(float)).sum(), rel=max(ACCURACY[dtype], 1e-13))
+    none = np.empty(0, dtype)
+    assert heads.logistic_head(z[:, None].copy(), y, none, 1.0) == expected
+    pairs = np.stack([np.zeros_like(z), z], axis=1)
+    if heads is not plain:  # whose loss is the difference of two larger numbers
+        assert heads.softmax_head(pairs, y, none, 1.0) == expected
+
+
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize(("rows", "classes"), SIZES)
 def test_softmax_head(heads, rows, classes, weighted, dtype):
