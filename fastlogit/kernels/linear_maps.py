@@ -14,7 +14,7 @@ array holds, else it replaces it; the first row of d_out is used up then.
 from fastlogit.kernels.jit import inlined, viewing
 from fastlogit.kernels.layout import part
 from fastlogit.kernels.linking import linked
-from fastlogit.kernels.simd import NEAR_BYTES, PREFETCH_ROWS, prefetch_row
+from fastlogit.kernels.simd import NEAR_BYTES, NEAREST_BYTES, PREFETCH_ROWS, prefetch_row
 from fastlogit.kernels.tiles import dots, dots_of_rows, product, product_with_rows
 
 # A panel's bytes, and columns that are whole tiles in either dtype. Panels are copied for so many
@@ -24,6 +24,8 @@ PANEL_BYTES = 1 << 18
 PANEL_UNIT = 32
 ROWS_TO_PACK = 64
 FAR_APART = 4096
+# More outputs than these meet a linear model's rows by panels that stay in the nearest cache.
+FEW_OUTPUTS = 16
 
 
 @inlined
@@ -120,8 +122,17 @@ def rows_affine(X, rows, Wt, b, out):
 @inlined
 def rows_affine_grad(X, rows, d_out, accumulate, grad_Wt, grad_b):
     """Compute grad_Wt = d_outᵀ X on the given rows, and grad_b = Σ_rows d_out. OUT: both."""
-    (n_rows, outputs), start = d_out.shape, 0 if accumulate else -1
-    product_with_rows(d_out, outputs, X, rows.numbers, start, outputs, X.shape[1], n_rows, grad_Wt)
+    (n_rows, outputs), fan_in, start = d_out.shape, X.shape[1], 0 if accumulate else -1
+    width = fan_in
+    if outputs > FEW_OUTPUTS:
+        width = max(NEAREST_BYTES // (n_rows * X.itemsize * PANEL_UNIT), 1) * PANEL_UNIT
+    for first in range(0, fan_in, width):
+        X_panel = part(X, first, (X.size - first,))
+        grad_panel = part(grad_Wt, first, (grad_Wt.size - first,))
+        product_with_rows(
+            d_out, outputs, X_panel, fan_in, rows.numbers, start, outputs,
+            min(width, fan_in - first), n_rows, grad_panel,
+        )  # fmt: skip
     add_rows(d_out, accumulate, grad_b)
 
 

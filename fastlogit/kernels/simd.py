@@ -25,6 +25,7 @@ CACHE_LINE = 64
 # Data of more bytes come from memory, or from a cache that is little faster. Their rows are asked
 # for so many rows ahead.
 NEAR_BYTES = 1 << 20
+NEAREST_BYTES = 1 << 15
 PREFETCH_ROWS = 12
 
 INDEX = ir.IntType(64)

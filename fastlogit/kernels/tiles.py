@@ -16,7 +16,14 @@ from llvmlite import ir
 from numba.core import cgutils
 
 from fastlogit.kernels.linking import emitted
-from fastlogit.kernels.simd import HAS_AVX512, PREFETCH_ROWS, Vectors, index, prefetch, steps
+from fastlogit.kernels.simd import (
+    HAS_AVX512,
+    PREFETCH_ROWS,
+    Vectors,
+    index,
+    prefetch,
+    steps,
+)
 
 # Tiles of a product as (rows, vectors), the rows left over by one taken by the next. The first
 # keeps 16 of AVX-512's 32 registers busy, or 12 of AVX2's 16; few rows take more vectors instead,
@@ -74,12 +81,12 @@ def _generate_product(
 
 def _generate_product_with_rows(
     builder: ir.IRBuilder, element: ir.Type, a: ir.Value, a_inner: ir.Value, X: ir.Value,
-    rows: ir.Value, init_start: ir.Value, outputs: ir.Value, columns: ir.Value, inner: ir.Value,
-    c: ir.Value,
+    x_row: ir.Value, rows: ir.Value, init_start: ir.Value, outputs: ir.Value, columns: ir.Value,
+    inner: ir.Value, c: ir.Value,
 ) -> None:  # fmt: skip
     _generate_product(
-        builder, element, a, index(1), a_inner, X, columns, c, init_start, columns, outputs,
-        columns, inner, c, columns, rows,
+        builder, element, a, index(1), a_inner, X, x_row, c, init_start, x_row, outputs, columns,
+        inner, c, x_row, rows,
     )  # fmt: skip
 
 
@@ -179,11 +186,14 @@ def _generate_dots(
         with steps(builder, row_end, rows_end, n_rows) as (row, row_end):
             places = [builder.add(row, index(r)) for r in range(n_rows)]
             if a_rows is not None:
-                with builder.if_then(far):
-                    for place in places:
-                        prefetch(builder, a, ahead(place), inner, v.element_bytes)
+                with builder.if_then(far), cgutils.for_range(builder, index(n_rows)) as loop:
+                    later = ahead(builder.add(row, loop.index))
+                    prefetch(builder, a, later, inner, v.element_bytes)
                 places = [v.element(a_rows, place) for place in places]
             starts = [builder.mul(place, inner) for place in places]
+            if tile_outputs == (1,):
+                tile(1, starts, row, index(0))
+                continue
             output_end = index(0)
             for n_outputs in tile_outputs:
                 with steps(builder, output_end, outputs, n_outputs) as (output, output_end):
@@ -254,13 +264,17 @@ def dots(a, b, bias, rows, outputs, inner, c):
 
 
 @emitted(_generate_product_with_rows)
-def product_with_rows(a, a_inner, X, rows, init_start, outputs, columns, inner, c):
+def product_with_rows(a, a_inner, X, x_row, rows, init_start, outputs, columns, inner, c):
     """Compute c = aᵀ X' + c, or without the c if init_start is negative, with X' = X[rows].
 
-    a's element of row p and output k lies at ``p * a_inner + k``; c is (outputs, columns). OUT: c.
+    a's element of row p and output k lies at ``p * a_inner + k``. Of X and c, whose rows lie x_row
+    elements apart, the first columns are meant. OUT: c.
     """
-    result = a.ravel()[np.arange(inner)[:, None] * a_inner + np.arange(outputs)].T @ X[rows[:inner]]
-    c[...] = result + c if init_start >= 0 else result
+    k, columns = np.arange(outputs), np.arange(columns)
+    x = X.ravel()[rows[:inner, None] * x_row + columns]
+    result = a.ravel()[np.arange(inner)[:, None] * a_inner + k].T @ x
+    target = k[:, None] * x_row + columns
+    c.reshape(-1)[target] = result + c.ravel()[target] if init_start >= 0 else result
 
 
 @emitted(_generate_dots_of_rows)

@@ -194,7 +194,7 @@ def test_a_linear_model_reads_rows_where_they_lie(jit, outputs, dtype):
     backward = jit(
         lambda X, rows, d, add, grad_Wt, grad_b: rows_affine_grad(X, rows, d, add, grad_Wt, grad_b)
     )
-    for n, width, batch in ((9, 3, 1), (40, 33, 13), (2**21 // 65, 65, 20)):
+    for n, width, batch in ((9, 3, 1), (40, 33, 13), (2**21 // 65, 65, 20), (300, 200, 256)):
         X, Wt, b, d = draw(dtype, (n, width), (outputs, width), (outputs,), (batch, outputs))
         rows = Rows(np.append(np.arange(batch + 3)[::-1] % n, n - 1), False)
         chosen = X[rows.numbers[:batch]]

@@ -127,18 +127,21 @@ def test_dots_of_rows(jit, outputs, far, dtype):
 def test_product_with_rows(jit, outputs, start, dtype):
     with_rows = tiles.product_with_rows
     call = jit(
-        lambda a, a_inner, X, rows, start, outputs, columns, inner, c: with_rows(
-            a, a_inner, X, rows, start, outputs, columns, inner, c
+        lambda a, a_inner, X, x_row, rows, start, outputs, columns, inner, c: with_rows(
+            a, a_inner, X, x_row, rows, start, outputs, columns, inner, c
         )
     )
     for rows, columns in itertools.product((1, 3, 8, 21), (1, 7, 16, 33, 130)):
         rng = np.random.default_rng([rows, outputs, columns])
-        X = rng.integers(-9, 9, (40, columns)).astype(dtype)
+        x_row = columns + 4 * (rows % 2)
+        X = rng.integers(-9, 9, (40, x_row)).astype(dtype)
         a = rng.integers(-9, 9, (rows, outputs)).astype(dtype)
-        before = rng.integers(-9, 9, (outputs, columns)).astype(dtype)
+        before = rng.integers(-9, 9, (outputs, x_row)).astype(dtype)
         numbers = rng.integers(40, size=rows + 5)
-        expected = a.T @ X[numbers[:rows]] + (before if start == 0 else 0)
+        product = a.T @ X[numbers[:rows], :columns]
+        expected = before.copy()
+        expected[:, :columns] = product + (before[:, :columns] if start == 0 else 0)
         for run in (call, tiles.product_with_rows):
             c = before.copy()
-            run(a, outputs, X, numbers, start, outputs, columns, rows, c)
+            run(a, outputs, X, x_row, numbers, start, outputs, columns, rows, c)
             assert np.array_equal(c, expected)  # small integers are exact in any order
