@@ -119,8 +119,8 @@ def findings(compared: Comparison) -> Iterator[str]:
         widest = float((unsettled["high"] / unsettled["low"]).max()) ** 0.5 - 1
         yield (
             "unsettled: the noise of these runs leaves room for a slowdown beyond what is allowed, "
-            f"±{widest:.0%} for a model at worst; more cells, more --repeats or a quieter machine "
-            "narrow it"
+            f"±{widest:.0%} for a model at worst; more cells a model, more --repeats or a quieter "
+            "machine narrow that"
         )
 
 
@@ -136,6 +136,8 @@ def as_json(compared: Comparison) -> str:
             "prior_spread": shifts.PRIOR_SPREAD,
             "prior_dof": shifts.PRIOR_DOF,
             "shared_spread": shifts.SHARED,
+            "least_spread_of_a_cell": shifts.LAYOUT,
+            "transfer": shifts.TRANSFER,
         },
         "machine": compared.machine,
         "changes": compared.changes,

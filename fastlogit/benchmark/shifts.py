@@ -72,7 +72,7 @@ RESAMPLES = 1000
 PRIOR_SPREAD, PRIOR_DOF = 0.02, 8
 SHARED = 0.01
 
-# But one cell alone may differ by a third, in all of its repeats and with NumPy's times unmoved
+# But one cell alone may differ by a third, in all repeats of a round and with NumPy's times unmoved
 # (logistic on digits, 1.3 against 1.7 ms): a process reads its rows from where they came to lie.
 LAYOUT = 0.1
 
