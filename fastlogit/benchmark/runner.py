@@ -13,7 +13,7 @@ import gc
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import threadpoolctl
@@ -30,9 +30,6 @@ from fastlogit.benchmark.rows import curve_rows, timing_rows
 from fastlogit.benchmark.verify import Agreement, reference_outcome
 
 __all__ = ["Admission", "Measured", "measure_case", "verify_case"]
-
-# What the reference ended with, by case: later visits in this process hold against it again.
-_references: dict[Case, Outcome] = {}
 
 
 @dataclass(frozen=True)
@@ -163,7 +160,6 @@ class _Meeting:
 
     def admit(self) -> _Standard | None:
         """Let everybody train once and be verified; None where there is nothing to verify by."""
-        _references.pop(self.case, None)
         with _pinned(self.case.threads):
             standard = self._set_up()
             if standard is not None:
@@ -184,15 +180,13 @@ class _Meeting:
         try:
             self.problem = build(self.case)
             start = time.perf_counter()
-            self.reference = _references.get(self.case) or reference_outcome(self.problem)
+            self.reference = reference_outcome(self.problem)
             seconds = time.perf_counter() - start
         except Exception as error:
             # Without a reference nobody can be verified, so nobody is timed.
             for entrant in self.entrants:
                 entrant.fail(error)
             return None
-        last = self.reference.loss_curve[-1:]
-        _references[self.case] = replace(self.reference, loss_curve=last)
         return _Standard(self.problem, self.reference, seconds)
 
     def take_turns(self, reference: Outcome, repeats: range, turns: int) -> None:

@@ -134,6 +134,7 @@ def perform(
                 passes = min(PASSES, repeats)
                 left = files.left(schedule(cases, contenders, repeats))
                 for _, visits in groupby(left, key=attrgetter("round")):
+                    worker.end()
                     _calibrate(files, worker, threads)
                     for visit in visits:
                         _measure(files, worker, visit, passes, timeout, observer)

@@ -71,7 +71,7 @@ class Worker:
         traceback: TracebackType | None,
     ) -> None:
         """End the process, also in the middle of its work."""
-        self._end()
+        self.end()
 
     def call(
         self, function: Callable[..., Any], *args: Any, timeout: float | None = None, **kwargs: Any
@@ -126,7 +126,7 @@ class Worker:
         ready = connection.wait([self._pipe, self._process.sentinel], timeout)
         if not ready:
             at_work = self._at_work()
-            self._end()
+            self.end()
             raise TimedOutError(f"timeout after {timeout:g} s", at_work)
         # An answer counts even if the process died after it.
         with suppress(EOFError, ConnectionResetError):
@@ -134,7 +134,7 @@ class Worker:
                 return self._pipe.recv()
         self._process.join(timeout=10)
         at_work, cause = self._at_work(), self._cause()
-        self._end()
+        self.end()
         raise WorkLostError(f"the measuring process ended with {cause}", at_work)
 
     def _at_work(self) -> str:
@@ -155,7 +155,8 @@ class Worker:
         words = [" ".join(line.split()) for line in lines if line.strip()]
         return f"{cause}: {words[-1]}" if words else cause
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """End the process; the next call starts another."""
         if self._process is None:
             return
         self._process.kill()

@@ -402,6 +402,9 @@ class InProcess:
     def __exit__(self, *_):
         pass
 
+    def end(self):
+        pass
+
     def call(self, function, *args, timeout=None, **kwargs):
         return function(*args, **kwargs)
 

@@ -11,7 +11,6 @@ from fastlogit.benchmark.cases import Grid
 from fastlogit.benchmark.contenders import CONTENDERS, Contender
 from fastlogit.benchmark.contenders.own import NumpyContender
 from fastlogit.benchmark.problem import Outcome, build
-from fastlogit.benchmark.verify import reference_outcome
 
 TIMES = ("time_s", "compile_s", "prep_s")
 
@@ -66,18 +65,13 @@ def test_the_open_division_has_no_more_repeats_than_it_needs(timings):
 
 
 def test_a_later_visit_goes_on_counting_in_arrays_of_its_own(measured, monkeypatch):
-    problems, trained = [], []
+    problems = []
 
     def built(case):
         problems.append(build(case))
         return problems[-1]
 
-    def reference(problem):
-        trained.append(problem)
-        return reference_outcome(problem)
-
     monkeypatch.setattr(runner, "build", built)
-    monkeypatch.setattr(runner, "reference_outcome", reference)
     first = measured("numpy", "numba", "open", repeats=2)
     later = measured("numpy", "numba", "open", first=2, repeats=4, turns=6)
     assert [(row.impl, row.repeat, row.order_index) for row in later.timings] == [
@@ -94,18 +88,11 @@ def test_a_later_visit_goes_on_counting_in_arrays_of_its_own(measured, monkeypat
     assert before.X is not after.X
     assert not np.shares_memory(before.X, after.X)
     assert (before.X == after.X).all()
-    assert len(trained) == 1  # the reference is kept for later visits
 
 
 def test_a_later_visit_verifies_every_repeat(timings):
     (row,) = timings("wrong", first=2, repeats=4)
     assert (row.status, row.verified, row.time_s) == ("failed-verification", False, None)
-
-
-def test_a_later_visit_elsewhere_has_a_reference_too(timings, monkeypatch):
-    monkeypatch.setattr(runner, "_references", {})
-    rows = timings("numba", first=2, repeats=4)
-    assert [(row.repeat, row.verified) for row in rows] == [(2, True), (3, True)]
 
 
 @pytest.mark.parametrize("name", ["wrong", "wrong-later"])

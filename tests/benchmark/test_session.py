@@ -100,6 +100,26 @@ def test_the_limits_are_measured_in_each_round(tmp_path, monkeypatch):
     assert not list(rates) + list(gathers)
 
 
+def test_each_round_has_a_process_of_its_own(tmp_path, monkeypatch):
+    at_work = []
+
+    class Noting(InProcess):
+        def end(self):
+            at_work.append("a process")
+
+        def call(self, function, *args, **kwargs):
+            if function is measure_case:
+                at_work.append(kwargs["repeats"])
+            return super().call(function, *args, **kwargs)
+
+    monkeypatch.setattr(session, "Worker", Noting)
+    monkeypatch.setattr(machine, "calibrate", lambda _: RATES)
+    grid = Grid(models=("softmax", "mlp-softmax"), datasets=("iris",), epochs=1)
+    files = RunFiles(tmp_path, session.describe(grid, OWN, 3))
+    session.perform(files, grid.cases(), OWN, 3)
+    assert at_work == ["a process", *[range(2)] * 2, "a process", *[range(2, 3)] * 2]
+
+
 def test_an_interrupted_run_keeps_whole_cells(perform, monkeypatch):
     def interrupted(case, *args, **options):
         if case.model == "mlp-logistic":

@@ -17,7 +17,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fastlogit.benchmark.cases import Case
 from fastlogit.benchmark.contenders.base import ClosedContender
 from fastlogit.benchmark.contenders.rules import ADAM, adam_rates
 from fastlogit.benchmark.problem import Outcome, Problem
@@ -26,9 +25,6 @@ from fastlogit.models import MODELS
 __all__ = ["JaxContender"]
 
 _COMPILED = "/jax/core/compile/backend_compile_duration"
-
-# By case and shape of its rows; they belong to XLA's client.
-_programs: dict[tuple[Case, tuple[int, ...]], Callable[..., Any]] = {}
 
 
 class JaxContender(ClosedContender):
@@ -67,26 +63,18 @@ class JaxContender(ClosedContender):
             )
 
     def first_run(self) -> None:
-        """Compile the program for these shapes, unless that was done on an earlier visit.
-
-        It runs for the first time in `run`.
-        """
-        self.rewind()
-        key = self.problem.case, self.problem.X.shape
-        if key not in _programs:
-            _programs[key] = self._compiled()
-        self._train = _programs[key]
-
-    def _compiled(self) -> Callable[..., Any]:
+        """Compile the program for these shapes; it runs for the first time in `run`."""
         import jax
 
         case = self.problem.case
         train = partial(_train, MODELS[case.model].binary, case.solver, case.learning_rate)
-        span = (np.int32(0), np.int32(0))
+        self.rewind()
         with self._precision():
-            lowered = jax.jit(train, donate_argnums=0).lower(self._reached, *span, *self._fixed)
-            program: Callable[..., Any] = lowered.compile()
-            return program
+            compiled = jax.jit(train, donate_argnums=0)
+            span = (np.int32(0), np.int32(0))
+            self._train: Callable[..., Any] = compiled.lower(
+                self._reached, *span, *self._fixed
+            ).compile()
 
     def rewind(self) -> None:
         """Put the initial state on the device anew: the program takes its buffers over."""
@@ -159,7 +147,6 @@ def _hold_threads(threads: int) -> None:
         from jax.extend.backend import clear_backends
 
         jax.config.update("jax_platforms", "cpu")
-        _programs.clear()
         clear_backends()
         jax.devices()
     finally:

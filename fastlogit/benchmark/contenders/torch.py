@@ -12,7 +12,6 @@ import time
 from itertools import accumulate, pairwise
 from typing import Any, ClassVar
 
-from fastlogit.benchmark.cases import Case
 from fastlogit.benchmark.contenders.base import ClosedContender
 from fastlogit.benchmark.contenders.rules import ADAM, adam_rates
 from fastlogit.benchmark.problem import Outcome, Problem
@@ -22,9 +21,6 @@ __all__ = ["TorchContender"]
 
 # To choose a form: so many steps of each, in turns, and the best of so many rounds.
 _TRIAL_STEPS, _TRIAL_ROUNDS = 30, 5
-
-# The form that was faster, by case.
-_chosen: dict[Case, str] = {}
 
 
 class TorchContender(ClosedContender):
@@ -55,13 +51,7 @@ class TorchContender(ClosedContender):
         self._rates = adam_rates(case.learning_rate, epochs * -(-n // case.batch_size)).tolist()
 
     def first_run(self) -> None:
-        """Try both forms on a few steps, in turns, and keep the faster for later visits too."""
-        case = self.problem.case
-        if case not in _chosen:
-            _chosen[case] = self._faster()
-        self._form = _chosen[case]
-
-    def _faster(self) -> str:
+        """Try both forms on a few steps, in turns, and keep the faster."""
         rows = self._orders[:1, : _TRIAL_STEPS * self.problem.case.batch_size]
         seconds = dict.fromkeys(_FORMS, math.inf)
         for _ in range(_TRIAL_ROUNDS):
@@ -70,7 +60,7 @@ class TorchContender(ClosedContender):
                 self.rewind()
                 self._train(rows)
                 seconds[self._form] = min(seconds[self._form], time.perf_counter() - start)
-        return min(seconds, key=seconds.__getitem__)
+        self._form = min(seconds, key=seconds.__getitem__)
 
     def form(self) -> str:
         """Say which of the two forms runs."""

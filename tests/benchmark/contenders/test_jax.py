@@ -25,18 +25,6 @@ def test_it_reaches_the_reference_every_time_and_compiles_once(prepared, case):
     assert {p.dtype for p in contender.result().params} == {np.dtype(case.dtype)}
 
 
-def test_a_later_visit_compiles_nothing(prepared, sgd_case):
-    first, _ = prepared("jax", sgd_case)
-    first.run()
-    compilations = first.compilations()
-    again, problem = prepared("jax", sgd_case)
-    again.run()
-    assert again.compilations() == compilations
-    assert compare(again.result(), reference_outcome(problem), sgd_case.dtype).holds
-    other, _ = prepared("jax", replace(sgd_case, learning_rate=0.05))
-    assert other.compilations() > compilations
-
-
 @pytest.mark.parametrize("rows", [1, 7, 50, 150, 1000])
 def test_any_batch_size(prepared, sgd_case, in_batches, rows):
     case = in_batches(sgd_case, rows)

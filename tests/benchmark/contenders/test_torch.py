@@ -11,11 +11,6 @@ if CONTENDERS["torch"].missing():
 FORMS = list(module._FORMS)
 
 
-@pytest.fixture(autouse=True)
-def _nothing_is_chosen(monkeypatch):
-    monkeypatch.setattr(module, "_chosen", {})
-
-
 @pytest.fixture(params=FORMS)
 def form(request, monkeypatch):
     """Leave one of the two forms to choose from."""
@@ -32,13 +27,6 @@ def test_both_forms_reach_the_reference_every_time(prepared, case, form):
         agreement = compare(contender.result(), reference, case.dtype)
         assert agreement.holds, str(agreement)
     assert {p.dtype for p in contender.result().params} == {np.dtype(case.dtype)}
-
-
-def test_the_form_is_chosen_once_a_case(prepared, sgd_case, monkeypatch):
-    first, _ = prepared("torch", sgd_case)
-    monkeypatch.setattr(module.TorchContender, "_faster", lambda _: pytest.fail("tried again"))
-    again, _ = prepared("torch", sgd_case)
-    assert again.form() == first.form()
 
 
 @pytest.mark.parametrize("rows", [1, 7, 50, 150, 1000])
