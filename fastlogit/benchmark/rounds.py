@@ -4,7 +4,7 @@ A machine has slow spells of seconds and minutes. The repeats of a cell are ther
 the whole run, so that no cell falls into one spell altogether. Code that is loaded elsewhere runs
 faster or slower too, by up to a fifth in all cells of a model, and rows that lie elsewhere are read
 so; each round therefore has a process of its own (Mytkowicz et al.). The least time of a cell
-repeats to 3 % then, where it did to 24 % with all repeats at a stretch.
+repeats to 4 % then, where it did to 24 % with all repeats at a stretch.
 
 References
 ----------
