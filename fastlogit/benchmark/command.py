@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 __all__ = ["option", "recorded"]
@@ -11,7 +12,7 @@ __all__ = ["option", "recorded"]
 def option(words: Sequence[str], name: str) -> str | None:
     """Give the value of an option, the last if there are several and None if there is none."""
     value = None
-    for word, following in zip(words, [*words[1:], None], strict=True):
+    for word, following in zip_longest(words, words[1:]):
         if word == name:
             value = following
         elif word.startswith(f"{name}="):

@@ -9,6 +9,7 @@ from fastlogit.benchmark.command import option, recorded
         ("run --out here", "here"),
         ("run --out=here", "here"),
         ("run --out=", ""),
+        ("", None),
         ("run --out first -m softmax --out=last", "last"),
         ("run --outer here", None),
         ("run", None),
