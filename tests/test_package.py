@@ -91,4 +91,4 @@ def test_public_functions_are_documented(name):
         : function.__code__.co_argcount + function.__code__.co_kwonlyargcount
     ]
     for parameter in parameters:
-        assert re.search(rf"^ +(\w+, )*{parameter}(, \w+)* : ", function.__doc__, re.M), parameter
+        assert re.search(rf"^ *(\w+, )*{parameter}(, \w+)* : ", function.__doc__, re.M), parameter
