@@ -83,7 +83,8 @@ def sum_blocks(params, data, order, first, last, scale, accumulate, grads, buffe
         n_rows = min(last - start, BLOCK_ROWS)
         n_weights = n_rows if weight.size > 0 else 0
         if in_order:
-            X_block, rows = rows_from(X, start, n_rows), Rows(numbers, True)
+            X_block = rows_from(X, start, n_rows)
+            rows = Rows(part(numbers, 0, (n_rows,)), True)
             y_block, weight_block = part(y, start, (n_rows,)), part(weight, start, (n_weights,))
         else:
             X_block, rows = X, Rows(part(order, start, (order.size - start,)), False)

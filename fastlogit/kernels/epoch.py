@@ -198,6 +198,6 @@ def predict_proba(buffers, params, X, proba):
     for first in range(0, n_rows, BLOCK_ROWS):
         rows = min(BLOCK_ROWS, n_rows - first)
         per_model.predict_proba(
-            params, rows_from(X, first, rows), Rows(buffers.numbers, True),
+            params, rows_from(X, first, rows), Rows(part(buffers.numbers, 0, (rows,)), True),
             part(proba, first * columns, (rows, columns)), buffers.work,
         )  # fmt: skip
