@@ -228,16 +228,20 @@ def row_weights(value: Any, rows: int, dtype: Any) -> Floats:
             f"sample_weight must hold finite numbers of at least 0, got {weight.min()!r}"
             f" to {weight.max()!r}"
         )
-    if not weight.any():
-        raise ValueError("sample_weight sums to 0; one row at least must have a positive weight")
+    total_weight("sample_weight", weight)
+    return weight
+
+
+def total_weight(name: str, weight: Floats) -> float:
+    """Return the sum of the rows' weights, which the loss is divided by, if their dtype can be."""
     with np.errstate(over="ignore"):
         total = float(np.add.reduce(weight, dtype=np.float64))
-    limits = np.finfo(dtype)
-    if not float(limits.tiny) <= total <= float(limits.max):  # the loss is divided by it
-        raise ValueError(
-            f"sample_weight sums to {total:g}, must sum to a normal finite {np.dtype(dtype)}"
-        )
-    return weight
+    if not weight.any():
+        raise ValueError(f"{name} sums to 0; one row at least must have a positive weight")
+    limits = np.finfo(weight.dtype)
+    if not float(limits.tiny) <= total <= float(limits.max):
+        raise ValueError(f"{name} sums to {total:g}, must sum to a normal finite {weight.dtype}")
+    return total
 
 
 def row_order(value: Any, epochs: int, rows: int) -> Indices:

@@ -235,20 +235,21 @@ def _validated(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any
 
 
 def _rows(estimator: Any, X: Any, y: Indices, sample_weight: Any, *, part: bool = False) -> Rows:
-    """Return the rows with their weights; only a part of the data may be of one class."""
+    """Return the rows with their weights; only a part of the data may be of one class.
+
+    A class may have no rows but such as weigh 0, as in a bootstrap sample by weights.
+    """
     est = estimator
+    if not part and np.ptp(y) == 0:
+        raise ValueError(
+            f"{type(est).__name__} needs rows of at least 2 classes, got only one class: "
+            f"{est.classes_.tolist()[y[0]]!r}"
+        )
     if sample_weight is not None:
         sample_weight = check_sample_weight(sample_weight, X, dtype=X.dtype)
     weight = row_weight(
         with_class_weight(est.class_weight, est.classes_, y, sample_weight), X.dtype
     )
-    counts = np.bincount(y[weight > 0] if weight.size else y)
-    present = est.classes_ if part else est.classes_[np.flatnonzero(counts)]
-    if len(present) < 2:
-        raise ValueError(
-            f"{type(est).__name__} needs rows of at least 2 classes, got only one class: "
-            f"{present.tolist()[0]!r}"
-        )
     on_kernels(est, _model(est))
     return Rows(X, y, weight)
 

@@ -10,6 +10,7 @@ from sklearn.model_selection import train_test_split
 from fastlogit.estimators.validation_data import validation_rows
 from fastlogit.models import Indices, Model, Rows
 from fastlogit.objective import Objective, predict
+from fastlogit.validation import total_weight
 
 
 class ValidationSplit:
@@ -79,6 +80,9 @@ def split(
             f"The validation set is too small: {held_out.size} of {rows.y.size} rows at "
             f"validation_fraction={estimator.validation_fraction}."
         )
+    for part, indices in (("trained on", train), ("held out by early_stopping", held_out)):
+        if rows.weight.size:
+            total_weight(f"sample_weight of the {indices.size} rows {part}", rows.weight[indices])
     has_loss = isinstance(estimator.early_stopping, str) and estimator.early_stopping == "loss"
     held = ValidationSplit(
         model, _taken(rows, held_out), int(estimator.n_threads), has_loss=has_loss

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from sklearn.utils.class_weight import compute_class_weight
 
 from fastlogit.models import Floats, Indices
+from fastlogit.validation import total_weight
 
 
 def with_class_weight(
@@ -37,19 +40,34 @@ def with_class_weight(
         sums = np.bincount(y, sample_weight, len(classes))
         by_class = np.zeros(len(classes))
         np.divide(sums.sum(), np.count_nonzero(sums) * sums, out=by_class, where=sums > 0)
-    else:  # labels tells all that is asked of y, and is short
+    else:
+        _check_numbers(class_weight)
+        # classes tells all that is asked of y, and is short
         by_class = compute_class_weight(class_weight, classes=classes, y=classes)
     weight = by_class[y]
     return weight if sample_weight is None else weight * sample_weight
 
 
-def row_weight(sample_weight: Floats | None, dtype: Any) -> Floats:
-    """Return the weights as :class:`fastlogit.models.Rows` want them."""
+def _check_numbers(class_weight: dict[Any, Any]) -> None:
+    for label, value in class_weight.items():
+        if not (isinstance(value, Real) and math.isfinite(value)):
+            raise ValueError(
+                f"class_weight={class_weight!r} must hold finite numbers, got {value!r} for class "
+                f"{label!r}"
+            )
+
+
+def row_weight(sample_weight: Floats | None, dtype: Any, name: str = "sample_weight") -> Floats:
+    """Return the weights as :class:`fastlogit.models.Rows` want them.
+
+    Raises
+    ------
+    ValueError
+        With the name, where they sum to 0 or to what the loss cannot be divided by in the dtype.
+    """
     if sample_weight is None:
         return np.empty(0, dtype)
     with np.errstate(over="ignore"):
-        weight = sample_weight.astype(dtype, copy=False)
-        total = float(weight.sum(dtype=np.float64))
-    if not 0 < total < np.inf:
-        raise ValueError(f"sample_weight sums to {total:g}, must sum to a positive finite number")
+        weight: Floats = sample_weight.astype(dtype, copy=False)
+    total_weight(name, weight)
     return weight

@@ -12,8 +12,9 @@ from fastlogit.kernels.linking import linked
 from fastlogit.kernels.simd import NEAR_BYTES, PREFETCH_ROWS, VECTOR_BYTES, prefetch_row
 
 BLOCK_ROWS = 256
-# A batch whose weights sum to less is passed over: one over it would overflow in float32.
-LEAST_WEIGHT = 1.2e-38
+# A batch whose weights sum to less, the smallest normal number of their dtype, is skipped.
+LEAST_WEIGHT_F32 = float(np.finfo(np.float32).tiny)
+LEAST_WEIGHT_F64 = float(np.finfo(np.float64).tiny)
 
 
 class Rows(NamedTuple):
@@ -64,13 +65,14 @@ def workspace(params: Any, rows: int, sparse: bool) -> tuple[Any, ...]:
 
 @inlined
 def mean_scale(weight, order, first, last):
-    """Return one over the sum of the rows' weights, or 0 where that sum is next to 0."""
+    """Return one over the sum of the rows' weights, or 0 where that would overflow their dtype."""
     if weight.size == 0:
         return 1.0 / (last - first)
+    least = LEAST_WEIGHT_F32 if weight.itemsize == 4 else LEAST_WEIGHT_F64
     total = 0.0
     for i in range(first, last):
         total += np.float64(weight[order[i] if order.size > 0 else i])
-    return 1.0 / total if total >= LEAST_WEIGHT else 0.0
+    return 1.0 / total if total >= least else 0.0
 
 
 @inlined

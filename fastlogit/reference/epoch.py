@@ -11,9 +11,6 @@ from scipy.sparse import issparse
 
 from fastlogit.reference.optimizers import l2_penalty, update
 
-# A batch whose weights sum to less is passed over: one over it would overflow in float32.
-LEAST_WEIGHT = 1.2e-38
-
 
 def model_of(params):
     """Return the module of the model that these parameters belong to."""
@@ -67,9 +64,11 @@ def predict_proba(_buffers, params, X, proba):
 
 
 def mean_scale(weight, rows):
-    """Return one over the sum of the rows' weights, or 0 where that sum is next to 0."""
-    total = float(np.add.reduce(weight, dtype=np.float64)) if weight.size else float(rows)
-    return 1.0 / total if total >= LEAST_WEIGHT else 0.0
+    """Return one over the sum of the rows' weights, or 0 where that would overflow their dtype."""
+    if weight.size == 0:
+        return 1.0 / rows
+    total = float(np.add.reduce(weight, dtype=np.float64))
+    return 1.0 / total if total >= np.finfo(weight.dtype).tiny else 0.0
 
 
 def workspace(params, rows):
