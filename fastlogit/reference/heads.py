@@ -6,34 +6,41 @@ Both heads replace the logits by their gradient: OUT: logits.
 """
 
 import numpy as np
-
-from fastlogit.reference.activations import sigmoid
+from scipy.special import expit
 
 
 def logistic_head(logits, y, weight, scale):
     """Return Σ w softplus(u) · scale, u = ∓z by label; logits become dz = w (p − y) · scale.
 
-    It is fastest with y as floats of the logits' dtype.
+    p − y is σ(u) for y = 0 and −σ(u) for y = 1, without a difference of nearly equal numbers. It
+    is fastest with y as floats of the logits' dtype.
     """
-    z = logits[:, 0]
-    losses = (1 - 2 * y).astype(z.dtype, copy=False)
-    losses *= z
-    np.logaddexp(0, losses, out=losses)
-    sigmoid(z)
-    z -= y
+    u = logits[:, 0]
+    sign = (1 - 2 * y).astype(u.dtype, copy=False)
+    u *= sign
+    losses = np.logaddexp(0, u)
+    expit(u, out=u)
+    u *= sign
     return _weighted(losses, logits, weight, scale)
 
 
 def softmax_head(logits, y, weight, scale):
-    """Return Σ w (logsumexp(Z) − Z_y) · scale; logits become dZ = w (P − onehot(y)) · scale."""
+    """Return Σ w (logsumexp(Z) − Z_y) · scale; logits become dZ = w (P − onehot(y)) · scale.
+
+    With eₖ = exp(zₖ − max Z) and others = Σ eₖ over k ≠ y, p_y − 1 is −others / (e_y + others), and
+    logsumexp(Z) − max Z is log1p(others + (e_y − 1)).
+    """
     picked = np.arange(y.size), y
     logits -= np.maximum.reduce(logits, axis=1, keepdims=True)
     losses = -logits[picked]
     np.exp(logits, out=logits)
-    total = np.add.reduce(logits, axis=1, keepdims=True)
-    losses += np.log(total[:, 0])
-    logits /= total
-    logits[picked] -= 1
+    own = logits[picked]
+    logits[picked] = 0
+    others = np.add.reduce(logits, axis=1)
+    losses += np.log1p(others + (own - 1))
+    own += others
+    logits /= own[:, None]
+    logits[picked] = -others / own
     return _weighted(losses, logits, weight, scale)
 
 
