@@ -24,12 +24,17 @@ TIGHT_TOL = 1e-7
 NEARER = 10
 
 
-def last_gap(tol: float, eps: float) -> float:
-    """Return what a Newton step may promise, relative to the loss, that it is the last.
+def last_gap(params: LinearParams, alpha: float, tol: float, theta: Floats) -> float:
+    """Return what a Newton step to theta may have promised, relative to the loss, to be the last.
 
     What a gradient leaves goes with its square; at the default tol it may be all of the loss, since
-    there scikit-learn's iterations are enough.
+    there scikit-learn's iterations are enough. It may be anything where the penalty at theta does
+    not show in a loss of log K: the loss of classes that a plane separates then falls on and on.
     """
+    eps, weights = float(np.finfo(params.rows.X.dtype).eps), theta[: params.n_weights]
+    shows = np.finfo(float).eps * np.log(max(params.n_outputs, 2))
+    if alpha / 2 * float(weights @ weights) <= shows:
+        return np.inf
     return float(max((tol / DEFAULT_TOL) ** 2, 16 * eps))
 
 
@@ -55,10 +60,10 @@ def closing(
     if tol > TIGHT_TOL or alpha == 0 or params.rows.sparse:
         return None
     eps = float(np.finfo(params.rows.X.dtype).eps)
-    gap = last_gap(tol, eps)
 
     def close(result: Any) -> Iterable[tuple[Floats, float]]:
-        if most_left(params, alpha, result.jac) <= gap / NEARER * result.fun:
+        gap = last_gap(params, alpha, tol, result.x)
+        if np.isinf(gap) or most_left(params, alpha, result.jac) <= gap / NEARER * result.fun:
             return ()
         start, steps = params.centred(result.x), newton_steps(params, alpha)
         return newton.closing_steps(loss_and_gradient, start, steps, gap=gap, eps=eps)

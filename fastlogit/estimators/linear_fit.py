@@ -138,7 +138,7 @@ def _by_newton(
         tol=est.tol,
         eps=eps,
         name=est.solver,
-        gap=last_gap(est.tol, eps) if alpha > 0 else np.inf,
+        gap=lambda theta: last_gap(params, alpha, est.tol, theta),
         verbose=est.verbose,
     )
 

@@ -43,7 +43,7 @@ def minimise(
     tol: float,
     eps: float,
     name: str,
-    gap: float = np.inf,
+    gap: Callable[[Floats], float] = lambda _theta: np.inf,
     verbose: int = 0,
 ) -> tuple[Floats, int]:
     """Return where the loss is least, and the iterations taken.
@@ -72,13 +72,14 @@ def minimise(
         Machine precision of the loss.
     name : {"newton-cholesky", "newton-cg"}
         scikit-learn's solver whose rule to stop this is.
-    gap : float
-        What the last step may promise that the loss falls by, relative to it.
+    gap : callable
+        What the last step, to given parameters, may have promised that the loss falls by, relative
+        to it.
     verbose : int
         Whether to print, as scikit-learn does, what is asked after each step.
     """
     theta, (loss, gradient) = start, loss_and_gradient(start)
-    stops = Stop(name, tol, gap, verbose)
+    stops = Stop(name, tol, verbose)
     if name == "newton-cg" and stops(0, gradient, 0.0, loss):
         return theta, 0
     for n_iter in range(1, max_iter + 1):
@@ -93,7 +94,7 @@ def minimise(
             warn(_NO_DESCENT.format(name=name, n_iter=n_iter))
             break
         theta, loss, gradient = found
-        if stops(n_iter, gradient, -slope / 2, loss):
+        if stops(n_iter, gradient, -slope / 2, loss, gap(theta)):
             return theta, n_iter
     else:
         warn(_TOO_FEW.format(name=name, loss=loss, max_iter=max_iter))
@@ -108,10 +109,11 @@ class Stop:
 
     name: str
     tol: float
-    gap: float
     verbose: int
 
-    def __call__(self, n_iter: int, gradient: Floats, decrement: float, loss: float) -> bool:
+    def __call__(
+        self, n_iter: int, gradient: Floats, decrement: float, loss: float, gap: float = np.inf
+    ) -> bool:
         """Answer after so many steps, the last of which promised the decrement."""
         largest, tol = np.max(np.abs(gradient)), self.tol
         if self.name == "newton-cg":
@@ -123,8 +125,8 @@ class Stop:
                 ("1. max |gradient| {} <= {}", largest, tol),
                 ("2. Newton decrement {} <= {}", decrement, tol),
             ]
-        if decrement / self.gap > loss:
-            checks.append(("Newton decrement {} <= {}", decrement, self.gap * loss))
+        if decrement / gap > loss:
+            checks.append(("Newton decrement {} <= {}", decrement, gap * loss))
         first_failed = next((i for i, (_, x, most) in enumerate(checks) if not x <= most), None)
         if self.verbose:
             print(f"{heading}\n  Check Convergence")

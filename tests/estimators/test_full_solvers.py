@@ -250,3 +250,17 @@ def test_collinear_features_without_a_penalty_resort_to_lbfgs():
         model = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-8).fit(X, y)
     halved = LogisticRegression(C=np.inf, tol=1e-8).fit(X[:, :3], y).coef_ / 2
     np.testing.assert_allclose(model.coef_, np.hstack([halved, halved]), atol=1e-4)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("solver", ["newton-cholesky", "newton-cg", "lbfgs"])
+def test_a_penalty_that_does_not_show_is_none(n_classes, solver):
+    """Of classes that a plane separates the loss falls on and on, by a share at each step."""
+    X = np.random.default_rng(0).normal(size=(200, 5))
+    y = np.digitize(X[:, 0], [-0.5, 0.5][: n_classes - 1])
+    vanishing, none = (
+        LogisticRegression(C=C, solver=solver, tol=1e-8, max_iter=1000).fit(X, y)
+        for C in (1e300, np.inf)
+    )
+    assert vanishing.n_iter_ == none.n_iter_
+    np.testing.assert_allclose(vanishing.coef_, none.coef_, rtol=1e-6)

@@ -76,13 +76,13 @@ def test_warns_when_it_stops_too_soon(capsys):
 def test_a_step_that_promised_much_of_the_loss_is_not_the_last(capsys):
     gradient = np.array([1e-6, -2e-6])
     for name in ("newton-cg", "newton-cholesky"):
-        stops = newton.Stop(name, tol=1e-5, gap=0.125, verbose=1)
-        assert stops(3, gradient, 1e-6, 1e-3)
+        stops = newton.Stop(name, tol=1e-5, verbose=1)
+        assert stops(3, gradient, 1e-6, 1e-3, gap=0.125)
         assert capsys.readouterr().out.endswith("  Solver did converge at loss = 0.001.\n")
-        assert not stops(3, gradient, 1e-6, 1e-6)
+        assert not stops(3, gradient, 1e-6, 1e-6, gap=0.125)
         assert capsys.readouterr().out.endswith("    Newton decrement 1e-06 <= 1.25e-07 False\n")
-        assert not stops(3, 10 * gradient, 1e-6, 1e-3)
-    assert not stops(3, gradient, 1e-4, 1.0)
+        assert not stops(3, 10 * gradient, 1e-6, 1e-3, gap=0.125)
+    assert not stops(3, gradient, 1e-4, 1.0, gap=0.125)
 
 
 @pytest.mark.parametrize(
