@@ -17,6 +17,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from functools import cache
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +33,22 @@ def compilations() -> int:
 
 
 @cache
-def source_stamp() -> str:
-    """Hash of all kernel sources: the part of a cache entry's key that an edit changes."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()[:16]
+def source_stamp() -> str | None:
+    """Hash of all kernel sources: the part of a cache entry's key that an edit changes.
+
+    They are read where they are imported from, which may be an archive. None where there are none
+    to read.
+    """
+    digest, count = hashlib.sha256(), 0
+    try:
+        files = sorted(resources.files(__package__).iterdir(), key=lambda file: file.name)
+        for file in files:
+            if file.name.endswith((".py", ".pyc")):
+                digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+                count += 1
+    except OSError:
+        return None
+    return digest.hexdigest()[:16] if count else None
 
 
 def _writable(path: Path) -> bool:
@@ -70,8 +81,11 @@ def cache_directory() -> Path | None:
     """Directory of the compiled kernels of these sources, or None if none is writable.
 
     The first writable of ``NUMBA_CACHE_DIR``, the package's own ``__pycache__``, and the user's
-    cache directory.
+    cache directory. Without a stamp of the sources there is none: kernels of other ones might be
+    in it.
     """
+    if source_stamp() is None:
+        return None
     name = f"fastlogit-{source_stamp()}"
     for parent in _candidates():
         if _writable(parent / name):

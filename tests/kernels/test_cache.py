@@ -1,5 +1,6 @@
 """The compile cache, in processes of their own with a cache directory of their own."""
 
+import compileall
 import hashlib
 import json
 import os
@@ -113,7 +114,7 @@ def test_an_edit_to_any_kernel_source_is_seen(cache, tmp_path):
 def test_every_source_is_in_the_stamp(tmp_path, monkeypatch):
     folder = tmp_path / "kernels"
     shutil.copytree(PACKAGE / "kernels", folder, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(disk, "__file__", str(folder / "cache.py"))
+    monkeypatch.setattr(disk.resources, "files", lambda _package: folder)
     stamp = disk.source_stamp.__wrapped__
     seen = {stamp()}
     for path in sorted(folder.glob("*.py")):
@@ -289,3 +290,53 @@ def test_the_cache_falls_back_to_the_users_directory(fresh_directory, tmp_path):
     (tmp_path / "user").rename(tmp_path / "gone")
     (tmp_path / "user").touch()
     assert cache_directory() is None
+
+
+STAMPS = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from fastlogit.kernels import cache
+assert sys.argv[1] in cache.__file__, cache.__file__
+print(cache.source_stamp(), cache.cache_directory())
+"""
+
+
+def stamped(package, tmp_path):
+    command = [sys.executable, "-c", STAMPS, str(package)]
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    done = subprocess.run(  # noqa: S603
+        command, capture_output=True, text=True, check=True, env=environment, cwd=tmp_path
+    )
+    return done.stdout.split()
+
+
+@pytest.mark.parametrize("form", ["archive", "bytecode"])
+def test_sources_that_are_no_files_are_stamped_too(tmp_path, form):
+    stamps = []
+    for version in ("one", "two"):
+        home = tmp_path / version
+        shutil.copytree(PACKAGE, home / "fastlogit", ignore=shutil.ignore_patterns("__pycache__"))
+        with (home / "fastlogit/kernels/heads.py").open("a") as heads:
+            heads.write(f"\nVERSION = {version!r}\n")
+        if form == "archive":
+            home = Path(shutil.make_archive(str(home), "zip", home))
+        else:
+            compileall.compile_dir(home, legacy=True, quiet=2)
+            for source in home.rglob("*.py"):
+                source.unlink()
+        stamps.append(stamped(home, tmp_path))
+    (one, cache_of_one), (two, _) = stamps
+    assert one != two
+    assert cache_of_one.endswith(one)
+
+
+def test_no_cache_where_no_sources_can_be_read(monkeypatch):
+    disk.source_stamp.cache_clear()
+    disk.cache_directory.cache_clear()
+    monkeypatch.setattr(disk.resources, "files", lambda package: Path("/nowhere"))
+    try:
+        assert disk.source_stamp() is None
+        assert disk.cache_directory() is None
+    finally:
+        disk.source_stamp.cache_clear()
+        disk.cache_directory.cache_clear()
