@@ -9,7 +9,7 @@ import numpy as np
 from scipy.sparse import issparse
 
 from fastlogit.kernels.csr import Csr, csr
-from fastlogit.kernels.epoch import Rule, State
+from fastlogit.kernels.epoch import Rule, Span, State
 from fastlogit.kernels.optimizers import NO_STEP
 from fastlogit.models import (
     BACKENDS,
@@ -21,7 +21,7 @@ from fastlogit.models import (
     matrix_for_kernels,
     unlocked,
 )
-from fastlogit.threads import Crew, by_rows, team_size, workspace
+from fastlogit.threads import Crew, by_rows, cut, team_size, workspace
 
 
 class Objective:
@@ -63,10 +63,12 @@ class Objective:
         # One batch of all rows as they lie, and no step after it.
         rule = Rule(NO_STEP, np.zeros(1), n_weights, float(alpha), False, False)
         state = State(theta, np.empty((0, theta.size), dtype), np.zeros(1, np.int64))
-        self._arguments = (
+        arguments = (
             self.params.named, state, gradients, rule, rows.data(backend),
-            np.empty((1, 0), np.intp), n_rows, 0, 1, self._loss,
+            np.empty((1, 0), np.intp), n_rows,
         )  # fmt: skip
+        spans = cut(n_rows, rows.multiply_adds(n_weights)) if backend == "numba" else [(0, 1)]
+        self._calls = [(*arguments, Span(0, 1, *blocks), self._loss) for blocks in spans]
         self._multiply_adds = int(n_weights * n_rows * rows.density)
         self._crew = Crew(
             team_size(n_threads, n_rows) if backend == "numba" else 1,
@@ -83,7 +85,8 @@ class Objective:
     def evaluate(self) -> float:
         """Return the loss at ``params`` and leave its gradient in ``gradient``."""
         self._loss[0] = 0
-        self._crew.call(self._multiply_adds, self._run_batches, *self._arguments)
+        for arguments in self._calls:
+            self._crew.call(self._multiply_adds, self._run_batches, *arguments)
         return float(self._loss[0])
 
 
@@ -102,7 +105,8 @@ def predict(
         buffers = model.buffers(named, n_rows, backend, sparse)
         BACKENDS[backend].predict_proba(buffers, named, _taken(X, rows), proba[rows])
 
-    by_rows(n_threads, fill, n_rows)
+    n_weights = sum(array.size for array in params[::2])
+    by_rows(n_threads, fill, n_rows, n_weights)
     return proba
 
 

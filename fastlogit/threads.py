@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from itertools import pairwise
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastlogit.kernels.barrier import ABANDONED, BARRIER_SIZE
-from fastlogit.kernels.blocks import BLOCK_ROWS
+from fastlogit.kernels.blocks import BLOCK_ROWS, blocks_a_call
 from fastlogit.kernels.epoch import MAX_GROUPS, Gradients, Team
 
 # To wake a thread takes some ten microseconds, the time of a few million multiply-adds.
@@ -37,6 +38,17 @@ def workspace(theta: NDArray[Any], n_rows: int) -> Gradients:
     """Return room for the gradients of the groups of so many rows."""
     groups = n_groups(n_rows)
     return Gradients(np.zeros((groups, theta.size), theta.dtype), np.zeros(groups))
+
+
+def cut(n_rows: int, multiply_adds: float) -> list[tuple[int, int]]:
+    """Return the first and the last block, in their group, of each call over so many rows.
+
+    One call takes them all but where that would keep Python from Ctrl-C for long.
+    """
+    groups, step = n_groups(n_rows), blocks_a_call(multiply_adds)
+    largest = math.ceil(n_rows / BLOCK_ROWS / groups)
+    step = max(step // groups, 1)
+    return [(first, first + step) for first in range(0, largest, step)]
 
 
 class Crew:
@@ -89,17 +101,24 @@ class Crew:
         return result
 
 
-def by_rows(n_threads: int, function: Callable[[slice], None], n_rows: int) -> None:
-    """Call function with slices that cover the rows, whole blocks each, one a thread."""
-    if n_threads == 1 or n_rows <= BLOCK_ROWS:
+def by_rows(
+    n_threads: int, function: Callable[[slice], None], n_rows: int, multiply_adds: float
+) -> None:
+    """Call function with slices that cover the rows, whole blocks each, shared out to threads.
+
+    A row takes so many multiply-adds; between slices Python sees Ctrl-C.
+    """
+    if n_rows <= BLOCK_ROWS:
         function(slice(n_rows))
         return
     blocks = -(-n_rows // BLOCK_ROWS)
     n_threads = max(min(n_threads, blocks, numba.config.NUMBA_NUM_THREADS), 1)
-    ends = [blocks * thread // n_threads * BLOCK_ROWS for thread in range(n_threads + 1)]
-    slices = [slice(first, last) for first, last in pairwise(ends)]
+    n_slices = n_threads * -(-blocks // (n_threads * blocks_a_call(multiply_adds)))
+    ends = [blocks * n // n_slices * BLOCK_ROWS for n in range(n_slices)]
+    slices = [slice(first, last) for first, last in pairwise([*ends, n_rows])]
     if n_threads == 1:
-        function(slices[0])
+        for rows in slices:
+            function(rows)
         return
     with ThreadPoolExecutor(n_threads) as pool:
         list(pool.map(function, slices))

@@ -15,9 +15,9 @@ from threadpoolctl import ThreadpoolController
 
 from fastlogit.kernels import sparse_descent
 from fastlogit.kernels.blocks import BLOCK_ROWS
-from fastlogit.kernels.epoch import Rule, State
+from fastlogit.kernels.epoch import Rule, Span, State
 from fastlogit.models import BACKENDS, FlatParams, Floats, Indices, Model, Rows
-from fastlogit.threads import Crew, team_size, workspace
+from fastlogit.threads import Crew, cut, team_size, workspace
 from fastlogit.validation import finite
 
 # A jitted call of about this long, then Python looks for Ctrl-C.
@@ -136,6 +136,8 @@ class Trainer:
         Of the steps to come.
     checkpoint : Checkpoint
         The state after the last whole epoch.
+    batch_size : int
+        Rows of a batch.
     """
 
     def __init__(
@@ -169,7 +171,7 @@ class Trainer:
             self.solver.optimizer, self._settings, self.flat.n_weights, float(alpha), alpha_by_row,
             in_place,
         )  # fmt: skip
-        self._batch_size = batch_size
+        self.batch_size = batch_size
         self._gradients = workspace(self.flat.flat, batch_size)
         self._backend, self._run_batches = backend, BACKENDS[backend].run_batches
         if sparse and plain and batch_size <= BLOCK_ROWS and backend == "numba":
@@ -220,7 +222,7 @@ class Trainer:
             OUT: mean over the rows of the loss that their batch had before its step, the penalty
             included.
         """
-        batches = -(-rows.y.size // self._batch_size)
+        batches = -(-rows.y.size // self.batch_size)
         earlier, done = self.checkpoint.epochs, 0
         try:
             while done < len(orders):
@@ -244,7 +246,7 @@ class Trainer:
 
     def _replay(self, rows: Rows, orders: Indices, done: int, last: int) -> int:
         """Train again from the checkpoint up to the last epoch with a finite end; return it."""
-        batches = -(-rows.y.size // self._batch_size)
+        batches = -(-rows.y.size // self.batch_size)
         while True:
             self.rewind()
             ignored = np.zeros(len(orders))
@@ -268,22 +270,32 @@ class Trainer:
     ) -> None:
         """Run batches in calls of about SLICE_SECONDS: between two, Python sees Ctrl-C."""
         data = rows.data(self._backend)
-        multiply_adds = int(self.flat.n_weights * self._batch_size * rows.density)
+        multiply_adds = int(self.flat.n_weights * self.batch_size * rows.density)
         with self._threads(), np.errstate(all="ignore"):  # what overflows is reported once, later
             while start < end:
                 stop = min(start + self._slice_batches, end)
                 began = time.perf_counter()
-                self._crew.call(
-                    multiply_adds * (stop - start), self._run_batches, self.flat.named,
-                    self._state, self._gradients, self._rule, data, orders, self._batch_size,
-                    start, stop, losses,
-                )  # fmt: skip
+                for blocks in self._parts(rows, start) if stop == start + 1 else [()]:
+                    self._crew.call(
+                        multiply_adds * (stop - start), self._run_batches, self.flat.named,
+                        self._state, self._gradients, self._rule, data, orders, self.batch_size,
+                        Span(start, stop, *blocks), losses,
+                    )  # fmt: skip
                 # A slice of whole epochs is rarely the longest allowed, a last one short.
                 if 2 * (stop - start) >= self._slice_batches:
                     seconds = max(time.perf_counter() - began, 1e-9)
                     growth = min(max(SLICE_SECONDS / seconds, 0.25), 16)
                     self._slice_batches = max(int((stop - start) * growth), 1)
                 start = stop
+
+    def _parts(self, rows: Rows, batch: int) -> Sequence[tuple[int, ...]]:
+        """Return the blocks of each call on one batch: the first and last, or nothing for all."""
+        if self._backend != "numba" or self.batch_size <= BLOCK_ROWS:
+            return [()]
+        n_rows = rows.y.size
+        first = batch % -(-n_rows // self.batch_size) * self.batch_size
+        n_rows = min(self.batch_size, n_rows - first)
+        return cut(n_rows, rows.multiply_adds(self.flat.n_weights))
 
 
 def train_epochs(

@@ -158,9 +158,21 @@ class WatchedFit:
         -------
         self
             The fitted estimator.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            As it came in, by a Ctrl-C, with the estimator as it was before the call; "sgd" and
+            "adam" keep what they have trained and warn instead.
         """
-        with fit_call(self, X, y, sample_weight, X_val, y_val, callback) as call:
-            self._fit_watched(call, X, y, sample_weight)
+        before = self.__dict__.copy()
+        try:
+            with fit_call(self, X, y, sample_weight, X_val, y_val, callback) as call:
+                self._fit_watched(call, X, y, sample_weight)
+        except KeyboardInterrupt:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
         return self
 
     def _validate_params(self) -> None:

@@ -12,6 +12,10 @@ from fastlogit.kernels.linking import linked
 from fastlogit.kernels.simd import NEAR_BYTES, PREFETCH_ROWS, VECTOR_BYTES, prefetch_row
 
 BLOCK_ROWS = 256
+# Multiply-adds of a jitted call, a tenth of a second to a second: between two, Python sees Ctrl-C.
+CALL_MULTIPLY_ADDS = 1 << 29
+# What a row costs besides its products, in multiply-adds.
+ROW_MULTIPLY_ADDS = 64
 # A batch whose weights sum to less, the smallest normal number of their dtype, is skipped.
 LEAST_WEIGHT_F32 = float(np.finfo(np.float32).tiny)
 LEAST_WEIGHT_F64 = float(np.finfo(np.float64).tiny)
@@ -63,6 +67,18 @@ def workspace(params: Any, rows: int, sparse: bool) -> tuple[Any, ...]:
     return tuple(np.empty(shape, dtype) for shape in shapes)
 
 
+def blocks_a_call(multiply_adds: float) -> int:
+    """Return how many blocks one jitted call takes, for so many multiply-adds a row."""
+    block = BLOCK_ROWS * (ROW_MULTIPLY_ADDS + multiply_adds)
+    return max(int(CALL_MULTIPLY_ADDS / block), 1)
+
+
+def calls(n_rows: int, multiply_adds: float) -> list[tuple[int, int]]:
+    """Return the first row and the end of each jitted call over so many rows, whole blocks each."""
+    step = blocks_a_call(multiply_adds) * BLOCK_ROWS
+    return [(first, min(first + step, n_rows)) for first in range(0, n_rows, step)]
+
+
 @inlined
 def mean_scale(weight, order, first, last):
     """Return one over the sum of the rows' weights, or 0 where that would overflow their dtype."""
@@ -76,11 +92,11 @@ def mean_scale(weight, order, first, last):
 
 
 @inlined
-def sum_blocks(params, data, order, first, last, scale, accumulate, grads, buffers):
-    """Return Σ w loss · scale over rows order[first:last]. OUT: grads, its gradient."""
+def sum_blocks(params, data, order, first, last, scale, accumulate, loss, grads, buffers):
+    """Return loss plus Σ w loss · scale over rows order[first:last]. OUT: grads, its gradient."""
     X, y, weight = data
     work, numbers, y_rows, weight_rows = buffers
-    loss, in_order = 0.0, order.size == 0
+    in_order = order.size == 0
     for start in range(first, last, BLOCK_ROWS):
         n_rows = min(last - start, BLOCK_ROWS)
         n_weights = n_rows if weight.size > 0 else 0

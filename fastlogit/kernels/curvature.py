@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastlogit.kernels import elementary
-from fastlogit.kernels.blocks import BLOCK_ROWS
+from fastlogit.kernels.blocks import BLOCK_ROWS, calls
 from fastlogit.kernels.heads import softmax_proba
 from fastlogit.kernels.jit import entry, inlined, kernel
 from fastlogit.kernels.tiles import dots, product
@@ -73,18 +73,31 @@ def panel_width(n_features: int, n_pairs: int, dtype: Any) -> int:
     return min(n_features, 128 // np.dtype(dtype).itemsize if n_pairs == 1 else 16)
 
 
-@entry
-def hessian(Wt, b, X, weight, scale, width, same, other, buffers, out):
+def hessian(
+    Wt: Any, b: Any, X: Any, weight: Any, scale: float, width: int, same: float, other: float,
+    buffers: HessianBuffers, out: Any,
+) -> None:  # fmt: skip
     """Fill the Hessian of the mean loss in the kept classes' weights, then in their biases.
 
     scale is one over the sum of the weights, width that of the panels. out is (C D, C D) without
     the biases, else (C D + C, C D + C). A penalty adds `same` to the second derivative of a weight,
     `other` to that in the weights of one feature for two classes. OUT: out, buffers.
     """
+    features, pairs = X.shape[1], buffers.corner.size
+    for first, last in calls(len(X), features * (Wt.shape[0] + pairs * features / 2)):
+        add_curvature(
+            Wt, b, X, weight, scale, width, same, other, buffers, first, last, out
+        )  # fmt: skip
+
+
+@entry
+def add_curvature(Wt, b, X, weight, scale, width, same, other, buffers, first, last, out):
+    """Add rows first to last to the sums; fill the Hessian after the last. OUT: out, buffers."""
     total_squares, total_border = buffers.total_squares, buffers.total_border.reshape(-1)
-    total_squares[:], total_border[:], buffers.corner[:] = 0, 0, 0
-    for start in range(0, X.shape[0], BLOCK_ROWS):
-        stop = min(start + BLOCK_ROWS, X.shape[0])
+    if first == 0:
+        total_squares[:], total_border[:], buffers.corner[:] = 0, 0, 0
+    for start in range(first, last, BLOCK_ROWS):
+        stop = min(start + BLOCK_ROWS, last)
         X_block, rows = X[start:stop], stop - start
         logits, pairs = buffers.logits[:rows], buffers.pairs[:rows]
         dots(X_block, Wt, b, rows, Wt.shape[0], X.shape[1], logits)
@@ -93,7 +106,8 @@ def hessian(Wt, b, X, weight, scale, width, same, other, buffers, out):
         sum_border(X_block, pairs, buffers.border, buffers.corner)
         add(buffers.squares, total_squares)
         add(buffers.border.reshape(-1), total_border)
-    spread(width, same, other, buffers, out)
+    if last == X.shape[0]:
+        spread(width, same, other, buffers, out)
 
 
 @kernel

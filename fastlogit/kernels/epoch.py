@@ -21,6 +21,7 @@ from fastlogit.kernels.optimizers import l2_penalty, update
 from fastlogit.kernels.row_descent import train_rows
 
 MAX_GROUPS = 8
+ALL_BLOCKS = 1 << 62
 # Elements of a cache line, or two: no two threads write to one.
 SHARED_ELEMENTS = 16
 
@@ -67,6 +68,19 @@ class Rule(NamedTuple):
     in_place: Any
 
 
+class Span(NamedTuple):
+    """What one call works on: the batches first_batch to last_batch, numbered through the epochs.
+
+    Of a batch that is too large for one call it is one batch, and of each group of its blocks those
+    from first_block to last_block, numbered in the group.
+    """
+
+    first_batch: Any
+    last_batch: Any
+    first_block: Any = 0
+    last_block: Any = ALL_BLOCKS
+
+
 class Team(NamedTuple):
     """One thread's place among those that run the same call: its number, theirs, the barrier."""
 
@@ -77,10 +91,8 @@ class Team(NamedTuple):
 
 
 @entry
-def run_batches(
-    team, params, state, gradients, rule, data, orders, batch_size, first_batch, last_batch, losses
-):
-    """Train on batches first_batch to last_batch, numbered through the epochs.
+def run_batches(team, params, state, gradients, rule, data, orders, batch_size, span, losses):
+    """Train on the batches of the span; the step of one that is cut follows its last blocks.
 
     Epoch e takes its rows in the order orders[e] (E, n), or as they lie if orders has no columns.
     A batch's loss is that before its step, and includes the penalty. A batch whose weights sum to
@@ -92,11 +104,11 @@ def run_batches(
     batches = (n_rows + batch_size - 1) // batch_size
     unweighted_rows = batch_size == 1 and data.weight.size == 0 and orders.shape[1] > 0
     if unweighted_rows and rule.in_place and not is_csr(data.X):
-        run_rows(team, params, state, rule, data, orders, first_batch, last_batch, losses)
+        run_rows(team, params, state, rule, data, orders, span, losses)
         return
     theta = Gradients(part(state.theta, 0, (1, state.theta.size)), gradients.losses)
-    epoch, last = first_batch // batches, first_batch % batches * batch_size
-    for _ in range(first_batch, last_batch):
+    epoch, last = span.first_batch // batches, span.first_batch % batches * batch_size
+    for _ in range(span.first_batch, span.last_batch):
         if last == n_rows:
             epoch, last = epoch + 1, 0
         first, last = last, min(last + batch_size, n_rows)
@@ -108,8 +120,10 @@ def run_batches(
         factor = -rule.settings[0] if in_place else 1.0
         share_groups(
             team, params, theta if in_place else gradients, in_place, data, order, first, last,
-            factor * scale,
+            factor * scale, span,
         )  # fmt: skip
+        if span.last_block < blocks_of_group(gradients, last - first):
+            return
         if not wait(team.barrier, team.n_threads):
             return
         n_groups = group_count(gradients, last - first)
@@ -125,12 +139,12 @@ def run_batches(
 
 
 @inlined
-def run_rows(team, params, state, rule, data, orders, first_batch, last_batch, losses):
+def run_rows(team, params, state, rule, data, orders, span, losses):
     """Train on batches of one row, see row_descent. OUT: params, state, losses."""
-    n_rows, first = data.y.size, first_batch
-    while first < last_batch and team.thread == 0:
+    n_rows, first = data.y.size, span.first_batch
+    while first < span.last_batch and team.thread == 0:
         epoch = first // n_rows
-        count = min((epoch + 1) * n_rows, last_batch) - first
+        count = min((epoch + 1) * n_rows, span.last_batch) - first
         order = part(orders, first, (count,))
         loss = train_rows(params, data.X, data.y, order, rule.settings[0], team.buffers.work)
         losses[epoch] += loss / n_rows
@@ -163,21 +177,31 @@ def group_count(gradients, n_rows):
 
 
 @inlined
-def share_groups(team, params, gradients, accumulate, data, order, first, last, scale):
+def blocks_of_group(gradients, n_rows):
+    """Return how many blocks of so many rows the largest group has."""
+    blocks, n_groups = (n_rows + BLOCK_ROWS - 1) // BLOCK_ROWS, group_count(gradients, n_rows)
+    return (blocks + n_groups - 1) // n_groups
+
+
+@inlined
+def share_groups(team, params, gradients, accumulate, data, order, first, last, scale, span):
     """Work out this thread's share of the groups of rows order[first:last]. OUT: gradients.
 
-    With accumulate a group's gradient is added to what is there.
+    With accumulate a group's gradient is added to what is there, and beyond its first block always.
     """
     n_groups = group_count(gradients, last - first)
     blocks = (last - first + BLOCK_ROWS - 1) // BLOCK_ROWS
     for group in range(team.thread, n_groups, team.n_threads):
-        start = first + group * blocks // n_groups * BLOCK_ROWS
-        stop = min(first + (group + 1) * blocks // n_groups * BLOCK_ROWS, last)
+        first_block, end = group * blocks // n_groups, (group + 1) * blocks // n_groups
+        start = first + min(first_block + span.first_block, end) * BLOCK_ROWS
+        stop = min(first + min(first_block + span.last_block, end) * BLOCK_ROWS, last)
+        goes_on = span.first_block > 0
         P = gradients.values.shape[1]
         grads = flat_views(params, part(gradients.values, group * P, (P,)))
         gradients.losses[group] = sum_blocks(
-            params, data, order, start, stop, scale, accumulate, grads, team.buffers
-        )
+            params, data, order, start, stop, scale, accumulate or goes_on,
+            gradients.losses[group] if goes_on else 0.0, grads, team.buffers,
+        )  # fmt: skip
 
 
 @linked

@@ -14,18 +14,26 @@ exact multiplication by the Hessian (1994). What depends on the parameters alone
 is kept from one product to the next as the curvature.
 """
 
-from fastlogit.kernels.blocks import BLOCK_ROWS
+from typing import Any
+
+from fastlogit.kernels.blocks import BLOCK_ROWS, calls
 from fastlogit.kernels.curvature import logistic_curvature
 from fastlogit.kernels.heads import softmax_proba
 from fastlogit.kernels.jit import entry, kernel
 from fastlogit.kernels.tiles import dots, product
 
 
-@entry
-def fill_curvature(Wt, b, X, weight, scale, curvature):
+def fill_curvature(Wt: Any, b: Any, X: Any, weight: Any, scale: float, curvature: Any) -> None:
     """Fill what products at these parameters need: w p (1 − p) or P. OUT: curvature (n, K)."""
-    for start in range(0, X.shape[0], BLOCK_ROWS):
-        stop = min(start + BLOCK_ROWS, X.shape[0])
+    for first, last in calls(len(X), Wt.size):
+        fill_rows(Wt, b, X, weight, scale, first, last, curvature)
+
+
+@entry
+def fill_rows(Wt, b, X, weight, scale, first, last, curvature):
+    """Do what fill_curvature does for the rows first to last. OUT: curvature."""
+    for start in range(first, last, BLOCK_ROWS):
+        stop = min(start + BLOCK_ROWS, last)
         block = curvature[start:stop]
         dots(X[start:stop], Wt, b, stop - start, Wt.shape[0], X.shape[1], block)
         if Wt.shape[0] == 1:
@@ -35,16 +43,26 @@ def fill_curvature(Wt, b, X, weight, scale, curvature):
             softmax_proba(block, block)
 
 
-@entry
-def hessian_product(curvature, X, weight, scale, V, u, changes, out_V, out_u):
+def hessian_product(
+    curvature: Any, X: Any, weight: Any, scale: float, V: Any, u: Any, changes: Any, out_V: Any,
+    out_u: Any,
+) -> None:  # fmt: skip
     """Fill the Hessian's product with (V, u), laid out as (Wt, b), without a penalty.
 
     OUT: out_V (K, D), out_u (K,), changes (B, K).
     """
+    for first, last in calls(len(X), 2 * V.size):
+        add_product(curvature, X, weight, scale, V, u, changes, first, last, out_V, out_u)
+
+
+@entry
+def add_product(curvature, X, weight, scale, V, u, changes, first, last, out_V, out_u):
+    """Add rows first to last; row 0 begins the product. OUT: out_V, out_u, changes."""
     outputs, features = V.shape
-    out_u[:] = 0
-    for start in range(0, X.shape[0], BLOCK_ROWS):
-        stop = min(start + BLOCK_ROWS, X.shape[0])
+    if first == 0:
+        out_u[:] = 0
+    for start in range(first, last, BLOCK_ROWS):
+        stop = min(start + BLOCK_ROWS, last)
         X_block, rows = X[start:stop], stop - start
         block = changes[:rows]
         dots(X_block, V, u, rows, outputs, features, block)
@@ -52,10 +70,10 @@ def hessian_product(curvature, X, weight, scale, V, u, changes, out_V, out_u):
             change_of_logistic(curvature[start:stop], block, out_u)
         else:
             change_of_softmax(curvature[start:stop], weight[start:stop], scale, block, out_u)
-        first = 0 if start > 0 else -1
+        init_start = 0 if start > 0 else -1
         product(
-            block, 1, outputs, X_block, features, out_V, first, features, outputs, features, rows,
-            out_V, features,
+            block, 1, outputs, X_block, features, out_V, init_start, features, outputs, features,
+            rows, out_V, features,
         )  # fmt: skip
 
 

@@ -27,9 +27,7 @@ LEAST_SHRINK = 1e-12
 
 
 @entry
-def run_batches(
-    team, params, state, gradients, rule, data, orders, batch_size, first_batch, last_batch, losses
-):
+def run_batches(team, params, state, gradients, rule, data, orders, batch_size, span, losses):
     """Do what :func:`fastlogit.kernels.epoch.run_batches` does, by one thread, in place.
 
     Batches are of one block at most, and in the middle of an epoch params are scaled. OUT: state,
@@ -37,8 +35,8 @@ def run_batches(
     """
     n_rows = data.y.size
     batches = (n_rows + batch_size - 1) // batch_size
-    epoch, last = first_batch // batches, first_batch % batches * batch_size
-    for _ in range(first_batch, last_batch):
+    epoch, last = span.first_batch // batches, span.first_batch % batches * batch_size
+    for _ in range(span.first_batch, span.last_batch):
         if last == n_rows:
             epoch, last = epoch + 1, 0
         first, last = last, min(last + batch_size, n_rows)
@@ -65,12 +63,12 @@ def take_step(team, params, state, gradients, rule, data, order, first, last, sc
         shrink = max(shrink, LEAST_SHRINK) if shrink >= 0 else min(shrink, -LEAST_SHRINK)
         penalty = 0.5 * alpha * (scaled_squares(first_layer, scaling) + copy(second_layer, before))
         scaling[BACKWARD] = 1.0 / (scaling[FORWARD] * shrink)
-    loss = sum_blocks(params, data, order, first, last, factor, True, params, team.buffers) / -rate
+    total = sum_blocks(params, data, order, first, last, factor, True, 0.0, params, team.buffers)
     if rule.alpha > 0:
         scaling[FORWARD] *= shrink
         add_scaled(before, -rate * alpha, second_layer)
     state.steps[0] += 1
-    return loss + penalty
+    return total / -rate + penalty
 
 
 @linked

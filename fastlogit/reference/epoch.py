@@ -17,10 +17,8 @@ def model_of(params):
     return sys.modules[type(params).__module__]
 
 
-def run_batches(
-    _team, params, state, gradients, rule, data, orders, batch_size, first_batch, last_batch, losses
-):
-    """Train on batches first_batch to last_batch, numbered through the epochs.
+def run_batches(_team, params, state, gradients, rule, data, orders, batch_size, span, losses):
+    """Train on the batches of the span, none of which is cut.
 
     OUT: state, losses (and params, which are state's theta); gradients, the last batch's.
     """
@@ -34,13 +32,13 @@ def run_batches(
     if params[-1].size == 1:
         y = y.astype(X.dtype)  # once, not in the arithmetic of every batch
     labels, gathered, begin = y, -1, 0
-    for batch in range(first_batch, last_batch):
+    for batch in range(span.first_batch, span.last_batch):
         epoch = batch // batches
         first = (batch - epoch * batches) * batch_size
         last = min(first + batch_size, n_rows)
         if epoch != gathered and orders.shape[1]:  # once an epoch costs less than once a batch
             gathered, begin = epoch, first
-            order = orders[epoch, first : (last_batch - epoch * batches) * batch_size]
+            order = orders[epoch, first : (span.last_batch - epoch * batches) * batch_size]
             X = data.X[order] if issparse(data.X) else data.X.take(order, axis=0)
             y = labels.take(order)
             weight = data.weight.take(order) if data.weight.size else data.weight
