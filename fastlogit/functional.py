@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from itertools import product
 from typing import Any
@@ -14,6 +15,9 @@ from fastlogit.models import BACKENDS, MODELS, Floats, Model, Rows, unlocked
 from fastlogit.objective import Objective, predict
 from fastlogit.orders import FreshOrders, LegacyOrders, epochs_ahead
 from fastlogit.trainer import SOLVERS, Trainer, TrainResult, train_epochs
+
+# A training whose loss ends at so many times that of equal probabilities has diverged.
+FAR_ABOVE = 10
 
 
 def loss_and_gradient(
@@ -116,7 +120,15 @@ def predict_proba(model: str, params: Any, X: Any, *, backend: str = "numba") ->
     [[0.5, 0.5], [0.1192, 0.8808]]
     """
     spec, arrays, matrix = _prepared(model, params, X, backend)
-    return predict(spec, arrays, matrix, backend)
+    proba = predict(spec, arrays, matrix, backend)
+    if not check.finite(proba):
+        row = int(np.isnan(proba).any(axis=1).argmax())
+        raise ValueError(
+            f"the logits of row {row} of X overflow {matrix.dtype}: X holds numbers up to "
+            f"{abs(matrix).max():g}, params up to {max(abs(array).max() for array in arrays):g}; "
+            "their products must be finite"
+        )
+    return proba
 
 
 def train(
@@ -199,6 +211,13 @@ def train(
     TrainResult
         With ``params``, ``loss_curve`` and ``n_steps``.
 
+    Warns
+    -----
+    RuntimeWarning
+        When the loss stays finite but ends far above that of equal probabilities and of params.
+    UserWarning
+        When y has no rows of a class below its largest, which then gets an output all the same.
+
     Raises
     ------
     ValueError, TypeError
@@ -242,6 +261,8 @@ def train(
     generator = check.random_generator(random_state)
     if params is None:
         indices = check.labels(y, n_rows, 2 if spec.binary else None)
+        if not spec.binary:
+            check.warn_of_missing_classes(indices)
         n_outputs = spec.n_outputs(max(int(indices.max()) + 1, 2))
         n_hidden = _hidden_units(spec, hidden)
         params = spec.initial_params(matrix.shape[1], n_hidden, n_outputs, matrix.dtype, generator)
@@ -265,7 +286,21 @@ def train(
         spec, params, solver=solver, settings=settings, alpha=alpha, batch_size=batch_size,
         backend=backend, n_threads=n_threads, sparse=rows.sparse,
     )  # fmt: skip
-    return train_epochs(trainer, rows, orders, epochs, callback)
+    result = train_epochs(trainer, rows, orders, epochs, callback)
+    loss, guess = result.loss_curve[-1], np.log(_n_classes(spec, params))
+    if loss > FAR_ABOVE * guess:
+        shapes = tuple(array.shape for array in params)
+        objective = Objective(spec, shapes, rows, alpha, backend)
+        objective.params.assign(params)
+        if loss > objective.evaluate():
+            warnings.warn(
+                f"training diverged at learning_rate={learning_rate:g}: the loss of the last epoch "
+                f"is {loss:.2g}, equal probabilities have {guess:.2g}; a smaller learning rate, or "
+                "features scaled to unit variance, may help",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+    return result
 
 
 def warmup(*, sparse: bool = False) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import warnings
 from collections.abc import Collection, Sequence
 from numbers import Integral, Real
 from typing import Any
@@ -18,6 +19,7 @@ from fastlogit.models import MODELS, Floats, Indices, Model, Shapes
 MAX_CLASSES = 1 << 20
 # Elements up to which a product of BLAS is one thread's, and a call's overhead most of its time.
 FEW = 1 << 12
+AS_INDICES = "np.unique(y, return_inverse=True)[1] makes them of labels"
 FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
 # Of sparse rows, whose column indices the kernels hold in 32 bits.
 MAX_COLUMNS = 1 << 32
@@ -199,20 +201,34 @@ def labels(value: Any, rows: int, n_classes: int | None) -> Indices:
     if given.shape != (rows,):
         raise ValueError(f"y of shape {given.shape} must have shape ({rows},), an index a row of X")
     if given.dtype.kind not in "fiub":
-        raise TypeError(f"y of dtype {given.dtype} must hold class indices")
+        raise TypeError(f"y of dtype {given.dtype} must hold class indices; {AS_INDICES}")
     with np.errstate(invalid="ignore"):
         indices = np.ascontiguousarray(given, np.intp)
     wrong = indices != given
     if wrong.any():
-        raise ValueError(f"y must hold class indices, got {given[wrong][0]!r}")
-    last = int(indices.max())
+        raise ValueError(f"y must hold class indices, got {given[wrong][0]!r}; {AS_INDICES}")
+    first, last = int(indices.min()), int(indices.max())
+    if n_classes is None and first > 0:
+        raise ValueError(f"y holds {first} to {last}, must hold class indices from 0; {AS_INDICES}")
     if n_classes is None and last >= MAX_CLASSES:
         n_classes = MAX_CLASSES
-    if indices.min() < 0 or (n_classes is not None and last >= n_classes):
-        value = min(int(indices.min()), 0) or last
+    if first < 0 or (n_classes is not None and last >= n_classes):
         top = "" if n_classes is None else f" to {n_classes - 1}"
-        raise ValueError(f"y holds {value}, must hold class indices from 0{top}")
+        raise ValueError(
+            f"y holds {min(first, 0) or last}, must hold class indices from 0{top}; {AS_INDICES}"
+        )
     return indices
+
+
+def warn_of_missing_classes(indices: Indices) -> None:
+    """Warn of classes below the largest that have no rows."""
+    missing = np.flatnonzero(np.bincount(indices) == 0)
+    if missing.size:
+        warnings.warn(
+            f"y has no rows of class {missing[0]}, but some of class {indices.max()}: the model "
+            f"gets an output for each; {AS_INDICES}",
+            stacklevel=3,
+        )
 
 
 def row_weights(value: Any, rows: int, dtype: Any) -> Floats:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse import csr_array
 
 import fastlogit
 from fastlogit.kernels.cache import compilations
@@ -243,3 +244,40 @@ def test_warmup_leaves_nothing_to_compile(problem):
                     model, task.X, task.y, task.params, solver=solver, sample_weight=task.weight
                 )
     assert compilations() == before
+
+
+def test_classes_without_rows_are_told(backend):
+    X, y = np.eye(4), [0, 2, 2, 0]
+    with pytest.warns(UserWarning, match="y has no rows of class 1, but some of class 2"):
+        result = fastlogit.train("softmax", X, y, random_state=0, backend=backend)
+    assert result.params.b.shape == (3,)
+
+
+@pytest.mark.parametrize("as_csr", [False, True])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_logits_that_overflow_are_refused(backend, dtype, as_csr):
+    """Of 0 and the largest number no difference is left to tell the classes by."""
+    big = float(np.sqrt(np.finfo(dtype).max)) * 2
+    X = np.array([[0, 0], [big, big]], dtype)
+    params = np.array([[big, big, 0]] * 2), np.zeros(3)
+    message = f"logits of row 1 of X overflow {np.dtype(dtype)}: X holds numbers up to .*, params"
+    with np.errstate(all="ignore"), pytest.raises(ValueError, match=message):
+        fastlogit.predict_proba("softmax", params, csr_array(X) if as_csr else X, backend=backend)
+
+
+@pytest.mark.parametrize("settings", [{}, {"alpha": 1e-4}, {"solver": "adam"}], ids=str)
+def test_a_loss_that_ends_far_above_its_start_warns(toy_set, model, backend, settings):
+    X, y = toy_set("digits", model)
+    hidden = 4 if "mlp" in model else None
+    with pytest.warns(RuntimeWarning, match=r"training diverged at learning_rate=1e\+06"):
+        fastlogit.train(
+            model, X * 10, y, hidden=hidden, learning_rate=1e6, random_state=0, backend=backend,
+            batch_size=256, **settings,
+        )  # fmt: skip
+
+
+def test_a_loss_that_begins_as_high_is_no_divergence(backend):
+    X, y = np.array([[1.0], [-1.0]]), [0, 1]
+    params = [[1e4]], [0.0]
+    result = fastlogit.train("logistic", X, y, params, learning_rate=1e-3, backend=backend)
+    assert result.loss_curve[0] == 1e4

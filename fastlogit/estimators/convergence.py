@@ -37,6 +37,10 @@ DIVERGED = (
     "The loss is no longer finite in epoch {} at learning_rate={:g}; the parameters are those "
     "before that epoch.{} A smaller learning rate, or features of unit variance, may help."
 )
+FAR_FROM_START = (
+    "Training diverged: the loss of the last epoch is {:.0e}, equal probabilities have {:.1g}, at "
+    "learning_rate={:g}. A smaller learning rate may help."
+)
 GRADIENT_BEFORE = " Over the last batches, the gradient's largest element was {:.0e}."
 NON_FINITE = (
     "Solver produced non-finite parameter weights: the loss is not finite in epoch 1 at "

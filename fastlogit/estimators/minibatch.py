@@ -17,9 +17,13 @@ from fastlogit.estimators.stopping import Judge
 from fastlogit.estimators.validation_split import ValidationSplit
 from fastlogit.estimators.watching import FitCall
 from fastlogit.models import Floats, Indices, Model, Rows
+from fastlogit.objective import Objective
 from fastlogit.orders import epochs_ahead
 from fastlogit.trainer import Trainer
 
+# A fit whose loss ends at so many times that of equal probabilities has diverged. Steps that are
+# merely too long, on features with a mean of 100 say, end at a hundred times.
+FAR_ABOVE = 1000
 BALANCED_IN_PARTS = (
     "class_weight='balanced' needs all of y, which partial_fit does not see; give the weights as a "
     "dict"
@@ -74,7 +78,8 @@ class EpochLoop:
         validation: ValidationSplit | None = None, call: FitCall | None = None,
         publish: Callable[[tuple[Floats, ...]], None] | None = None,
     ) -> None:  # fmt: skip
-        self.estimator, self.rows = estimator, rows
+        self.estimator, self.rows, self._model = estimator, rows, model
+        self._alpha, self._alpha_by_row = alpha, alpha_by_row
         self.optimizer, self.judge = estimator._optimizer, Judge(estimator, validation)
         self._call = call if call is not None and call.watches else None
         self._publish = publish
@@ -120,6 +125,7 @@ class EpochLoop:
             convergence.warn("Training interrupted by user.", UserWarning)
         finally:
             resume.keep(estimator, self._random_state, self._orders)
+        self._warn_if_diverged()
         if self._call is not None:
             self._call.epoch_is_void()  # one that has begun and not ended
         optimizer_state.store(self.trainer, self.optimizer, self._solver)
@@ -213,6 +219,27 @@ class EpochLoop:
             estimator.n_iter_ + 1, rate, self._last_gradient(convergence.GRADIENT_BEFORE)
         )
         convergence.warn(message + advice)
+
+    def _warn_if_diverged(self) -> None:
+        """Warn of a loss that is finite and far above that of the start and of a guess."""
+        if self.estimator.n_iter_ == 0:
+            return
+        trainer, rows, loss = self.trainer, self.rows, self.estimator.loss_
+        guess = np.log(max(trainer.flat.public[-1].size, 2))
+        if loss <= FAR_ABOVE * guess:
+            return
+        alpha = self._alpha
+        if self._alpha_by_row:
+            weight = rows.weight.mean() if rows.weight.size else 1
+            alpha /= trainer.batch_size * weight
+        shapes = tuple(array.shape for array in trainer.flat.public)
+        start = Objective(self._model, shapes, rows, alpha)
+        start.params.flat[...] = self._start.theta
+        if loss > start.evaluate():
+            convergence.warn(
+                convergence.FAR_FROM_START.format(loss, guess, self._settings["learning_rate"])
+                + convergence.features_off_scale(self.estimator, rows.X)
+            )
 
     def _last_gradient(self, text: str) -> str:
         """Return the text with the gradient's largest element, or nothing before any step."""

@@ -12,6 +12,7 @@ import numpy as np
 from scipy.sparse import issparse
 from scipy.special import expit, log_expit, log_softmax
 
+from fastlogit.estimators.convergence import warn
 from fastlogit.models import MODELS, Floats, Model
 from fastlogit.objective import predict
 from fastlogit.validation import FLOATS, compressed, finite
@@ -33,7 +34,11 @@ def predicted_proba(
     if dtype not in FLOATS:
         return None
     arrays = [np.ascontiguousarray(array, dtype) for array in params]
-    return predict(spec, arrays, rows_of(X, dtype), n_threads=n_threads)
+    rows = rows_of(X, dtype)
+    proba = predict(spec, arrays, rows, n_threads=n_threads)
+    if not finite(proba) and finite(rows.data if issparse(rows) else rows):  # NumPy would say so
+        warn(f"Logits overflow {dtype}; the probabilities of their rows are NaN.", RuntimeWarning)
+    return proba
 
 
 def rows_of(X: Any, dtype: Any) -> Any:

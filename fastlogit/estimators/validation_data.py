@@ -22,7 +22,13 @@ def class_indices(classes: Any, y: Any, name: str = "y") -> Indices:
         strange = np.ones(len(y), bool)
         indices = np.zeros(len(y), np.intp)
     else:
-        indices = np.minimum(np.searchsorted(classes, y), len(classes) - 1)
+        try:
+            indices = np.minimum(np.searchsorted(classes, y), len(classes) - 1)
+        except TypeError as error:  # None, or labels of several types
+            raise ValueError(
+                f"{name} must hold labels of classes_={classes}, got some that do not compare with "
+                f"them: {error}"
+            ) from None
         strange = classes[indices] != y
     if strange.any():
         raise ValueError(
@@ -52,7 +58,7 @@ def validation_rows(estimator: Any, X_val: Any, y_val: Any, dtype: Any) -> Rows:
     indices = class_indices(est.classes_, y, "y_val")
     weight = with_class_weight(est.class_weight, est.classes_, indices, None)
     try:
-        weights = row_weight(weight, dtype)
+        weights = row_weight(weight, dtype, "class_weight of the rows")
     except ValueError as error:
         raise ValueError(f"y_val holds only classes that class_weight weighs 0: {error}") from error
     return Rows(rows_of(X, dtype), indices, weights)

@@ -95,3 +95,19 @@ def test_orders_drawn_ahead_are_bounded(toy_set, monkeypatch):
         bounded = linear(max_iter=12, batch_size=40).fit(X, y)
     np.testing.assert_array_equal(bounded.coef_, expected.coef_)
     assert bounded.loss_curve_ == expected.loss_curve_
+
+
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
+@pytest.mark.parametrize("kind", [linear, MLPClassifier])
+def test_a_loss_that_ends_far_above_its_start_warns(toy_set, kind, solver):
+    X, y = toy_set("digits", "softmax")
+    settings = {"solver": solver, "learning_rate_init": 1e6, "random_state": 0, "max_iter": 2}
+    settings |= {"activation": "logistic"} if kind is MLPClassifier else {}
+    message = r"Training diverged: .* learning_rate=1e\+06"
+    with pytest.warns(ConvergenceWarning, match=message):
+        kind(**settings).partial_fit(X * 10, y, classes=np.unique(y))
+    with (
+        pytest.warns(ConvergenceWarning, match="Maximum iterations"),
+        pytest.warns(ConvergenceWarning, match=message),
+    ):
+        kind(**settings).fit(X * 10, y)

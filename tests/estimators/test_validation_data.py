@@ -250,6 +250,9 @@ def test_class_indices():
             class_indices(classes, [2, strange], "y_new")
     with pytest.raises(ValueError, match="holds the label 'x'"):
         class_indices(classes, np.array(["x"]))
+    for strange in ([None, 2], np.array([2, "a"], object)):
+        with pytest.raises(ValueError, match="y_val must hold labels of classes_"):
+            class_indices(classes, strange, "y_val")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         names = np.array(["a", "b"], object)
