@@ -163,6 +163,7 @@ def diverging(dtype, backend, solver="sgd"):
     return {"solver": "adam", "learning_rate": rate, "batch_size": 8, "backend": backend}
 
 
+@pytest.mark.filterwarnings("ignore:training diverged")  # its finite epochs, trained again alone
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("with_callback", [False, True])
 def test_divergence_names_epoch_and_learning_rate(problem, model, backend, dtype, with_callback):

@@ -1,6 +1,7 @@
 """The pytest-benchmark suites: run on one cell each, in a process of their own."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -33,6 +34,8 @@ def run(*arguments, path=""):
     return subprocess.run(  # noqa: S603
         [sys.executable, "-c", program, "bench/", "-p", "no:cacheprovider", *arguments],
         cwd=ROOT,
+        # pytest-benchmark does not measure where it sees a worker of pytest-xdist.
+        env={name: value for name, value in os.environ.items() if "XDIST" not in name},
         capture_output=True,
         text=True,
         check=False,
