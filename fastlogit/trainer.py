@@ -15,7 +15,7 @@ from threadpoolctl import ThreadpoolController
 
 from fastlogit.kernels import sparse_descent
 from fastlogit.kernels.blocks import BLOCK_ROWS
-from fastlogit.kernels.epoch import Rule, Span, State
+from fastlogit.kernels.epoch import CHAIN_ROWS, Rule, Span, State
 from fastlogit.models import BACKENDS, FlatParams, Floats, Indices, Model, Rows
 from fastlogit.threads import Crew, cut, team_size, workspace
 from fastlogit.validation import finite
@@ -273,7 +273,7 @@ class Trainer:
         multiply_adds = int(self.flat.n_weights * self.batch_size * rows.density)
         with self._threads(), np.errstate(all="ignore"):  # what overflows is reported once, later
             while start < end:
-                stop = min(start + self._slice_batches, end)
+                stop = self._slice_end(start, end, -(-rows.y.size // self.batch_size))
                 began = time.perf_counter()
                 for blocks in self._parts(rows, start) if stop == start + 1 else [()]:
                     self._crew.call(
@@ -287,6 +287,15 @@ class Trainer:
                     growth = min(max(SLICE_SECONDS / seconds, 0.25), 16)
                     self._slice_batches = max(int((stop - start) * growth), 1)
                 start = stop
+
+    def _slice_end(self, start: int, end: int, batches: int) -> int:
+        """Return where the slice of batches from start on ends; single rows at a chain's end."""
+        stop = min(start + self._slice_batches, end)
+        if self.batch_size > 1 or stop == end:
+            return stop
+        epoch = max(stop - 1, start) // batches * batches
+        chains = max((stop - epoch) // CHAIN_ROWS, (start - epoch) // CHAIN_ROWS + 1)
+        return min(epoch + min(chains * CHAIN_ROWS, batches), end)
 
     def _parts(self, rows: Rows, batch: int) -> Sequence[tuple[int, ...]]:
         """Return the blocks of each call on one batch: the first and last, or nothing for all."""

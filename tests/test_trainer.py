@@ -231,6 +231,16 @@ def test_slices_of_any_length_give_the_same_bits(problem, model, solver, seconds
     assert_equal(run(model, task, **arguments), expected)
 
 
+@pytest.mark.parametrize("n_rows", [1024, 2500])
+def test_slices_of_single_rows_give_the_same_bits(problem, model, n_rows, monkeypatch):
+    task = problem(model, n_rows, 3, 2)
+    arguments = {"epochs": 2, "random_state": 0, "batch_size": 1, "learning_rate": 0.01}
+    expected = run(model, task, **arguments)
+    for seconds in (1e-9, 1e-5, 1e9):
+        monkeypatch.setattr(trainer_module, "SLICE_SECONDS", seconds)
+        assert_equal(run(model, task, **arguments), expected)
+
+
 def test_a_row_of_solvers_names_its_function(solver):
     number = SOLVERS[solver].optimizer
     assert plain_optimizers.OPTIMIZERS[number].__name__ == solver

@@ -21,6 +21,8 @@ from fastlogit.kernels.optimizers import l2_penalty, update
 from fastlogit.kernels.row_descent import train_rows
 
 MAX_GROUPS = 8
+# Batches of one row that are trained on in one loop.
+CHAIN_ROWS = 1024
 ALL_BLOCKS = 1 << 62
 # Elements of a cache line, or two: no two threads write to one.
 SHARED_ELEMENTS = 16
@@ -140,11 +142,16 @@ def run_batches(team, params, state, gradients, rule, data, orders, batch_size, 
 
 @inlined
 def run_rows(team, params, state, rule, data, orders, span, losses):
-    """Train on batches of one row, see row_descent. OUT: params, state, losses."""
+    """Train on batches of one row, see row_descent. OUT: params, state, losses.
+
+    An epoch's rows fall into chains, where spans may end: so no bit depends on where they do.
+    """
     n_rows, first = data.y.size, span.first_batch
     while first < span.last_batch and team.thread == 0:
         epoch = first // n_rows
-        count = min((epoch + 1) * n_rows, span.last_batch) - first
+        begun = first - epoch * n_rows
+        end = epoch * n_rows + min((begun // CHAIN_ROWS + 1) * CHAIN_ROWS, n_rows)
+        count = min(end, span.last_batch) - first
         order = part(orders, first, (count,))
         loss = train_rows(params, data.X, data.y, order, rule.settings[0], team.buffers.work)
         losses[epoch] += loss / n_rows
