@@ -291,7 +291,7 @@ class Trainer:
     def _slice_end(self, start: int, end: int, batches: int) -> int:
         """Return where the slice of batches from start on ends; single rows at a chain's end."""
         stop = min(start + self._slice_batches, end)
-        if self.batch_size > 1 or stop == end:
+        if self.batch_size > 1 or not self._rule.in_place or stop == end:
             return stop
         epoch = max(stop - 1, start) // batches * batches
         chains = max((stop - epoch) // CHAIN_ROWS, (start - epoch) // CHAIN_ROWS + 1)
