@@ -113,31 +113,44 @@ def two_class_head(logits, y, weight, factor):
 def three_class_head(logits, y, weight, factor):
     """Do what softmax_head does for K = 3; it vectorises along the rows.
 
+    Rows without weights have a loop of their own. In a common one LLVM would ask whether the empty
+    array of weights, wherever it is, overlaps the logits, and sum in another order if so.
+    """
+    values, one = logits.reshape(-1), logits.dtype.type(1)
+    loss, product = 0.0, 1.0
+    if weight.size == 0 and y.size <= ROWS_A_LOG:
+        for i in range(y.size):
+            largest, total = three_class_row(values, y[i], i, one, factor)
+            loss += largest
+            product *= total  # from 1 to 3
+    else:
+        for i in range(y.size):
+            w = weight[i] if weight.size > 0 else one
+            largest, total = three_class_row(values, y[i], i, w, factor)
+            loss += (largest + np.log(total)) * np.float64(w)
+    return loss + np.log(product)
+
+
+@kernel
+def three_class_row(values, label, i, w, factor):
+    """Return the two terms of row i's loss, max Z − z_y and the total. OUT: values, as dZ.
+
     u and v are the logits of the two other classes, in their order, less the row's own.
     """
-    values, one, zero = logits.reshape(-1), logits.dtype.type(1), logits.dtype.type(0)
-    loss, product, few = 0.0, 1.0, y.size <= ROWS_A_LOG
-    for i in range(y.size):
-        first, middle, last = values[3 * i], values[3 * i + 1], values[3 * i + 2]
-        is_first, is_last = y[i] == 0, y[i] == 2
-        own = first if is_first else (last if is_last else middle)
-        u, v = (middle if is_first else first) - own, (middle if is_last else last) - own
-        largest = max(max(u, v), zero)
-        e_u, e_v = elementary.exp(u - largest), elementary.exp(v - largest)
-        others, e_own = e_u + e_v, elementary.exp(-largest)
-        total = np.float64(e_own) + np.float64(others)
-        w = weight[i] if weight.size > 0 else one
-        if weight.size > 0 or not few:
-            loss += (np.float64(largest) + np.log(total)) * np.float64(w)
-        else:  # totals are from 1 to 3
-            loss += np.float64(largest)
-            product *= total
-        share = w * factor / (e_own + others)
-        d_u, d_v, d_own = e_u * share, e_v * share, -others * share
-        values[3 * i] = d_own if is_first else d_u
-        values[3 * i + 1] = d_u if is_first else (d_v if is_last else d_own)
-        values[3 * i + 2] = d_own if is_last else d_v
-    return loss + np.log(product)
+    first, middle, last = values[3 * i], values[3 * i + 1], values[3 * i + 2]
+    is_first, is_last = label == 0, label == 2
+    own = first if is_first else (last if is_last else middle)
+    u, v = (middle if is_first else first) - own, (middle if is_last else last) - own
+    largest = max(max(u, v), values.dtype.type(0))
+    e_own = elementary.exp(-largest)
+    e_u, e_v = elementary.exp(u - largest), elementary.exp(v - largest)
+    others = e_u + e_v
+    share = w * factor / (e_own + others)
+    d_u, d_v, d_own = e_u * share, e_v * share, -others * share
+    values[3 * i] = d_own if is_first else d_u
+    values[3 * i + 1] = d_u if is_first else (d_v if is_last else d_own)
+    values[3 * i + 2] = d_own if is_last else d_v
+    return np.float64(largest), np.float64(e_own) + np.float64(others)
 
 
 @kernel

@@ -126,3 +126,17 @@ def test_the_loss_is_summed_in_float64(heads):
     loss = heads.logistic_head(np.zeros((rows, 1), np.float32), y, none, 1 / rows)
     assert loss == expected
     assert heads.softmax_head(np.zeros((rows, 2), np.float32), y, none, 1 / rows) == expected
+
+
+@pytest.mark.parametrize("classes", [1, 2, 3, 5])
+def test_no_bit_depends_on_where_an_empty_array_of_weights_is(heads, classes, dtype):
+    """LLVM asks whether arrays overlap, and sums in another order where it cannot exclude it."""
+    head = heads.logistic_head if classes == 1 else heads.softmax_head
+    expected, y, none = draw(256, max(classes, 2), dtype, classes, False)
+    logits, around = expected.copy(), np.empty(256 * classes, dtype)
+    loss = head(expected, y, none, 1.0)
+    inside = around.reshape(256, classes)
+    for place in (0, 5, 256 * classes):
+        inside[...] = logits
+        assert head(inside, y, around[place:place], 1.0) == loss
+        np.testing.assert_array_equal(inside, expected)
