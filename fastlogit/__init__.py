@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fastlogit.estimators import LogisticRegression, MLPClassifier, to_onnx
     from fastlogit.functional import loss_and_gradient, predict_proba, train, warmup
-    from fastlogit.trainer import DivergenceError, TrainResult
+    from fastlogit.training.trainer import DivergenceError, TrainResult
 
 __version__ = "0.1.0"
 
@@ -30,10 +30,10 @@ __all__ = [
 ]
 
 _HOMES = {
-    "DivergenceError": "trainer",
+    "DivergenceError": "training.trainer",
     "LogisticRegression": "estimators",
     "MLPClassifier": "estimators",
-    "TrainResult": "trainer",
+    "TrainResult": "training.trainer",
     "loss_and_gradient": "functional",
     "predict_proba": "functional",
     "to_onnx": "estimators",

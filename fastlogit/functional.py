@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array
 
-from fastlogit import validation as check
-from fastlogit.models import BACKENDS, MODELS, Floats, Model, Rows, unlocked
-from fastlogit.objective import Objective, predict
-from fastlogit.orders import FreshOrders, LegacyOrders, epochs_ahead
-from fastlogit.trainer import SOLVERS, Trainer, TrainResult, train_epochs
+from fastlogit.models import BACKENDS, MODELS, Floats, Model, Rows, as_writable_view
+from fastlogit.models import checks as check
+from fastlogit.training.objective import Objective, predict
+from fastlogit.training.orders import FreshOrders, LegacyOrders, epochs_ahead
+from fastlogit.training.trainer import SOLVERS, Trainer, TrainResult, train_epochs
 
 # A training whose loss ends at so many times that of equal probabilities has diverged.
 FAR_ABOVE = 10
@@ -278,7 +278,7 @@ def train(
         chunks = range(0, epochs, chunk_epochs)
         orders = (drawn.draw(min(chunk_epochs, epochs - first)) for first in chunks)
     else:
-        given = unlocked(check.row_order(order, epochs, n_rows))
+        given = as_writable_view(check.row_order(order, epochs, n_rows))
         chunk_epochs = 1 if callback is not None else epochs
         orders = (given[i : i + chunk_epochs] for i in range(0, epochs, chunk_epochs))
     rows = Rows(matrix, indices, weight)

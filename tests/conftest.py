@@ -12,7 +12,7 @@ from sklearn import datasets
 from sklearn.preprocessing import StandardScaler
 
 from fastlogit.models import BACKENDS, MODELS
-from fastlogit.trainer import SOLVERS
+from fastlogit.training.trainer import SOLVERS
 
 TOY_SETS = {
     "iris": lambda: datasets.load_iris(return_X_y=True),

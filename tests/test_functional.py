@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
 import fastlogit
-from fastlogit.kernels.cache import compilations
+from fastlogit.kernels.codegen.cache import compilations
 from fastlogit.models import MODELS
-from fastlogit.orders import LegacyOrders
+from fastlogit.training.orders import LegacyOrders
 
 # Rows, features, hidden units, classes.
 SIZES = [(1, 1, 1, 2), (2, 3, 2, 2), (1, 5, 3, 17), (7, 9, 5, 3), (17, 4, 9, 17), (300, 3, 2, 3)]

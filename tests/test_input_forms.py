@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import fastlogit
-from fastlogit.kernels.cache import compilations
+from fastlogit.kernels.codegen.cache import compilations
 from fastlogit.models import BACKENDS, MODELS
 
 X = [[1.0, 2.0], [3.0, -1.0], [0.0, 1.0]]

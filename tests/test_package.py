@@ -15,10 +15,10 @@ CORE = [
     "fastlogit",
     "fastlogit.functional",
     "fastlogit.models",
-    "fastlogit.objective",
-    "fastlogit.orders",
-    "fastlogit.trainer",
-    "fastlogit.validation",
+    "fastlogit.training.objective",
+    "fastlogit.training.orders",
+    "fastlogit.training.trainer",
+    "fastlogit.models.checks",
 ]
 
 

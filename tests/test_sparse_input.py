@@ -8,7 +8,7 @@ import pytest
 from scipy import sparse
 
 import fastlogit
-from fastlogit import validation as check
+from fastlogit.models import checks as check
 
 FORMATS = ["bsr", "coo", "csc", "csr", "dia", "dok", "lil"]
 

@@ -14,7 +14,7 @@ from fastlogit import datasets
 from fastlogit.benchmark.names import check_name
 from fastlogit.benchmark.own_data import Source
 from fastlogit.models import MODELS
-from fastlogit.trainer import SOLVERS
+from fastlogit.training.trainer import SOLVERS
 
 __all__ = ["DTYPES", "Case", "Grid", "epoch_seconds", "sizes", "usual_rate"]
 
@@ -41,7 +41,7 @@ class Case:
         A name that `fastlogit.datasets.load` knows; binary models take its two-class form. With a
         `source` the name of its file.
     solver : str
-        A name in `fastlogit.trainer.SOLVERS`.
+        A name in `fastlogit.training.trainer.SOLVERS`.
     batch_size : int
         Rows of one step.
     dtype : str

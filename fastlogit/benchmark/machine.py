@@ -140,7 +140,7 @@ def git_state() -> dict[str, Any] | None:
 
 def cache_state() -> str:
     """Say where compiled kernels are kept and how many there are."""
-    from fastlogit.kernels import cache
+    from fastlogit.kernels.codegen import cache
 
     directory = cache.cache_directory()
     if directory is None:

@@ -15,7 +15,7 @@ import numpy as np
 
 import fastlogit
 from fastlogit.benchmark.problem import Outcome, Problem
-from fastlogit.trainer import TrainResult
+from fastlogit.training.trainer import TrainResult
 
 __all__ = ["TOLERANCES", "Agreement", "compare", "reference_outcome", "train_reference"]
 

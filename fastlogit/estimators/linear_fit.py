@@ -13,32 +13,26 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
-from fastlogit.estimators import (
-    lbfgs,
-    minibatch,
-    newton,
-    optimizer_state,
-    proximal,
-    resume,
-    stopping,
-)
-from fastlogit.estimators.closing import closing, last_gap
-from fastlogit.estimators.conjugate_gradients import newton_steps
+from fastlogit.estimators import minibatch, optimizer_state, resume, stopping
 from fastlogit.estimators.convergence import features_off_scale
-from fastlogit.estimators.newton import LossAndGradient
-from fastlogit.estimators.newton_steps import LinearParams
 from fastlogit.estimators.parts import next_generator
 from fastlogit.estimators.plain import enter_features, plain_targets
 from fastlogit.estimators.predicting import are_of_a_model, rows_of
 from fastlogit.estimators.routing import is_sparse, on_kernels
-from fastlogit.estimators.sklearn_internals import check_sample_weight
+from fastlogit.estimators.sklearn_compat import check_sample_weight, lbfgs_print_option
 from fastlogit.estimators.validation_data import class_indices
 from fastlogit.estimators.validation_split import split
 from fastlogit.estimators.watching import FitCall
 from fastlogit.estimators.weights import row_weight, with_class_weight
 from fastlogit.models import MODELS, Floats, Indices, Model, Rows
-from fastlogit.objective import Objective
-from fastlogit.validation import plain_matrix
+from fastlogit.models.checks import plain_matrix
+from fastlogit.solvers import lbfgs, newton
+from fastlogit.solvers import proximal_newton as proximal
+from fastlogit.solvers.conjugate_gradients import newton_steps
+from fastlogit.solvers.newton import LossAndGradient
+from fastlogit.solvers.newton_polish import closing, last_gap
+from fastlogit.solvers.newton_steps import LinearParams
+from fastlogit.training.objective import Objective
 
 # What a fit by mini-batches leaves and one by another solver does not.
 MINIBATCH_ATTRIBUTES = (
@@ -113,13 +107,13 @@ def _by_lbfgs(
         start,
         max_iter=max_iter,
         tol=est.tol,
-        print_level=(-1, 50, 1, 100, 101)[min(int(est.verbose), 4)],
         advice=lambda: f"{features_off_scale(est, X)}\n{ADVICE}",
         refine=20,
         watch=watch,
         close=close,
         maxls=50,
         ftol=64 * np.finfo(float).eps,
+        **lbfgs_print_option("iprint", (-1, 50, 1, 100, 101)[min(int(est.verbose), 4)]),
     )
     return theta, n_iter
 

@@ -26,7 +26,7 @@ from fastlogit.estimators.minibatch import BALANCED_IN_PARTS
 from fastlogit.estimators.optimizer_state import PlainState
 from fastlogit.estimators.parts import plain_part
 from fastlogit.estimators.routing import on_scikit_learn
-from fastlogit.estimators.sklearn_internals import (
+from fastlogit.estimators.sklearn_compat import (
     CallbackSupport,
     fit_context,
     is_first_partial_fit,

@@ -9,15 +9,15 @@ from sklearn import get_config
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 
-from fastlogit.estimators.convergence import warn
 from fastlogit.estimators.plain import plain_number
 from fastlogit.estimators.routing import is_nearly_dense, is_sparse
-from fastlogit.estimators.sklearn_internals import (
+from fastlogit.estimators.sklearn_compat import (
     EARLY_STOPPING,
     EXACT_RESUME,
     N_THREADS,
     StrOptions,
 )
+from fastlogit.solvers.convergence import warn
 
 # scikit-learn's solvers that the kernels cover; they work on all rows at once.
 FULL_SOLVERS = ("lbfgs", "newton-cholesky", "newton-cg", "saga")

@@ -17,9 +17,10 @@ from fastlogit.estimators.stopping import Judge
 from fastlogit.estimators.validation_split import ValidationSplit
 from fastlogit.estimators.watching import FitCall
 from fastlogit.models import Floats, Indices, Model, Rows
-from fastlogit.objective import Objective
-from fastlogit.orders import epochs_ahead
-from fastlogit.trainer import Trainer
+from fastlogit.solvers.convergence import warn
+from fastlogit.training.objective import Objective
+from fastlogit.training.orders import epochs_ahead
+from fastlogit.training.trainer import Trainer
 
 # A fit whose loss ends at so many times that of equal probabilities has diverged. Steps that are
 # merely too long, on features with a mean of 100 say, end at a hundred times.
@@ -35,7 +36,7 @@ def batch_size_of(estimator: Any, n_rows: int) -> int:
     if estimator.batch_size == "auto":
         return min(200, n_rows)
     if estimator.batch_size > n_rows:
-        convergence.warn(
+        warn(
             f"Got `batch_size`={estimator.batch_size} larger than the sample size {n_rows}. "
             "It is going to be clipped",
             UserWarning,
@@ -114,7 +115,7 @@ class EpochLoop:
             while not stopped and estimator.n_iter_ < max_iter:
                 stopped = self._run_chunk(max_iter - estimator.n_iter_)
             if not stopped and not one_epoch:
-                convergence.warn(
+                warn(
                     convergence.OPTIMUM_NOT_REACHED.format(max_iter)
                     + self._last_gradient(convergence.GRADIENT_AT_END)
                     + convergence.features_off_scale(estimator, self.rows.X)
@@ -122,7 +123,7 @@ class EpochLoop:
         except KeyboardInterrupt:
             if estimator.t_ == 0:  # nothing has been trained that could be kept
                 raise
-            convergence.warn("Training interrupted by user.", UserWarning)
+            warn("Training interrupted by user.", UserWarning)
         finally:
             resume.keep(estimator, self._random_state, self._orders)
         self._warn_if_diverged()
@@ -218,7 +219,7 @@ class EpochLoop:
         message = convergence.DIVERGED.format(
             estimator.n_iter_ + 1, rate, self._last_gradient(convergence.GRADIENT_BEFORE)
         )
-        convergence.warn(message + advice)
+        warn(message + advice)
 
     def _warn_if_diverged(self) -> None:
         """Warn of a loss that is finite and far above that of the start and of a guess."""
@@ -236,7 +237,7 @@ class EpochLoop:
         start = Objective(self._model, shapes, rows, alpha)
         start.params.flat[...] = self._start.theta
         if loss > start.evaluate():
-            convergence.warn(
+            warn(
                 convergence.FAR_FROM_START.format(loss, guess, self._settings["learning_rate"])
                 + convergence.features_off_scale(self.estimator, rows.X)
             )

@@ -15,7 +15,7 @@ from fastlogit.estimators.parts import next_generator, plain_part
 from fastlogit.estimators.plain import plain_number
 from fastlogit.estimators.predicting import are_of_a_model, rows_of
 from fastlogit.estimators.routing import on_kernels, on_scikit_learn
-from fastlogit.estimators.sklearn_internals import (
+from fastlogit.estimators.sklearn_compat import (
     EARLY_STOPPING,
     EXACT_RESUME,
     MLP_STEPS,

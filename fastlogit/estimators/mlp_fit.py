@@ -6,21 +6,23 @@ from typing import Any
 
 import numpy as np
 
-from fastlogit.estimators import lbfgs, resume
+from fastlogit.estimators import resume
 from fastlogit.estimators.convergence import features_off_scale
 from fastlogit.estimators.mlp_predicting import MLPPrediction
 from fastlogit.estimators.optimizer_state import PlainState
 from fastlogit.estimators.plain import enter_features, plain_targets
 from fastlogit.estimators.routing import on_kernels, on_scikit_learn
-from fastlogit.estimators.sklearn_internals import (
+from fastlogit.estimators.sklearn_compat import (
     CallbackSupport,
     fitted_binarizer,
+    lbfgs_print_option,
     packed_offsets,
 )
 from fastlogit.estimators.watching import FitCall, WatchedFit
 from fastlogit.models import Floats
-from fastlogit.objective import Objective
-from fastlogit.validation import plain_matrix
+from fastlogit.models.checks import plain_matrix
+from fastlogit.solvers import lbfgs
+from fastlogit.training.objective import Objective
 
 
 class MLPFit(PlainState, WatchedFit, MLPPrediction, CallbackSupport):  # type: ignore[misc]
@@ -72,9 +74,9 @@ class MLPFit(PlainState, WatchedFit, MLPPrediction, CallbackSupport):  # type: i
             objective.params.flat.copy(),
             max_iter=self.max_iter,
             tol=self.tol,
-            print_level=1 if self.verbose else -1,
             advice=lambda: features_off_scale(self, X),
             maxfun=self.max_fun,
+            **lbfgs_print_option("iprint", 1 if self.verbose else -1),
         )
         objective.params.flat[...] = theta
         self._params = tuple(objective.params.copies())

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from fastlogit.estimators.sklearn_internals import AdamOptimizer, SGDOptimizer
+from fastlogit.estimators.sklearn_compat import AdamOptimizer, SGDOptimizer
 from fastlogit.models import Floats
-from fastlogit.trainer import Trainer
+from fastlogit.training.trainer import Trainer
 
 OPTIMIZERS = {"sgd": SGDOptimizer, "adam": AdamOptimizer}
 MOMENTS = {"sgd": ("velocities",), "adam": ("ms", "vs")}

@@ -21,7 +21,7 @@ from fastlogit.estimators.plain import (
     plain_rows,
     same_classes,
 )
-from fastlogit.estimators.sklearn_internals import has_callbacks, validate_arguments
+from fastlogit.estimators.sklearn_compat import has_callbacks, validate_arguments
 from fastlogit.models import Rows
 
 _of_this_thread = threading.local()

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from fastlogit.models import Indices
-from fastlogit.validation import plain_matrix
+from fastlogit.models.checks import plain_matrix
 
 
 def plain_rows(estimator: Any, X: Any) -> bool:

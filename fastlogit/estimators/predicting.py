@@ -12,10 +12,10 @@ import numpy as np
 from scipy.sparse import issparse
 from scipy.special import expit, log_expit, log_softmax
 
-from fastlogit.estimators.convergence import warn
 from fastlogit.models import MODELS, Floats, Model
-from fastlogit.objective import predict
-from fastlogit.validation import FLOATS, compressed, finite
+from fastlogit.models.checks import FLOATS, compressed, finite
+from fastlogit.solvers.convergence import warn
+from fastlogit.training.objective import predict
 
 
 def predicted_proba(

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from fastlogit.estimators.optimizer_state import solver_of
-from fastlogit.orders import LegacyOrders, generator_state, restore_generator
+from fastlogit.training.orders import LegacyOrders, generator_state, restore_generator
 
 # The generator's state, and the row order that the next epoch shuffles.
 KEPT = ("_generator_state", "_row_order")

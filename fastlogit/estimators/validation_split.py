@@ -9,8 +9,8 @@ from sklearn.model_selection import train_test_split
 
 from fastlogit.estimators.validation_data import validation_rows
 from fastlogit.models import Indices, Model, Rows
-from fastlogit.objective import Objective, predict
-from fastlogit.validation import total_weight
+from fastlogit.models.checks import total_weight
+from fastlogit.training.objective import Objective, predict
 
 
 class ValidationSplit:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 
-from fastlogit.estimators.sklearn_internals import (
+from fastlogit.estimators.sklearn_compat import (
     fit_context,
     has_callbacks,
     root_task,

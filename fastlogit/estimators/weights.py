@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.utils.class_weight import compute_class_weight
 
 from fastlogit.models import Floats, Indices
-from fastlogit.validation import total_weight
+from fastlogit.models.checks import total_weight
 
 
 def with_class_weight(

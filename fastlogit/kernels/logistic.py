@@ -19,11 +19,11 @@ mean taken as Σ w loss / Σ w:
 
 from typing import Any, NamedTuple
 
-from fastlogit.kernels.heads import logistic_head, logistic_proba
-from fastlogit.kernels.jit import inlined
-from fastlogit.kernels.layout import part, rows_from
-from fastlogit.kernels.linear_maps import rows_affine, rows_affine_grad
-from fastlogit.kernels.single_rows import logistic_rows
+from fastlogit.kernels.codegen.arrays import part, rows_from
+from fastlogit.kernels.codegen.jit import inlined
+from fastlogit.kernels.layers.dense import rows_affine, rows_affine_grad
+from fastlogit.kernels.layers.output_losses import logistic_head, logistic_proba
+from fastlogit.kernels.training.single_rows import logistic_rows
 
 
 class LogisticParams(NamedTuple):

@@ -25,11 +25,10 @@ vector. Over a batch, with row weights w (1 if none) and the mean taken as Σ w 
 
 from typing import Any, NamedTuple
 
-from fastlogit.kernels.activations import sigmoid, sigmoid_grad
-from fastlogit.kernels.heads import logistic_head, logistic_proba
-from fastlogit.kernels.jit import inlined
-from fastlogit.kernels.layout import rows_from
-from fastlogit.kernels.linear_maps import (
+from fastlogit.kernels.codegen.arrays import rows_from
+from fastlogit.kernels.codegen.jit import inlined
+from fastlogit.kernels.layers.activations import sigmoid, sigmoid_grad
+from fastlogit.kernels.layers.dense import (
     affine,
     affine_grad,
     gathered,
@@ -37,6 +36,7 @@ from fastlogit.kernels.linear_maps import (
     output_affine_grad,
     output_input_grad,
 )
+from fastlogit.kernels.layers.output_losses import logistic_head, logistic_proba
 
 
 class MLPLogisticParams(NamedTuple):

@@ -27,11 +27,10 @@ none) and the mean taken as Σ w loss / Σ w:
 
 from typing import Any, NamedTuple
 
-from fastlogit.kernels.activations import sigmoid, sigmoid_grad
-from fastlogit.kernels.heads import softmax_head, softmax_proba
-from fastlogit.kernels.jit import inlined
-from fastlogit.kernels.layout import rows_from
-from fastlogit.kernels.linear_maps import (
+from fastlogit.kernels.codegen.arrays import rows_from
+from fastlogit.kernels.codegen.jit import inlined
+from fastlogit.kernels.layers.activations import sigmoid, sigmoid_grad
+from fastlogit.kernels.layers.dense import (
     affine,
     affine_grad,
     gathered,
@@ -39,6 +38,7 @@ from fastlogit.kernels.linear_maps import (
     output_affine_grad,
     output_input_grad,
 )
+from fastlogit.kernels.layers.output_losses import softmax_head, softmax_proba
 
 
 class MLPSoftmaxParams(NamedTuple):

@@ -18,10 +18,10 @@ Over a batch, with row weights w (1 if none) and the mean taken as Î£ w loss / Î
 
 from typing import Any, NamedTuple
 
-from fastlogit.kernels.heads import softmax_head, softmax_proba
-from fastlogit.kernels.jit import inlined
-from fastlogit.kernels.layout import rows_from
-from fastlogit.kernels.linear_maps import rows_affine, rows_affine_grad
+from fastlogit.kernels.codegen.arrays import rows_from
+from fastlogit.kernels.codegen.jit import inlined
+from fastlogit.kernels.layers.dense import rows_affine, rows_affine_grad
+from fastlogit.kernels.layers.output_losses import softmax_head, softmax_proba
 
 
 class SoftmaxParams(NamedTuple):

@@ -1,7 +1,7 @@
 """The entry points: the batches of an epoch, and probabilities.
 
-Arguments and results are those of :mod:`fastlogit.kernels.epoch`; one thread runs them, and a batch
-is one group.
+Arguments and results are those of :mod:`fastlogit.kernels.training.epoch`; one thread runs them,
+and a batch is one group.
 """
 
 import sys

@@ -2,8 +2,8 @@
 
 from typing import Any, NamedTuple
 
-from fastlogit.reference.heads import logistic_head, logistic_proba
-from fastlogit.reference.linear_maps import affine, affine_grad
+from fastlogit.reference.dense import affine, affine_grad
+from fastlogit.reference.output_losses import logistic_head, logistic_proba
 
 
 class LogisticParams(NamedTuple):

@@ -6,8 +6,8 @@ The derivation stands in :mod:`fastlogit.kernels.mlp_logistic`.
 from typing import Any, NamedTuple
 
 from fastlogit.reference.activations import sigmoid, sigmoid_grad
-from fastlogit.reference.heads import logistic_head, logistic_proba
-from fastlogit.reference.linear_maps import affine, affine_grad, input_grad
+from fastlogit.reference.dense import affine, affine_grad, input_grad
+from fastlogit.reference.output_losses import logistic_head, logistic_proba
 
 
 class MLPLogisticParams(NamedTuple):

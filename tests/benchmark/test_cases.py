@@ -7,7 +7,7 @@ from fastlogit.benchmark.cases import Grid
 from fastlogit.benchmark.own_data import Source
 from fastlogit.datasets import TOY_SETS
 from fastlogit.models import MODELS
-from fastlogit.trainer import SOLVERS
+from fastlogit.training.trainer import SOLVERS
 
 
 def test_the_default_grid_is_every_model_on_every_toy_set():

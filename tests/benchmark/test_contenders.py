@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fastlogit import validation
 from fastlogit.benchmark import contenders
 from fastlogit.benchmark.contenders import BASELINE, CONTENDERS, ClosedContender, Contender
 from fastlogit.benchmark.problem import Outcome, build
 from fastlogit.benchmark.verify import compare, reference_outcome
+from fastlogit.models import checks as validation
 
 
 def test_the_table_goes_by_name():

@@ -145,7 +145,7 @@ def test_the_better_of_two_calibrations_counts():
 
 
 def test_cache_state(monkeypatch, tmp_path):
-    from fastlogit.kernels import cache
+    from fastlogit.kernels.codegen import cache
 
     (tmp_path / "kernel-1.bin").write_bytes(b"x" * 200_000)
     monkeypatch.setattr(cache, "cache_directory", lambda: tmp_path)

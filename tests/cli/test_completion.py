@@ -11,7 +11,7 @@ from fastlogit.benchmark.contenders import CONTENDERS
 from fastlogit.cli import completion
 from fastlogit.datasets import TOY_SETS
 from fastlogit.models import MODELS
-from fastlogit.trainer import SOLVERS
+from fastlogit.training.trainer import SOLVERS
 
 
 def test_the_names_are_those_of_the_tables():

@@ -5,7 +5,7 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 
 from fastlogit import LogisticRegression, MLPClassifier
-from fastlogit.trainer import Trainer
+from fastlogit.training.trainer import Trainer
 
 
 def linear(**arguments):
@@ -90,7 +90,7 @@ def test_orders_drawn_ahead_are_bounded(toy_set, monkeypatch):
     X, y = toy_set("iris", "softmax")
     with pytest.warns(ConvergenceWarning):
         expected = linear(max_iter=12, batch_size=40).fit(X, y)
-    monkeypatch.setattr("fastlogit.orders.DRAWN_INDICES", 300)
+    monkeypatch.setattr("fastlogit.training.orders.DRAWN_INDICES", 300)
     with pytest.warns(ConvergenceWarning):
         bounded = linear(max_iter=12, batch_size=40).fit(X, y)
     np.testing.assert_array_equal(bounded.coef_, expected.coef_)

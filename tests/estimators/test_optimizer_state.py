@@ -11,7 +11,7 @@ from sklearn.neural_network import MLPClassifier as SklearnMLPClassifier
 from fastlogit import LogisticRegression, MLPClassifier
 from fastlogit.estimators import optimizer_state
 from fastlogit.models import MODELS
-from fastlogit.trainer import Trainer
+from fastlogit.training.trainer import Trainer
 
 ESTIMATORS = [
     MLPClassifier((5,), solver="sgd", learning_rate="adaptive", random_state=0),

@@ -11,7 +11,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
 from fastlogit import LogisticRegression, MLPClassifier
-from fastlogit import threads as sharing
+from fastlogit.training import threads as sharing
 
 # With batches that several threads share, and five epochs that end without a warning.
 EPOCHS = {"batch_size": 600, "tol": 10, "n_iter_no_change": 3, "random_state": 0}
@@ -77,7 +77,7 @@ def test_the_threads_asked_for_are_used(monkeypatch, early_stopping):
     for module in ("trainer", "objective"):
         monkeypatch.setattr(f"fastlogit.{module}.team_size", recorded)
     monkeypatch.setattr(
-        "fastlogit.objective.by_rows",
+        "fastlogit.training.objective.by_rows",
         lambda n_threads, *args: asked.append(n_threads) or by_rows(n_threads, *args),
     )
     X, y = rows()

@@ -13,7 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from fastlogit import LogisticRegression, MLPClassifier
 from fastlogit.estimators import logistic, mlp
 from fastlogit.estimators.parts import generator_of
-from fastlogit.trainer import Trainer
+from fastlogit.training.trainer import Trainer
 
 ESTIMATORS = [
     MLPClassifier((5,), solver="sgd", random_state=0, batch_size=1),

@@ -9,7 +9,7 @@ from fastlogit.estimators.plain import (
     plain_targets,
     same_classes,
 )
-from fastlogit.validation import plain_matrix
+from fastlogit.models.checks import plain_matrix
 
 X = np.arange(6.0).reshape(3, 2)
 FITTED = LogisticRegression(solver="sgd").partial_fit(X, [0, 1, 0], classes=[0, 1])

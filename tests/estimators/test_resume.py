@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from fastlogit import LogisticRegression, MLPClassifier
-from fastlogit.trainer import Trainer
+from fastlogit.training.trainer import Trainer
 
 EPOCHS = 5
 CLASSES = {"mlp": MLPClassifier, "linear": LogisticRegression}

@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from fastlogit import LogisticRegression, MLPClassifier
-from fastlogit.trainer import Trainer
+from fastlogit.training.trainer import Trainer
 
 MINIBATCH = [
     cls(solver=solver, random_state=0, max_iter=6, batch_size=40)

@@ -11,28 +11,22 @@ from scipy.sparse import csr_array
 from sklearn.base import clone
 
 import fastlogit
-from fastlogit.kernels import (
-    activations,
-    curvature,
-    heads,
-    linear_maps,
-    optimizers,
-    row_steps,
-    rows,
-    shuffle,
-    sparse_maps,
-    sparse_rows,
-    tiles,
-)
-from fastlogit.kernels.blocks import BLOCK_ROWS
-from fastlogit.kernels.coordinate_descent import descend
-from fastlogit.kernels.hessian_product import fill_curvature, hessian_product
-from fastlogit.kernels.simd import NEAR_BYTES, VECTOR_BYTES
-from fastlogit.kernels.single_rows import logistic_rows
+from fastlogit.kernels.codegen import row_steps, rows, sparse_rows, tiles
+from fastlogit.kernels.codegen.simd import NEAR_BYTES, VECTOR_BYTES
+from fastlogit.kernels.full_batch import hessian as curvature
+from fastlogit.kernels.full_batch.coordinate_descent import descend
+from fastlogit.kernels.full_batch.hessian_product import fill_curvature, hessian_product
+from fastlogit.kernels.layers import activations
+from fastlogit.kernels.layers import dense as linear_maps
+from fastlogit.kernels.layers import output_losses as heads
+from fastlogit.kernels.layers import sparse as sparse_maps
+from fastlogit.kernels.training import optimizers, shuffle
+from fastlogit.kernels.training.blocks import BLOCK_ROWS
+from fastlogit.kernels.training.single_rows import logistic_rows
 from fastlogit.models import MODELS
 from fastlogit.reference import activations as plain_activations
-from fastlogit.reference import heads as plain_heads
 from fastlogit.reference import optimizers as plain_optimizers
+from fastlogit.reference import output_losses as plain_heads
 
 # What rounding may make of a result, by the bytes of an item.
 ACCURACY = {4: 2e-4, 8: 1e-9}

@@ -14,7 +14,7 @@ import fastlogit
 PROGRAM = """
 import itertools
 import numpy as np, fastlogit
-from fastlogit.kernels import simd
+from fastlogit.kernels.codegen import simd
 from fastlogit.models import MODELS
 
 assert simd.VECTOR_BYTES == 32

@@ -11,8 +11,8 @@ PROGRAM = """
 import itertools, numba, numpy as np, fastlogit
 from scipy.sparse import csr_array
 from fastlogit.models import BACKENDS, MODELS
-from fastlogit.orders import LegacyOrders
-from fastlogit.trainer import SOLVERS
+from fastlogit.training.orders import LegacyOrders
+from fastlogit.training.trainer import SOLVERS
 
 assert numba.config.DISABLE_JIT
 rng = np.random.default_rng(0)

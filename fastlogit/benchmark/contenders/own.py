@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import ClassVar
 
 import fastlogit
-from fastlogit import validation as check
 from fastlogit.benchmark.contenders.base import ClosedContender
 from fastlogit.benchmark.contenders.rules import ADAM
 from fastlogit.benchmark.problem import Outcome, Problem
-from fastlogit.kernels import cache
-from fastlogit.models import MODELS, Rows, unlocked
-from fastlogit.trainer import Trainer, TrainResult, train_epochs
+from fastlogit.kernels.codegen import cache
+from fastlogit.models import MODELS, Rows, as_writable_view
+from fastlogit.models import checks as check
+from fastlogit.training.trainer import Trainer, TrainResult, train_epochs
 
 __all__ = ["NumbaContender", "NumpyContender"]
 
@@ -36,7 +36,7 @@ class _OwnContender(ClosedContender):
         params = check.params_like(model, problem.params, X.shape[1], X.dtype)
         y = check.labels(problem.y, len(X), problem.n_classes)
         self._rows = Rows(X, y, check.row_weights(None, len(X), X.dtype))
-        self._order = unlocked(check.row_order(problem.order, case.epochs, len(X)))
+        self._order = as_writable_view(check.row_order(problem.order, case.epochs, len(X)))
         settings = {"learning_rate": case.learning_rate, "momentum": 0.0, "nesterov": False}
         self._trainer = Trainer(
             model,

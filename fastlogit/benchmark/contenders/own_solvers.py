@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from fastlogit.benchmark.cases import Case
 from fastlogit.benchmark.contenders.base import UnsupportedError
 from fastlogit.benchmark.contenders.estimator import AllRowsContender
-from fastlogit.kernels import cache
+from fastlogit.kernels.codegen import cache
 
 __all__ = ["OwnLbfgs", "OwnNewtonCholesky"]
 

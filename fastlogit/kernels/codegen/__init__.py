@@ -1,0 +1,1 @@
+"""How kernels are compiled: SIMD, register tiles, linking, the cache."""

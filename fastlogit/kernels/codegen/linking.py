@@ -1,0 +1,205 @@
+"""Primitives that are compiled once and linked to by name, not once more into every caller.
+
+A jitted function hands an array on as nine words, and every caller carries a copy of what it calls.
+A primitive is a C function of its own, one for each dtype, and an array an address and its sizes.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import llvmlite.binding
+from llvmlite import ir
+from numba.core import compiler, registry, types
+from numba.core.compiler_lock import global_compiler_lock
+from numba.extending import lower_builtin, type_callable
+from numba.np.arrayobj import populate_array
+
+from fastlogit.kernels.codegen.cache import CacheEntry
+from fastlogit.kernels.codegen.options import KERNEL_OPTIONS
+
+PREFIX = "fastlogit."
+# A symbol is the function's name and a kind for each argument. An array's is the letter of its
+# elements and the number of its sizes: s2 is float32 of shape (n, m), s0 an address alone.
+_ELEMENTS = {"s": types.float32, "d": types.float64, "q": types.int64, "u": types.uint32}
+_SCALARS = {"i": types.int64, "r": types.float64}
+_LETTERS = {element: letter for letter, element in _ELEMENTS.items()}
+
+_functions: dict[str, Callable[..., Any]] = {}
+_emitters: dict[str, Callable[..., None]] = {}
+_libraries: dict[str, Any] = {}
+
+
+def linked(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Have jitted calls of a function link to one compiled copy of it.
+
+    Its arrays are contiguous; integers and booleans arrive as int64, other numbers as float64. It
+    returns a float64 if it is annotated so, else nothing.
+    """
+    return _by_name(function, with_sizes=True)
+
+
+def emitted(generate: Callable[..., None]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Have jitted calls of a function link to the code that generate emits.
+
+    generate is called with a builder, the element type and a value an argument: an array's address,
+    or an index. The function's Python body is the meaning, and runs where jitting is disabled.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        _emitters[function.__name__] = generate
+        return _by_name(function, with_sizes=False)
+
+    return decorate
+
+
+def _by_name(function: Callable[..., Any], *, with_sizes: bool) -> Callable[..., Any]:
+    name = function.__name__
+    _functions[name] = function
+
+    @type_callable(function)
+    def typed(_context: Any) -> Callable[..., Any]:
+        def typer(*_args: Any) -> Any:
+            return _returned(name)
+
+        typer.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
+        return typer
+
+    @lower_builtin(function, types.VarArg(types.Any))
+    def lowered(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        kinds, words = [], []
+        for given, value in zip(signature.args, values, strict=True):
+            if isinstance(given, types.Array):
+                array = context.make_array(given)(context, builder, value)
+                sizes = given.ndim if with_sizes else 0
+                kinds.append(f"{_LETTERS[given.dtype]}{sizes}")
+                words.append(array.data)
+                words += [builder.extract_value(array.shape, n) for n in range(sizes)]
+            else:
+                kinds.append("r" if isinstance(given, types.Float) else "i")
+                words.append(context.cast(builder, value, given, _SCALARS[kinds[-1]]))
+        symbol = PREFIX + ".".join([name, *kinds])
+        provide(symbol)
+        callee = _declared(builder.module, symbol, [word.type for word in words])
+        result = builder.call(callee, words)
+        return result if signature.return_type is types.float64 else context.get_dummy_value()
+
+    return function
+
+
+def _returned(name: str) -> Any:
+    return types.float64 if "return" in _functions[name].__annotations__ else types.void
+
+
+def _declared(module: ir.Module, symbol: str, words: list[ir.Type]) -> ir.Function:
+    name = symbol.removeprefix(PREFIX).split(".")[0]
+    returned = ir.DoubleType() if _returned(name) is types.float64 else ir.VoidType()
+    known = module.globals.get(symbol)
+    return known or ir.Function(module, ir.FunctionType(returned, words), symbol)
+
+
+@global_compiler_lock
+def provide(symbol: str) -> None:
+    """Make a function of that symbol callable: compile it, or load it from the cache."""
+    if symbol in _libraries:
+        return
+    codegen = registry.cpu_target.target_context.codegen()
+
+    def rebuild(content: Any) -> Any:
+        symbols, serialized = content
+        for needed in symbols:
+            provide(needed)
+        return codegen.unserialize_library(serialized)
+
+    entry = CacheEntry(symbol.removeprefix(PREFIX), "", codegen)
+    library = entry.load(rebuild)
+    if library is None:
+        library = _compiled(symbol)
+        entry.save((required(library), library.serialize_using_object_code()))
+    llvmlite.binding.add_symbol(symbol, library.get_pointer_to_function(symbol))
+    _libraries[symbol] = library
+
+
+def required(library: Any) -> list[str]:
+    """Return the symbols that a compiled library links to."""
+    functions = library._final_module.functions
+    return [f.name for f in functions if f.is_declaration and f.name.startswith(PREFIX)]
+
+
+def _compiled(symbol: str) -> Any:
+    """Return a library with the function of that symbol."""
+    name, *kinds = symbol.removeprefix(PREFIX).split(".")
+    context = registry.cpu_target.target_context
+    context.refresh()
+    module = context.create_module(symbol)
+    words: list[ir.Type] = []
+    for kind in kinds:
+        if kind in _SCALARS:
+            words.append(context.get_value_type(_SCALARS[kind]))
+        else:
+            words.append(context.get_data_type(_ELEMENTS[kind[0]]).as_pointer())
+            words += [context.get_value_type(types.intp)] * int(kind[1])
+    function = _declared(module, symbol, words)
+    builder = ir.IRBuilder(function.append_basic_block())
+    if name in _emitters:
+        library = context.codegen().create_library(symbol)
+        _emitters[name](builder, words[0].pointee, *function.args)
+        builder.ret_void()
+    else:
+        library = _call_jitted(context, builder, name, kinds)
+    library.add_ir_module(module)
+    library.enable_object_caching()
+    library.finalize()
+    return library
+
+
+def _call_jitted(context: Any, builder: ir.IRBuilder, name: str, kinds: list[str]) -> Any:
+    """Emit a call of the jitted function with the words it was given; return its library."""
+    flags = compiler.Flags()
+    registry.cpu_target.options.parse_as_flags(flags, KERNEL_OPTIONS | {"forceinline": True})
+    flags.no_compile = True
+    flags.enable_pyobject = False
+    arguments = [
+        _SCALARS[kind] if kind in _SCALARS else types.Array(_ELEMENTS[kind[0]], int(kind[1]), "C")
+        for kind in kinds
+    ]
+    result = compiler.compile_extra(
+        registry.cpu_target.typing_context, context, _functions[name], tuple(arguments),
+        _returned(name), flags, {},
+    )  # fmt: skip
+    native = result.fndesc
+    words = list(builder.function.args)
+    values = [_taken(context, builder, argument, words) for argument in arguments]
+    callee = context.declare_function(builder.module, native)
+    _status, value = context.call_conv.call_function(
+        builder, callee, native.restype, native.argtypes, values
+    )
+    if _returned(name) is types.float64:
+        builder.ret(value)
+    else:
+        builder.ret_void()
+    return result.library
+
+
+def _taken(context: Any, builder: ir.IRBuilder, kind: Any, words: list[ir.Value]) -> ir.Value:
+    """Take the words of one argument off the list, and return it as jitted code knows it."""
+    if not isinstance(kind, types.Array):
+        return words.pop(0)
+    data, *shape = words[: 1 + kind.ndim]
+    del words[: 1 + kind.ndim]
+    return contiguous(context, builder, kind, data, shape)
+
+
+def contiguous(
+    context: Any, builder: ir.IRBuilder, kind: types.Array, data: ir.Value, shape: list[ir.Value]
+) -> ir.Value:
+    """Emit the array of that type and shape whose first element is at data."""
+    size = context.get_constant(types.intp, context.get_abi_sizeof(data.type.pointee))
+    strides = [size]
+    for length in reversed(shape[1:]):
+        strides.insert(0, builder.mul(strides[0], length))
+    array = context.make_array(kind)(context, builder)
+    populate_array(array, data, shape, strides, size, meminfo=None)
+    return array._getvalue()

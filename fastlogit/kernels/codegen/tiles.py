@@ -1,0 +1,286 @@
+"""Register tiles: the inner loops of every matrix product.
+
+LLVM does not tile a matrix product by itself: three plain loops reach a quarter of the rate of
+these tiles. A tile is a block of sums kept in vector registers over the whole inner dimension. The
+code generators are ordinary Python that unrolls the block, so one text serves every block shape,
+element type and vector width.
+
+Against OpenBLAS, which NumPy brings, on one core of a Zen 5: 3.2 times its rate at 32 x 64 x 64 in
+float32, 2.3 times at 128 x 784 x 128, and 0.8 times at 1024 x 1024 x 1024.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from llvmlite import ir
+from numba.core import cgutils
+
+from fastlogit.kernels.codegen.linking import emitted
+from fastlogit.kernels.codegen.simd import (
+    HAS_AVX512,
+    PREFETCH_ROWS,
+    Vectors,
+    index,
+    prefetch,
+    steps,
+)
+
+# Tiles of a product as (rows, vectors), the rows left over by one taken by the next. The first
+# keeps 16 of AVX-512's 32 registers busy, or 12 of AVX2's 16; few rows take more vectors instead,
+# so that enough sums are in flight to hide the latency of a multiply-add.
+PRODUCT_TILES = ((8 if HAS_AVX512 else 6, 2), (4, 2), (2, 4), (1, 8))
+# Tiles of dot products as (rows, outputs); outputs left over are taken by narrower ones. The first
+# is for one output, of which many rows share one sum over lanes.
+DOT_TILES = ((8, (1,)), (4, (4, 3, 2, 1)), (1, (4, 3, 2, 1)))
+
+
+def _generate_product(
+    builder: ir.IRBuilder, element: ir.Type, a: ir.Value, a_row: ir.Value, a_inner: ir.Value,
+    b: ir.Value, b_inner: ir.Value, init: ir.Value, init_start: ir.Value, init_row: ir.Value,
+    rows: ir.Value, columns: ir.Value, inner: ir.Value, c: ir.Value, c_row: ir.Value,
+    b_rows: ir.Value | None = None,
+) -> None:  # fmt: skip
+    v = Vectors(builder, element)
+
+    def tile(n_rows: int, width: int, row: ir.Value, column: ir.Value, *, tail: bool) -> None:
+        block = _Block(v, n_rows, width, builder.sub(columns, column) if tail else None)
+        row_start = builder.mul(row, a_row)
+        with cgutils.for_range(builder, inner) as loop:
+            b_row = loop.index if b_rows is None else v.element(b_rows, loop.index)
+            b_start = builder.add(builder.mul(b_row, b_inner), column)
+            a_start = builder.add(row_start, builder.mul(loop.index, a_inner))
+            block.add_outer_product(a, a_start, a_row, b, b_start)
+        # Added last, to a whole sum: a gradient summed into much larger weights keeps its digits.
+        with builder.if_then(builder.icmp_signed(">=", init_start, index(0))):
+            start = builder.add(init_start, builder.mul(row, init_row))
+            block.add_rows(init, builder.add(start, column), init_row)
+        block.store(c, builder.add(builder.mul(row, c_row), column), c_row)
+
+    row_end = index(0)
+    for n_rows, width in PRODUCT_TILES:
+        with steps(builder, row_end, rows, n_rows) as (row, row_end):
+            column_end = index(0)
+            for n_vectors in dict.fromkeys((width, min(width, 4), 2)):
+                step = n_vectors * v.count
+                with steps(builder, column_end, columns, step) as (column, column_end):
+                    tile(n_rows, n_vectors, row, column, tail=False)
+            left = builder.sub(columns, column_end)
+            with builder.if_then(builder.icmp_signed(">", left, index(0))):
+                wide = builder.icmp_signed(">", left, index(v.count))
+                with builder.if_else(wide) as (two, one):
+                    with two:
+                        tile(n_rows, 2, row, column_end, tail=True)
+                    with one:
+                        whole = builder.icmp_signed("==", left, index(v.count))
+                        with builder.if_else(whole) as (unmasked, masked):
+                            with unmasked:
+                                tile(n_rows, 1, row, column_end, tail=False)
+                            with masked:
+                                tile(n_rows, 1, row, column_end, tail=True)
+
+
+def _generate_product_with_rows(
+    builder: ir.IRBuilder, element: ir.Type, a: ir.Value, a_inner: ir.Value, X: ir.Value,
+    x_row: ir.Value, rows: ir.Value, init_start: ir.Value, outputs: ir.Value, columns: ir.Value,
+    inner: ir.Value, c: ir.Value,
+) -> None:  # fmt: skip
+    _generate_product(
+        builder, element, a, index(1), a_inner, X, x_row, c, init_start, x_row, outputs, columns,
+        inner, c, x_row, rows,
+    )  # fmt: skip
+
+
+class _Block:
+    """Emits a block of sums in registers, rows x vectors, the last vector perhaps masked."""
+
+    def __init__(self, vectors: Vectors, rows: int, width: int, columns_left: ir.Value | None):
+        self.v, self.builder = vectors, vectors.builder
+        self.offsets = [index(n * vectors.count) for n in range(width)]
+        self.masks: list[ir.Value | None] = [None] * width
+        if columns_left is not None:
+            left = self.builder.sub(columns_left, self.offsets[-1])
+            self.masks[-1] = vectors.mask(left)
+        # LLVM promotes these stack slots to registers.
+        self.sums = [
+            [cgutils.alloca_once(self.builder, vectors.type) for _ in range(width)]
+            for _ in range(rows)
+        ]
+        for place in (place for row in self.sums for place in row):
+            self.builder.store(vectors.zero, place)
+
+    def _row(self, start: ir.Value, stride: ir.Value, row: int) -> ir.Value:
+        return self.builder.add(start, self.builder.mul(stride, index(row)))
+
+    def _load(self, base: ir.Value, start: ir.Value) -> list[ir.Value]:
+        return [
+            self.v.load(base, self.builder.add(start, offset), mask)
+            for offset, mask in zip(self.offsets, self.masks, strict=True)
+        ]
+
+    def add_rows(self, base: ir.Value, start: ir.Value, stride: ir.Value) -> None:
+        """Add the rows at base to the sums."""
+        for r, row in enumerate(self.sums):
+            loaded = self._load(base, self._row(start, stride, r))
+            for place, value in zip(row, loaded, strict=True):
+                self.builder.store(self.builder.fadd(self.builder.load(place), value), place)
+
+    def add_outer_product(
+        self, a: ir.Value, a_start: ir.Value, a_row: ir.Value, b: ir.Value, b_start: ir.Value
+    ) -> None:
+        """Add a's column of `rows` elements times b's row of vectors."""
+        b_vectors = self._load(b, b_start)
+        for r, row in enumerate(self.sums):
+            element = self.builder.load(self.builder.gep(a, [self._row(a_start, a_row, r)]))
+            factor = self.v.splat(element)
+            for place, b_vector in zip(row, b_vectors, strict=True):
+                total = self.v.multiply_add(factor, b_vector, self.builder.load(place))
+                self.builder.store(total, place)
+
+    def store(self, base: ir.Value, start: ir.Value, stride: ir.Value) -> None:
+        """Write the sums to the rows at base."""
+        for r, row in enumerate(self.sums):
+            first = self._row(start, stride, r)
+            for place, offset, mask in zip(row, self.offsets, self.masks, strict=True):
+                target = self.builder.add(first, offset)
+                self.v.store(self.builder.load(place), base, target, mask)
+
+
+def _generate_dots(
+    builder: ir.IRBuilder, element: ir.Type, a: ir.Value, b: ir.Value, bias: ir.Value,
+    rows: ir.Value, outputs: ir.Value, inner: ir.Value, c: ir.Value,
+    a_rows: ir.Value | None = None, n_known: ir.Value | None = None, far: ir.Value | None = None,
+) -> None:  # fmt: skip
+    v = Vectors(builder, element)
+    whole = builder.sub(inner, builder.srem(inner, index(v.count)))
+    mask = v.mask(builder.sub(inner, whole))
+
+    def tile(n_outputs: int, starts: list[ir.Value], row: ir.Value, output: ir.Value) -> None:
+        b_rows = [builder.mul(builder.add(output, index(n)), inner) for n in range(n_outputs)]
+        sums = [[cgutils.alloca_once(builder, v.type) for _ in b_rows] for _ in starts]
+        for place in (place for places in sums for place in places):
+            builder.store(v.zero, place)
+
+        def add_products(step: ir.Value, lanes: ir.Value | None) -> None:
+            b_vectors = [v.load(b, builder.add(start, step), lanes) for start in b_rows]
+            for start, places in zip(starts, sums, strict=True):
+                a_vector = v.load(a, builder.add(start, step), lanes)
+                for place, b_vector in zip(places, b_vectors, strict=True):
+                    total = v.multiply_add(a_vector, b_vector, builder.load(place))
+                    builder.store(total, place)
+
+        with steps(builder, index(0), inner, v.count) as (step, _):
+            add_products(step, None)
+        with builder.if_then(builder.icmp_signed("<", whole, inner)):
+            add_products(whole, mask)
+        store_sums(v, sums, bias, output, c, builder.mul(row, outputs), outputs)
+
+    def ahead(place: ir.Value) -> ir.Value:
+        later = builder.add(place, index(PREFETCH_ROWS))
+        known = builder.icmp_signed("<", later, n_known)
+        return v.element(a_rows, builder.select(known, later, place))
+
+    one = builder.icmp_signed("==", outputs, index(1))
+    row_end = index(0)
+    for n_rows, tile_outputs in DOT_TILES:
+        rows_end = builder.select(one, rows, row_end) if tile_outputs == (1,) else rows
+        with steps(builder, row_end, rows_end, n_rows) as (row, row_end):
+            places = [builder.add(row, index(r)) for r in range(n_rows)]
+            if a_rows is not None:
+                with builder.if_then(far), cgutils.for_range(builder, index(n_rows)) as loop:
+                    later = ahead(builder.add(row, loop.index))
+                    prefetch(builder, a, later, inner, v.element_bytes)
+                places = [v.element(a_rows, place) for place in places]
+            starts = [builder.mul(place, inner) for place in places]
+            if tile_outputs == (1,):
+                tile(1, starts, row, index(0))
+                continue
+            output_end = index(0)
+            for n_outputs in tile_outputs:
+                with steps(builder, output_end, outputs, n_outputs) as (output, output_end):
+                    tile(n_outputs, starts, row, output)
+
+
+def _generate_dots_of_rows(
+    builder: ir.IRBuilder, element: ir.Type, X: ir.Value, x_rows: ir.Value, n_known: ir.Value,
+    far: ir.Value, b: ir.Value, bias: ir.Value, rows: ir.Value, outputs: ir.Value, inner: ir.Value,
+    c: ir.Value,
+) -> None:  # fmt: skip
+    far = builder.icmp_signed("!=", far, index(0))
+    _generate_dots(builder, element, X, b, bias, rows, outputs, inner, c, x_rows, n_known, far)
+
+
+def store_sums(
+    v: Vectors, sums: list[list[ir.Value]], bias: ir.Value, output: ir.Value, c: ir.Value,
+    row_start: ir.Value, outputs: ir.Value,
+) -> None:  # fmt: skip
+    """Emit c's rows: a row's sums over lanes, plus the bias."""
+    builder, width = v.builder, len(sums[0])
+    # A row has 1, 2 or 4 lanes, so that none is cut by the end of a vector.
+    lanes = {1: 1, 2: 2}.get(width, 4)
+    padded = [builder.load(row[n]) if n < width else v.zero for row in sums for n in range(lanes)]
+    padded += [v.zero] * (-len(padded) % v.count)
+    totals = [v.sums_of_lanes(padded[n : n + v.count]) for n in range(0, len(padded), v.count)]
+    row_type = ir.VectorType(v.type.element, width).as_pointer()
+    bias_at = builder.bitcast(builder.gep(bias, [output]), row_type)
+    bias_row = builder.load(bias_at, align=v.element_bytes)
+    if width == 1 and len(sums) == 8:  # of the only output: c's rows are one vector
+        row_type = ir.VectorType(v.type.element, 8).as_pointer()
+        target = builder.bitcast(builder.gep(c, [row_start]), row_type)
+        # Their lanes are in one vector, or in two of AVX2's four float64.
+        total = v.shuffle(totals[0], totals[-1], list(range(8)))
+        bias_all = v.shuffle(bias_row, bias_row, [0] * 8)
+        builder.store(builder.fadd(total, bias_all), target, align=v.element_bytes)
+        return
+    for r in range(len(sums)):
+        vector, lane = divmod(r * lanes, v.count)
+        row = v.shuffle(totals[vector], v.zero, list(range(lane, lane + width)))
+        place = builder.add(row_start, builder.mul(outputs, index(r)))
+        target = builder.gep(c, [builder.add(place, output)])
+        target = builder.bitcast(target, row_type)
+        builder.store(builder.fadd(row, bias_row), target, align=v.element_bytes)
+
+
+@emitted(_generate_product)
+def product(
+    a, a_row, a_inner, b, b_inner, init, init_start, init_row, rows, columns, inner, c, c_row
+):
+    """Compute c = init + a b on the arrays' memory, each described by its strides in elements.
+
+    a's element of row r and inner step p lies at ``r * a_row + p * a_inner``, so a transposed
+    operand is a matter of strides; b's row p begins at ``p * b_inner``, c's row r at ``r * c_row``
+    and init's at ``init_start + r * init_row``. A negative init_start stands for zeros. OUT: c.
+    """
+    r, p, columns = np.arange(rows)[:, None], np.arange(inner)[:, None], np.arange(columns)
+    result = a.ravel()[r * a_row + p.T * a_inner] @ b.ravel()[p * b_inner + columns]
+    if init_start >= 0:
+        result = result + init.ravel()[init_start + r * init_row + columns]
+    c.reshape(-1)[r * c_row + columns] = result
+
+
+@emitted(_generate_dots)
+def dots(a, b, bias, rows, outputs, inner, c):
+    """Compute c = a bᵀ + bias: a (rows, inner), b (outputs, inner), c (rows, outputs). OUT: c."""
+    c.reshape(rows, outputs)[...] = a.reshape(rows, inner) @ b.reshape(outputs, inner).T + bias
+
+
+@emitted(_generate_product_with_rows)
+def product_with_rows(a, a_inner, X, x_row, rows, init_start, outputs, columns, inner, c):
+    """Compute c = aᵀ X' + c, or without the c if init_start is negative, with X' = X[rows].
+
+    a's element of row p and output k lies at ``p * a_inner + k``. Of X and c, whose rows lie x_row
+    elements apart, the first columns are meant. OUT: c.
+    """
+    k, columns = np.arange(outputs), np.arange(columns)
+    x = X.ravel()[rows[:inner, None] * x_row + columns]
+    result = a.ravel()[np.arange(inner)[:, None] * a_inner + k].T @ x
+    target = k[:, None] * x_row + columns
+    c.reshape(-1)[target] = result + c.ravel()[target] if init_start >= 0 else result
+
+
+@emitted(_generate_dots_of_rows)
+def dots_of_rows(X, x_rows, n_known, far, b, bias, rows, outputs, inner, c):
+    """Compute c = X' bᵀ + bias for X' = X[x_rows], the first ``rows`` of them. OUT: c.
+
+    x_rows holds n_known row numbers. If X is far, those after the rows in work are prefetched.
+    """
+    dots(X[x_rows[:rows]], b, bias, rows, outputs, inner, c)

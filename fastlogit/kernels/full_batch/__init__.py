@@ -1,0 +1,1 @@
+"""Over all rows at once: second derivatives, coordinate descent."""

@@ -1,0 +1,66 @@
+"""Coordinate descent on a quadratic with an L1 penalty.
+
+Shapes: M coordinates. H (M, M) symmetric and positive semidefinite, gradient g, start x, penalty λ
+per coordinate, step d and slope q, all (M,) in float64.
+
+The quadratic is g · d + d · H d / 2 + Σ λ |x + d|. In one coordinate, the others held, it is least
+where, with the slope q = g + H d,
+
+    x + d = soft(x + d − q / H_jj, λ / H_jj)      soft(z, t) = sign(z) max(|z| − t, 0)
+
+(Friedman, Hastie and Tibshirani, Regularization paths for generalized linear models via coordinate
+descent, 2010). A sweep over all coordinates decides which are not 0; sweeps over those alone follow
+until they are settled. What is left to gain in a coordinate is measured by H_jj times its move,
+which is how far the subgradient there was from 0.
+"""
+
+from fastlogit.kernels.codegen.jit import entry, kernel
+
+
+@entry
+def descend(H, gradient, x, penalty, tol, max_sweeps, step, slope):
+    """Go on from step to within tol of a subgradient of 0, in max_sweeps sweeps. OUT: step, slope.
+
+    Returns the sweeps that it took.
+    """
+    for j in range(slope.size):
+        slope[j] = gradient[j]
+    for j in range(step.size):
+        if step[j] != 0.0:
+            add_multiple(step[j], H[j], slope)
+    sweeps = 0
+    while sweeps < max_sweeps:
+        sweeps += 1
+        if sweep(H, x, penalty, False, step, slope) <= tol:
+            break
+        while sweeps < max_sweeps:
+            sweeps += 1
+            if sweep(H, x, penalty, True, step, slope) <= 0.1 * tol:
+                break
+    return sweeps
+
+
+@kernel
+def sweep(H, x, penalty, only_nonzero, step, slope):
+    """Move every coordinate to where it is best; return the largest gain. OUT: step, slope."""
+    largest = 0.0
+    for j in range(step.size):
+        bend, value = H[j, j], x[j] + step[j]
+        if bend <= 0.0 or (only_nonzero and value == 0.0 and penalty[j] > 0.0):
+            continue
+        target = value - slope[j] / bend
+        size = max(abs(target) - penalty[j] / bend, 0.0)
+        move = (size if target > 0.0 else -size) - value
+        if move != 0.0:
+            # So that what is to be 0 is so to the bit.
+            step[j] = -x[j] if size == 0.0 else step[j] + move
+            add_multiple(move, H[j], slope)
+            largest = max(largest, bend * abs(move))
+    return largest
+
+
+@kernel
+def add_multiple(factor, row, slope):
+    """Add a multiple of a row. OUT: slope."""
+    for i in range(slope.size):
+        slope[i] += factor * row[i]

@@ -1,0 +1,1 @@
+"""What a layer computes, forward and back: products, activations, output losses."""

@@ -1,0 +1,186 @@
+"""The products of a layer: its output, and the gradients of its parameters and of its input.
+
+A hidden layer has `affine`, an output layer on top of it `output_affine`, and a linear model, whose
+output layer sees the data themselves, `rows_affine`. Those that see the data have a twin for sparse
+rows in :mod:`fastlogit.kernels.layers.sparse`.
+
+Shapes: X (B, D), b (H,), out and d_out (B, H), all C-contiguous and of one dtype. The weights W of
+a hidden layer are (D, H); those of an output layer, which has few outputs, are kept transposed as
+Wt (H, D), so that vectors run along the layer's input in all three products. Arguments that a
+function writes come last and are marked OUT. With `accumulate` a gradient is added to what its
+array holds, else it replaces it; the first row of d_out is used up then.
+"""
+
+from fastlogit.kernels.codegen.arrays import part
+from fastlogit.kernels.codegen.jit import inlined, viewing
+from fastlogit.kernels.codegen.linking import linked
+from fastlogit.kernels.codegen.simd import NEAR_BYTES, NEAREST_BYTES, PREFETCH_ROWS, prefetch_row
+from fastlogit.kernels.codegen.tiles import dots, dots_of_rows, product, product_with_rows
+
+# A panel's bytes, and columns that are whole tiles in either dtype. Panels are copied for so many
+# rows, where rows of so many bytes lie apart: a step on (784, 512, 10) in float64 with 1024 rows
+# takes 0.78 of the time, in float32, whose rows have 2048 bytes, 1.1.
+PANEL_BYTES = 1 << 18
+PANEL_UNIT = 32
+ROWS_TO_PACK = 64
+FAR_APART = 4096
+# More outputs than these meet a linear model's rows by panels that stay in the nearest cache.
+FEW_OUTPUTS = 16
+
+
+@inlined
+def affine(X, W, b, panel, out):
+    """Compute a hidden layer's pre-activations, out = X W + b. OUT: panel, out."""
+    (rows, fan_in), fan_out = X.shape, out.shape[1]
+    if W.size <= panel.size or panel.size == 0:
+        product(X, fan_in, 1, W, fan_out, b, 0, 0, rows, fan_out, fan_in, out, fan_out)
+    else:
+        by_panels(X, fan_in, 1, W, b, 0, 0, panel, out)
+
+
+@inlined
+def affine_grad(X, d_out, accumulate, panel, grad_W, grad_b):
+    """Compute grad_W = Xᵀ d_out and grad_b = Σ_rows d_out. OUT: panel, grad_W, grad_b."""
+    (rows, fan_in), fan_out = X.shape, d_out.shape[1]
+    start = 0 if accumulate else -1
+    if d_out.size <= panel.size or panel.size == 0:
+        product(
+            X, 1, fan_in, d_out, fan_out, grad_W, start, fan_out, fan_in, fan_out, rows,
+            grad_W, fan_out,
+        )  # fmt: skip
+    else:
+        init = part(grad_W, 0, (grad_W.size,))
+        by_panels(X, 1, fan_in, d_out, init, start, fan_out, panel, grad_W)
+    add_rows(d_out, accumulate, grad_b)
+
+
+@linked
+def by_panels(a, a_row, a_inner, b, init, init_start, init_row, panel, c):
+    """Compute c = init + a b, see tiles.product, by panels of b's columns. OUT: panel, c.
+
+    Every few rows of a meet all of b, a panel of which stays in the cache. Rows that lie 4096 bytes
+    apart compete for one place in it, so then a panel is copied to lie in one piece.
+    """
+    (inner, columns), rows = b.shape, c.shape[0]
+    width = max(panel.size // (inner * PANEL_UNIT), 1) * PANEL_UNIT
+    apart = columns * b.itemsize >= FAR_APART
+    packs = apart and rows >= ROWS_TO_PACK and width * inner <= panel.size
+    for first in range(0, columns, width):
+        count = min(width, columns - first)
+        start = init_start + first if init_start >= 0 else init_start
+        c_panel = part(c, first, (c.size - first,))
+        if packs:
+            for p in range(inner):
+                source = part(b, p * columns + first, (count,))
+                target = part(panel, p * count, (count,))
+                for j in range(count):
+                    target[j] = source[j]
+            product(
+                a, a_row, a_inner, panel, count, init, start, init_row, rows, count, inner,
+                c_panel, columns,
+            )  # fmt: skip
+        else:
+            product(
+                a, a_row, a_inner, part(b, first, (b.size - first,)), columns, init, start,
+                init_row, rows, count, inner, c_panel, columns,
+            )  # fmt: skip
+
+
+@inlined
+def output_affine(X, Wt, b, out):
+    """Compute an output layer's logits, out = X Wtᵀ + b. OUT: out."""
+    rows, fan_in = X.shape
+    dots(X, Wt, b, rows, b.size, fan_in, out)
+
+
+@inlined
+def output_affine_grad(X, d_out, accumulate, grad_Wt, grad_b):
+    """Compute grad_Wt = d_outᵀ X and grad_b = Σ_rows d_out. OUT: grad_Wt, grad_b."""
+    (rows, fan_in), fan_out = X.shape, d_out.shape[1]
+    start = 0 if accumulate else -1
+    product(
+        d_out, 1, fan_out, X, fan_in, grad_Wt, start, fan_in, fan_out, fan_in, rows, grad_Wt, fan_in
+    )
+    add_rows(d_out, accumulate, grad_b)
+
+
+@inlined
+def output_input_grad(d_out, Wt, d_X):
+    """Compute the gradient of an output layer's input, d_X = d_out Wt. OUT: d_X."""
+    fan_out, fan_in = Wt.shape
+    rows = d_out.shape[0]
+    product(d_out, fan_out, 1, Wt, fan_in, Wt, -1, 0, rows, fan_in, fan_out, d_X, fan_in)
+
+
+@inlined
+def rows_affine(X, rows, Wt, b, out):
+    """Compute a linear model's logits on the given rows of X, out = X Wtᵀ + b. OUT: out."""
+    (n_rows, outputs), numbers = out.shape, rows.numbers
+    dots_of_rows(X, numbers, numbers.size, is_far(X), Wt, b, n_rows, outputs, X.shape[1], out)
+
+
+@inlined
+def rows_affine_grad(X, rows, d_out, accumulate, grad_Wt, grad_b):
+    """Compute grad_Wt = d_outᵀ X on the given rows, and grad_b = Σ_rows d_out. OUT: both."""
+    (n_rows, outputs), fan_in, start = d_out.shape, X.shape[1], 0 if accumulate else -1
+    width = fan_in
+    if outputs > FEW_OUTPUTS:
+        width = max(NEAREST_BYTES // (n_rows * X.itemsize * PANEL_UNIT), 1) * PANEL_UNIT
+    for first in range(0, fan_in, width):
+        X_panel = part(X, first, (X.size - first,))
+        grad_panel = part(grad_Wt, first, (grad_Wt.size - first,))
+        product_with_rows(
+            d_out, outputs, X_panel, fan_in, rows.numbers, start, outputs,
+            min(width, fan_in - first), n_rows, grad_panel,
+        )  # fmt: skip
+    add_rows(d_out, accumulate, grad_b)
+
+
+@viewing
+def gathered(X, rows, n_rows, X_rows):
+    """Return the given rows one after another: a view of X if they lie so. OUT: X_rows."""
+    shape = (n_rows, X.shape[1])
+    if rows.in_order:
+        return part(X, 0, shape)
+    gather(X, rows.numbers, is_far(X), part(X_rows, 0, shape))
+    return part(X_rows, 0, shape)
+
+
+@inlined
+def is_far(X):
+    """Return whether X is too large for the CPU's near caches, so that prefetching pays."""
+    return X.size * X.itemsize > NEAR_BYTES
+
+
+@linked
+def gather(X, numbers, far, X_rows):
+    """Copy the rows of those numbers. OUT: X_rows.
+
+    Rows further on, those of the next batch too, are asked for while these are copied: rows in
+    random order come from memory, and the CPU cannot foresee them.
+    """
+    for i in range(X_rows.shape[0]):
+        if far:
+            prefetch_row(X, numbers[min(i + PREFETCH_ROWS, numbers.size - 1)])
+        row = numbers[i]
+        for j in range(X.shape[1]):
+            X_rows[i, j] = X[row, j]
+
+
+@linked
+def add_rows(d_out, accumulate, grad_b):
+    """Sum the rows, and add what grad_b holds to whole sums. OUT: d_out's first row, grad_b."""
+    if not accumulate:
+        grad_b[:] = 0
+    if grad_b.size < 8:  # down the columns: a few long sums stay in registers, 3x as fast
+        for k in range(grad_b.size):
+            total = grad_b.dtype.type(0)
+            for row in range(d_out.shape[0]):
+                total += d_out[row, k]
+            grad_b[k] += total
+    else:
+        for row in range(1, d_out.shape[0]):
+            for k in range(grad_b.size):
+                d_out[0, k] += d_out[row, k]
+        for k in range(grad_b.size):
+            grad_b[k] += d_out[0, k]

@@ -1,0 +1,1 @@
+"""The epoch: batches, blocks of rows, optimizers, shuffling."""

@@ -1,0 +1,81 @@
+"""One step of an optimizer over the flat parameters, whatever model they belong to.
+
+theta, grad (P,); moments (M, P), the rows that an optimizer carries from step to step; steps (1,)
+counts the steps taken; settings are the optimizer's hyper-parameters in the order that its function
+names them. The rows of :data:`fastlogit.training.trainer.SOLVERS` name an optimizer by its number.
+"""
+
+import math
+
+import numpy as np
+
+from fastlogit.kernels.codegen.jit import kernel
+from fastlogit.kernels.codegen.linking import linked
+
+NO_STEP, SGD, ADAM = -1, 0, 1
+
+
+@linked
+def update(optimizer, theta, grad, moments, steps, settings):
+    """Take one step with the optimizer of that number, if any. OUT: theta, moments, steps."""
+    if optimizer == SGD:
+        sgd(theta, grad, moments, settings)
+    elif optimizer == ADAM:
+        adam(theta, grad, moments, steps, settings)
+    steps[0] += 1
+
+
+@kernel
+def sgd(theta, grad, moments, settings):
+    """Step with momentum: v ← μ v − η g; θ ← θ + v, or with Nesterov's look-ahead θ + μ v − η g.
+
+    settings: learning rate η, momentum μ, Nesterov (0 or 1).
+    """
+    learning_rate = theta.dtype.type(settings[0])
+    momentum = theta.dtype.type(settings[1])
+    if momentum == 0:
+        for i in range(theta.size):
+            theta[i] -= learning_rate * grad[i]
+    elif settings[2] == 0:
+        velocity = moments[0]
+        for i in range(theta.size):
+            velocity[i] = momentum * velocity[i] - learning_rate * grad[i]
+            theta[i] += velocity[i]
+    else:
+        velocity = moments[0]
+        for i in range(theta.size):
+            velocity[i] = momentum * velocity[i] - learning_rate * grad[i]
+            theta[i] += momentum * velocity[i] - learning_rate * grad[i]
+
+
+@kernel
+def adam(theta, grad, moments, steps, settings):
+    """Step with Adam: m ← β₁ m + (1 − β₁) g; v ← β₂ v + (1 − β₂) g²; θ ← θ − η_t m / (√v + ε).
+
+    η_t = η √(1 − β₂ᵗ) / (1 − β₁ᵗ) corrects the bias of both moments, with ε outside the
+    correction: Kingma and Ba (2015), the efficient form at the end of section 2.
+    settings: learning rate η, β₁, β₂, ε.
+    """
+    # A float: powers of an integer are multiplied up, and 1 − β₂ᵗ magnifies their rounding.
+    t = np.float64(steps[0] + 1)
+    corrected = settings[0] * math.sqrt(1 - settings[2] ** t) / (1 - settings[1] ** t)
+    scalar = theta.dtype.type
+    learning_rate, epsilon = scalar(corrected), scalar(settings[3])
+    beta_1, rest_1 = scalar(settings[1]), scalar(1 - settings[1])
+    beta_2, rest_2 = scalar(settings[2]), scalar(1 - settings[2])
+    first, second = moments[0], moments[1]
+    for i in range(theta.size):
+        first[i] = beta_1 * first[i] + rest_1 * grad[i]
+        second[i] = beta_2 * second[i] + rest_2 * grad[i] * grad[i]
+        theta[i] -= learning_rate * first[i] / (math.sqrt(second[i]) + epsilon)
+
+
+@linked
+def l2_penalty(weights, alpha, grad) -> float:
+    """Return α/2 ‖w‖² and add its gradient α w. OUT: grad."""
+    factor = weights.dtype.type(alpha)
+    total = 0.0
+    for i in range(weights.size):
+        grad[i] += factor * weights[i]
+        total += np.float64(weights[i]) * np.float64(weights[i])
+    return 0.5 * alpha * total

@@ -1,0 +1,1 @@
+"""Minimisers of an objective over all rows: they know no estimator."""

@@ -1,0 +1,124 @@
+"""Threads that make one jitted call together, or share out the rows of one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from itertools import pairwise
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from fastlogit.kernels.codegen.barrier import ABANDONED, BARRIER_SIZE
+from fastlogit.kernels.training.blocks import BLOCK_ROWS, blocks_a_call
+from fastlogit.kernels.training.epoch import MAX_GROUPS, Gradients, Team
+
+# To wake a thread takes some ten microseconds, the time of a few million multiply-adds.
+WORTH_SHARING = 1 << 22
+
+
+def team_size(n_threads: int, n_rows: int) -> int:
+    """Return how many of n_threads can share so many rows, a group of whole blocks each.
+
+    Numba's limit holds here too, since joblib lowers it in its workers.
+    """
+    limit: int = numba.config.NUMBA_NUM_THREADS
+    return max(min(n_threads, n_groups(n_rows), limit), 1)
+
+
+def n_groups(n_rows: int) -> int:
+    """Return how many groups the blocks of so many rows fall into."""
+    return min(-(-n_rows // BLOCK_ROWS), MAX_GROUPS)
+
+
+def workspace(theta: NDArray[Any], n_rows: int) -> Gradients:
+    """Return room for the gradients of the groups of so many rows."""
+    groups = n_groups(n_rows)
+    return Gradients(np.zeros((groups, theta.size), theta.dtype), np.zeros(groups))
+
+
+def cut(n_rows: int, multiply_adds: float) -> list[tuple[int, int]]:
+    """Return the first and the last block, in their group, of each call over so many rows.
+
+    One call takes them all but where that would keep Python from Ctrl-C for long.
+    """
+    groups, step = n_groups(n_rows), blocks_a_call(multiply_adds)
+    largest = math.ceil(n_rows / BLOCK_ROWS / groups)
+    step = max(step // groups, 1)
+    return [(first, first + step) for first in range(0, largest, step)]
+
+
+class Crew:
+    """Threads for calls that several make together.
+
+    Parameters
+    ----------
+    n_threads : int
+        How many there are, the caller's included.
+    allocate : callable
+        Makes the buffers of one thread.
+    """
+
+    def __init__(self, n_threads: int, allocate: Callable[[], Any]) -> None:
+        self._n_threads = n_threads
+        self._buffers = [allocate() for _ in range(n_threads)]
+        # A pool of its own: crews that shared one could each hold a part of what another waits for.
+        self._pool = ThreadPoolExecutor(n_threads - 1) if n_threads > 1 else None
+
+    def call(self, multiply_adds: int, function: Callable[..., Any], *args: Any) -> Any:
+        """Call function(team, *args) once in each thread; return what the caller's returns.
+
+        The threads wait for each other inside the call. If one raises, the others give up and the
+        error is raised. A call of few multiply-adds is the caller's alone.
+        """
+        barrier = np.zeros(BARRIER_SIZE, np.int64)
+        if self._pool is None or multiply_adds < WORTH_SHARING:
+            return function(Team(0, 1, barrier, self._buffers[0]), *args)
+
+        def take_part(thread: int) -> Any:
+            try:
+                team = Team(thread, self._n_threads, barrier, self._buffers[thread])
+                return function(team, *args)
+            except BaseException:
+                barrier[ABANDONED] = 1
+                raise
+
+        others = []
+        try:
+            for thread in range(1, self._n_threads):
+                others.append(self._pool.submit(take_part, thread))
+            result = take_part(0)
+        except BaseException:
+            barrier[ABANDONED] = 1
+            raise
+        finally:
+            wait(others)
+        for other in others:
+            other.result()
+        return result
+
+
+def by_rows(
+    n_threads: int, function: Callable[[slice], None], n_rows: int, multiply_adds: float
+) -> None:
+    """Call function with slices that cover the rows, whole blocks each, shared out to threads.
+
+    A row takes so many multiply-adds; between slices Python sees Ctrl-C.
+    """
+    if n_rows <= BLOCK_ROWS:
+        function(slice(n_rows))
+        return
+    blocks = -(-n_rows // BLOCK_ROWS)
+    n_threads = max(min(n_threads, blocks, numba.config.NUMBA_NUM_THREADS), 1)
+    n_slices = n_threads * -(-blocks // (n_threads * blocks_a_call(multiply_adds)))
+    ends = [blocks * n // n_slices * BLOCK_ROWS for n in range(n_slices)]
+    slices = [slice(first, last) for first, last in pairwise([*ends, n_rows])]
+    if n_threads == 1:
+        for rows in slices:
+            function(rows)
+        return
+    with ThreadPoolExecutor(n_threads) as pool:
+        list(pool.map(function, slices))

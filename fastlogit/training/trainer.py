@@ -1,0 +1,355 @@
+"""The training loop: epochs, batches, optimizer state, interrupts. Knows no model by name."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
+
+from fastlogit.kernels.training import sparse_descent
+from fastlogit.kernels.training.blocks import BLOCK_ROWS
+from fastlogit.kernels.training.epoch import CHAIN_ROWS, Rule, Span, State
+from fastlogit.models import BACKENDS, FlatParams, Floats, Indices, Model, Rows
+from fastlogit.models.checks import finite
+from fastlogit.training.threads import Crew, cut, team_size, workspace
+
+# A jitted call of about this long, then Python looks for Ctrl-C.
+SLICE_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class Solver:
+    """An optimizer as data.
+
+    Attributes
+    ----------
+    optimizer : int
+        Its number in both backends' ``optimizers.update``.
+    moments : int
+        Arrays like the parameters that it carries from step to step.
+    settings : tuple of str
+        Its hyper-parameters, in the order in which its function reads them.
+    """
+
+    optimizer: int
+    moments: int
+    settings: tuple[str, ...]
+
+
+SOLVERS: dict[str, Solver] = {
+    "sgd": Solver(0, 1, ("learning_rate", "momentum", "nesterov")),
+    "adam": Solver(1, 2, ("learning_rate", "beta_1", "beta_2", "epsilon")),
+}
+
+
+class DivergenceError(ArithmeticError):
+    """The training loss is no longer finite.
+
+    Attributes
+    ----------
+    result : TrainResult
+        The parameters before the epoch that diverged, and the loss up to then.
+    """
+
+    result: TrainResult
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What :func:`fastlogit.train` returns.
+
+    Attributes
+    ----------
+    params : named tuple of ndarray
+        (W, b), or (W1, b1, W2, b2), each an array of its own.
+    loss_curve : ndarray of shape (epochs,), float64
+        Mean over an epoch's rows of the loss that their batch had before its step, the penalty
+        included.
+    n_steps : int
+        Optimizer steps taken.
+    """
+
+    params: Any
+    loss_curve: NDArray[np.float64]
+    n_steps: int
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A state of training that one assignment sets: all of it, or nothing."""
+
+    epochs: int
+    theta: Floats
+    moments: Floats
+    steps: NDArray[np.int64]
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+class Trainer:
+    """A model in training: its parameters, the optimizer's state, and how to go on from them.
+
+    Parameters
+    ----------
+    model : Model
+        The model to train.
+    params : sequence of ndarray
+        Its initial parameters, all of one dtype, float32 or float64; they are copied.
+    solver : {"sgd", "adam"}
+        The optimizer.
+    settings : dict of str to float
+        The solver's hyper-parameters by name; what it does not have is passed over.
+    alpha : float
+        Factor of the penalty α/2 ‖w‖² on the weights, not the biases.
+    alpha_by_row : bool
+        Divide alpha by the sum of a batch's weights, as scikit-learn's MLPClassifier does.
+    batch_size : int
+        Rows of a batch; the last of an epoch may have fewer.
+    fit_bias : bool
+        Whether the biases are trained; if not they stay what they are.
+    backend : {"numba", "numpy"}
+        Which code runs.
+    n_threads : int
+        Threads that share large batches; the result does not depend on it.
+    sparse : bool
+        Whether the rows are sparse.
+
+    Attributes
+    ----------
+    flat : FlatParams
+        The parameters.
+    moments : ndarray of shape (n_moments, n_params)
+        What the optimizer carries from step to step.
+    steps : ndarray of shape (1,)
+        Steps taken.
+    learning_rate : float
+        Of the steps to come.
+    checkpoint : Checkpoint
+        The state after the last whole epoch.
+    batch_size : int
+        Rows of a batch.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        params: Sequence[Floats],
+        *,
+        solver: str,
+        settings: Mapping[str, float],
+        alpha: float,
+        batch_size: int,
+        alpha_by_row: bool = False,
+        fit_bias: bool = True,
+        backend: str = "numba",
+        n_threads: int = 1,
+        sparse: bool = False,
+    ) -> None:
+        dtype = params[0].dtype
+        shapes = tuple(array.shape for array in params)
+        self.solver = SOLVERS[solver]
+        self.flat = FlatParams(model, backend, shapes, dtype, sparse=sparse)
+        self.flat.assign(params)
+        n_trained = self.flat.flat.size if fit_bias else self.flat.n_weights
+        self.moments = np.zeros((self.solver.moments, n_trained), dtype)
+        self.steps = np.zeros(1, np.int64)
+        self._state = State(self.flat.flat[:n_trained], self.moments, self.steps)
+        self._settings = np.array([float(settings[name]) for name in self.solver.settings])
+        plain = solver == "sgd" and fit_bias and settings["momentum"] == 0
+        in_place = plain and alpha == 0 and not sparse
+        self._rule = Rule(
+            self.solver.optimizer, self._settings, self.flat.n_weights, float(alpha), alpha_by_row,
+            in_place,
+        )  # fmt: skip
+        self.batch_size = batch_size
+        self._gradients = workspace(self.flat.flat, batch_size)
+        self._backend, self._run_batches = backend, BACKENDS[backend].run_batches
+        if sparse and plain and batch_size <= BLOCK_ROWS and backend == "numba":
+            self._run_batches = sparse_descent.run_batches
+        self._blas_limit = n_threads if backend == "numpy" else None
+        self._crew = Crew(
+            1 if backend == "numpy" else team_size(n_threads, batch_size),
+            lambda: model.buffers(self.flat.named, batch_size, backend, sparse),
+        )
+        self._slice_batches = 1
+        self.checkpoint = self._reached(0)
+
+    @property
+    def learning_rate(self) -> float:
+        """Learning rate of the steps to come."""
+        return float(self._settings[0])
+
+    @learning_rate.setter
+    def learning_rate(self, value: float) -> None:
+        self._settings[0] = value
+
+    def rewind(self) -> None:
+        """Go back to the checkpoint."""
+        point = self.checkpoint
+        self.flat.flat[...] = point.theta
+        self.moments[...], self.steps[...] = point.moments, point.steps
+
+    def mark(self) -> None:
+        """Make the present state the checkpoint, after it has been set from outside."""
+        self.checkpoint = self._reached(self.checkpoint.epochs)
+
+    def _reached(self, epochs: int) -> Checkpoint:
+        return Checkpoint(epochs, self.flat.flat.copy(), self.moments.copy(), self.steps.copy())
+
+    def run_epochs(self, rows: Rows, orders: Indices, losses: NDArray[np.float64]) -> Iterator[int]:
+        """Train on the rows once for each row of orders; yield how many epochs are done by now.
+
+        At each yield the state is the checkpoint, and after an interrupt too. Where loss or
+        parameters are no longer finite the iteration ends early, after the last epoch that was.
+
+        Parameters
+        ----------
+        rows : Rows
+            The training data.
+        orders : ndarray of shape (epochs, n) or (epochs, 0)
+            Row indices in each epoch's order; without columns the rows are taken as they lie.
+        losses : ndarray of shape (epochs,), zeros
+            OUT: mean over the rows of the loss that their batch had before its step, the penalty
+            included.
+        """
+        batches = -(-rows.y.size // self.batch_size)
+        earlier, done = self.checkpoint.epochs, 0
+        try:
+            while done < len(orders):
+                end = min(done + max(self._slice_batches // batches, 1), len(orders))
+                self._run_slices(rows, orders, done * batches, end * batches, losses)
+                if not (finite(losses[done:end]) and self._is_finite()):
+                    last = done + int(np.argmin([*np.isfinite(losses[done : end - 1]), False]))
+                    last = self._replay(rows, orders, done, last)
+                    self.checkpoint = self._reached(earlier + last)
+                    yield last
+                    return
+                self.checkpoint = self._reached(earlier + end)
+                done = end
+                yield done
+        except KeyboardInterrupt:
+            self.rewind()
+            raise
+
+    def _is_finite(self) -> bool:
+        return finite(self.flat.flat)
+
+    def _replay(self, rows: Rows, orders: Indices, done: int, last: int) -> int:
+        """Train again from the checkpoint up to the last epoch with a finite end; return it."""
+        batches = -(-rows.y.size // self.batch_size)
+        while True:
+            self.rewind()
+            ignored = np.zeros(len(orders))
+            self._run_slices(rows, orders, done * batches, last * batches, ignored)
+            # A loss is that before a step: the parameters may have gone an epoch earlier.
+            if self._is_finite() or last == done:
+                return last
+            last -= 1
+
+    def _threads(self) -> AbstractContextManager[Any]:
+        """Hold BLAS to the threads asked for; the kernels have their own."""
+        if self._blas_limit is None:
+            return nullcontext()
+        limits: AbstractContextManager[Any] = _blas().limit(
+            limits=self._blas_limit, user_api="blas"
+        )
+        return limits
+
+    def _run_slices(
+        self, rows: Rows, orders: Indices, start: int, end: int, losses: NDArray[np.float64]
+    ) -> None:
+        """Run batches in calls of about SLICE_SECONDS: between two, Python sees Ctrl-C."""
+        data = rows.data(self._backend)
+        multiply_adds = int(self.flat.n_weights * self.batch_size * rows.density)
+        with self._threads(), np.errstate(all="ignore"):  # what overflows is reported once, later
+            while start < end:
+                stop = self._slice_end(start, end, -(-rows.y.size // self.batch_size))
+                began = time.perf_counter()
+                for blocks in self._parts(rows, start) if stop == start + 1 else [()]:
+                    self._crew.call(
+                        multiply_adds * (stop - start), self._run_batches, self.flat.named,
+                        self._state, self._gradients, self._rule, data, orders, self.batch_size,
+                        Span(start, stop, *blocks), losses,
+                    )  # fmt: skip
+                # A slice of whole epochs is rarely the longest allowed, a last one short.
+                if 2 * (stop - start) >= self._slice_batches:
+                    seconds = max(time.perf_counter() - began, 1e-9)
+                    growth = min(max(SLICE_SECONDS / seconds, 0.25), 16)
+                    self._slice_batches = max(int((stop - start) * growth), 1)
+                start = stop
+
+    def _slice_end(self, start: int, end: int, batches: int) -> int:
+        """Return where the slice of batches from start on ends; single rows at a chain's end."""
+        stop = min(start + self._slice_batches, end)
+        if self.batch_size > 1 or not self._rule.in_place or stop == end:
+            return stop
+        epoch = max(stop - 1, start) // batches * batches
+        chains = max((stop - epoch) // CHAIN_ROWS, (start - epoch) // CHAIN_ROWS + 1)
+        return min(epoch + min(chains * CHAIN_ROWS, batches), end)
+
+    def _parts(self, rows: Rows, batch: int) -> Sequence[tuple[int, ...]]:
+        """Return the blocks of each call on one batch: the first and last, or nothing for all."""
+        if self._backend != "numba" or self.batch_size <= BLOCK_ROWS:
+            return [()]
+        n_rows = rows.y.size
+        first = batch % -(-n_rows // self.batch_size) * self.batch_size
+        n_rows = min(self.batch_size, n_rows - first)
+        return cut(n_rows, rows.multiply_adds(self.flat.n_weights))
+
+
+def train_epochs(
+    trainer: Trainer,
+    rows: Rows,
+    orders: Iterable[Indices],
+    epochs: int,
+    callback: Callable[[int, float, Any], Any] | None,
+) -> TrainResult:
+    """Train through chunks of orders, (epochs of the chunk, n) each, and return what came of it.
+
+    The callback comes after each chunk.
+
+    Raises
+    ------
+    DivergenceError
+        After an epoch with a loss that is not finite.
+    KeyboardInterrupt
+        As it came in. Like a DivergenceError it carries ``result``, that of the last whole epoch.
+    """
+    losses = np.zeros(epochs)
+
+    def result() -> TrainResult:
+        curve = losses[: trainer.checkpoint.epochs].copy()
+        return TrainResult(trainer.flat.copies(), curve, int(trainer.steps[0]))
+
+    try:
+        for chunk in orders:
+            first = trainer.checkpoint.epochs
+            end = first + len(chunk)
+            for _ in trainer.run_epochs(rows, chunk, losses[first:end]):
+                pass
+            done = trainer.checkpoint.epochs
+            if done < end:
+                raise DivergenceError(
+                    f"the loss or the parameters are no longer finite in epoch {done} at "
+                    f"learning_rate={trainer.learning_rate:g}; a smaller one, or features scaled "
+                    "to unit variance, may help"
+                )
+            if callback is not None and callback(
+                done - 1, float(losses[done - 1]), trainer.flat.copies()
+            ):
+                break
+    except (DivergenceError, KeyboardInterrupt) as error:
+        trainer.rewind()
+        error.result = result()  # type: ignore[union-attr]
+        raise
+    return result()

@@ -1,0 +1,117 @@
+"""The private names of scikit-learn that the package leans on are there, and what they were."""
+
+import inspect
+
+import numpy as np
+import pytest
+from sklearn import config_context
+from sklearn.linear_model import LogisticRegression as SklearnLogisticRegression
+from sklearn.neural_network import MLPClassifier as SklearnMLPClassifier
+
+from fastlogit import LogisticRegression, MLPClassifier
+from fastlogit.estimators import sklearn_compat as sklearn_internals
+from fastlogit.estimators.logistic_arguments import MINIBATCH_ARGUMENTS
+
+ADDED = {"n_threads", "exact_resume"}
+
+
+@pytest.mark.parametrize(("method", "arguments"), sklearn_internals.MLP_METHODS.items())
+def test_overridden_methods_take_the_arguments_that_scikit_learn_hands_over(method, arguments):
+    for estimator in (SklearnMLPClassifier, MLPClassifier):
+        assert tuple(inspect.signature(getattr(estimator, method)).parameters) == arguments
+
+
+@pytest.mark.parametrize("name", sklearn_internals.__all__)
+def test_every_name_is_there(name):
+    assert getattr(sklearn_internals, name) is not None
+
+
+@pytest.mark.parametrize("method", sklearn_internals.MLP_STEPS)
+def test_partial_fit_goes_through_these_steps(monkeypatch, method):
+    fitted = SklearnMLPClassifier((2,)).partial_fit(np.eye(2), [0, 1], classes=[0, 1])
+
+    def reached(*_, **__):
+        raise NotImplementedError(method)
+
+    monkeypatch.setattr(SklearnMLPClassifier, method, reached)
+    with pytest.raises(NotImplementedError, match=method):
+        fitted.partial_fit(np.eye(2), [0, 1])
+
+
+def test_scikit_learns_fit_is_the_step_that_ours_calls(monkeypatch):
+    calls = []
+    monkeypatch.setattr(SklearnMLPClassifier, "_fit", lambda *a, **k: calls.append((a[1:], k)))
+    SklearnMLPClassifier().fit("X", "y", "weight")
+    MLPClassifier().fit("X", "y", "weight")
+    expected = ("X", "y"), {"sample_weight": "weight", "incremental": False}
+    assert calls == [expected, expected]
+
+
+def test_callbacks_are_supported_where_scikit_learn_has_them():
+    pytest.importorskip("sklearn.callback", reason="scikit-learn below 1.9")
+    from sklearn.callback import CallbackSupportMixin
+
+    assert sklearn_internals.CallbackSupport is CallbackSupportMixin
+    for estimator in (MLPClassifier(), LogisticRegression(), LogisticRegression(solver="sgd")):
+        assert isinstance(estimator, CallbackSupportMixin)
+        assert not sklearn_internals.has_callbacks(estimator)
+        assert estimator.set_callbacks() is estimator
+    task = sklearn_internals.root_task(MLPClassifier(), 5)
+    assert (task.task_name, task.max_subtasks, task.parent) == ("fit", 5, None)
+
+
+def test_below_it_there_is_nothing_to_set_callbacks_with():
+    supported = hasattr(sklearn_internals.CallbackSupport, "set_callbacks")
+    for estimator in (MLPClassifier(), LogisticRegression(), LogisticRegression(solver="sgd")):
+        assert hasattr(estimator, "set_callbacks") is supported
+
+
+def test_arguments_are_validated_where_the_configuration_lets_them_be():
+    wrong = LogisticRegression(tol=-1)
+    with pytest.raises(ValueError, match="'tol' parameter"):
+        sklearn_internals.validate_arguments(wrong)
+    with config_context(skip_parameter_validation=True):
+        sklearn_internals.validate_arguments(wrong)
+
+
+def test_a_fit_of_scikit_learns_leaves_what_ours_goes_on_from():
+    X, y = np.eye(4), [0, 1, 0, 1]
+    for solver, moments in (("sgd", ["velocities"]), ("adam", ["ms", "vs"])):
+        fitted = SklearnMLPClassifier((2,), solver=solver, n_iter_no_change=1, tol=1).fit(X, y)
+        assert fitted._no_improvement_count == 2
+        assert isinstance(fitted._random_state, np.random.RandomState)
+        assert fitted._label_binarizer.y_type_ == "binary"
+        assert fitted._label_binarizer.sparse_input_ is False
+        assert fitted._label_binarizer.classes_.tolist() == [0, 1]
+        for name in moments:
+            shapes = [array.shape for array in getattr(fitted._optimizer, name)]
+            assert shapes == [(4, 2), (2, 1), (2,), (1,)]
+
+
+@pytest.mark.filterwarnings("ignore:lbfgs failed to converge")
+def test_offsets_of_the_flat_parameters_are_scikit_learns():
+    X, y = np.eye(5), [0, 1, 2, 1, 0]
+    kept = ("_coef_indptr", "_intercept_indptr")
+    for hidden in ((4,), (4, 3)):
+        fitted = SklearnMLPClassifier(hidden, solver="lbfgs", max_iter=1).fit(X, y)
+        offsets = sklearn_internals.packed_offsets([5, *hidden, 3])
+        assert offsets == tuple(getattr(fitted, name) for name in kept)
+    ours = MLPClassifier((4,), solver="lbfgs", max_iter=1).fit(X, y)
+    assert ours._coef_indptr == [(0, 20, (5, 4)), (20, 32, (4, 3))]
+    assert ours._intercept_indptr == [(32, 36), (36, 39)]
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "added", "changed"),
+    [
+        (MLPClassifier, SklearnMLPClassifier, {"class_weight", *ADDED}, {"activation"}),
+        (LogisticRegression, SklearnLogisticRegression, {*MINIBATCH_ARGUMENTS, *ADDED}, set()),
+    ],
+)
+def test_arguments_are_scikit_learns_and_the_added_ones(ours, theirs, added, changed):
+    arguments, expected = ours().get_params(), theirs().get_params()
+    assert set(arguments) - set(expected) == added
+    assert {name for name in expected if arguments[name] != expected[name]} == changed
+    positional = list(inspect.signature(theirs).parameters)
+    assert list(inspect.signature(ours).parameters)[: len(positional)] == positional
+    assert set(ours._parameter_constraints) >= set(arguments)

@@ -1,0 +1,209 @@
+"""A layer's products against NumPy's in float64, over sizes around those of the SIMD tiles."""
+
+import itertools
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from fastlogit.kernels.layers import dense as linear_maps
+
+WIDTHS = [1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 65]
+ROWS = [1, 2, 5, 6, 7, 13, 257]
+ACCURACY = {np.float32: 2e-6, np.float64: 4e-15}
+
+
+@pytest.fixture(scope="module")
+def maps(jit):
+    """Give the products as functions that Python can call."""
+    affine, affine_grad = linear_maps.affine, linear_maps.affine_grad
+    output_affine = linear_maps.output_affine
+    output_affine_grad = linear_maps.output_affine_grad
+    output_input_grad = linear_maps.output_input_grad
+
+    in_panels = jit(lambda X, W, b, panel, out: affine(X, W, b, panel, out))
+    grad_in_panels = jit(lambda X, d, add, panel, W, b: affine_grad(X, d, add, panel, W, b))
+
+    output_grad = jit(lambda X, d, add, Wt, b: output_affine_grad(X, d, add, Wt, b))
+
+    class Called:
+        @staticmethod
+        def output_affine_grad(X, d, add, Wt, b):
+            output_grad(X, d.copy(), add, Wt, b)
+
+        @staticmethod
+        def affine(X, W, b, out, panel=0):
+            in_panels(X, W, b, np.full(panel, np.nan, X.dtype), out)
+
+        @staticmethod
+        def affine_grad(X, d, add, W, b, panel=0):
+            grad_in_panels(X, d.copy(), add, np.full(panel, np.nan, X.dtype), W, b)
+
+        output_affine = jit(lambda X, Wt, b, out: output_affine(X, Wt, b, out))
+        output_input_grad = jit(lambda d, Wt, d_X: output_input_grad(d, Wt, d_X))
+
+    return Called
+
+
+@pytest.fixture(params=WIDTHS, ids="fan_in={}".format)
+def fan_in(request):
+    return request.param
+
+
+def draw(dtype, *shapes):
+    rng = np.random.default_rng([size for shape in shapes for size in shape])
+    return [rng.normal(size=shape).astype(dtype) for shape in shapes]
+
+
+def assert_product(actual, a, b, start, message):
+    """Compare with a b + start, up to the rounding of sums of terms of those sizes."""
+    expected = a.astype(float) @ b.astype(float) + start
+    terms = np.abs(a) @ np.abs(b) + np.abs(start)
+    error = np.abs(actual - expected)
+    assert (error <= ACCURACY[actual.dtype.type] * terms).all(), message
+
+
+def test_affine(maps, fan_in, dtype):
+    for rows, fan_out in itertools.product(ROWS, WIDTHS):
+        X, W, b = draw(dtype, (rows, fan_in), (fan_in, fan_out), (fan_out,))
+        out = np.full((rows, fan_out), np.nan, dtype)
+        maps.affine(X, W, b, out)
+        assert_product(out, X, W, b, (rows, fan_out))
+
+
+def test_output_affine(maps, fan_in, dtype):
+    for rows, fan_out in itertools.product(ROWS, WIDTHS):
+        X, Wt, b = draw(dtype, (rows, fan_in), (fan_out, fan_in), (fan_out,))
+        out = np.full((rows, fan_out), np.nan, dtype)
+        maps.output_affine(X, Wt, b, out)
+        assert_product(out, X, Wt.T, b, (rows, fan_out))
+
+
+@pytest.mark.parametrize("accumulate", [False, True])
+def test_affine_grad(maps, fan_in, dtype, accumulate):
+    for rows, fan_out in itertools.product(ROWS, WIDTHS):
+        X, d_out, start_W, start_b = draw(
+            dtype, (rows, fan_in), (rows, fan_out), (fan_in, fan_out), (fan_out,)
+        )
+        ones = np.ones((1, rows), dtype)
+        for function, transposed in ((maps.affine_grad, False), (maps.output_affine_grad, True)):
+            grad_W = start_W.T.copy() if transposed else start_W.copy()
+            grad_b = start_b.copy()
+            if not accumulate:  # what the arrays held must not show, not even a NaN
+                grad_W[...], grad_b[...] = np.nan, np.nan
+            function(X, d_out, accumulate, grad_W, grad_b)
+            grad_W = grad_W.T if transposed else grad_W
+            message = (rows, fan_out, transposed)
+            assert_product(grad_W, X.T, d_out, start_W if accumulate else 0, message)
+            assert_product(grad_b, ones, d_out, start_b if accumulate else 0, message)
+
+
+def test_output_input_grad(maps, fan_in, dtype):
+    for rows, fan_out in itertools.product(ROWS, WIDTHS):
+        d_out, Wt = draw(dtype, (rows, fan_out), (fan_out, fan_in))
+        d_X = np.full((rows, fan_in), np.nan, dtype)
+        maps.output_input_grad(d_out, Wt, d_X)
+        assert_product(d_X, d_out, Wt, 0, (rows, fan_out))
+
+
+def test_nothing_is_written_past_the_end(maps, dtype):
+    """The last vectors of a row are masked: what lies around an output must stay."""
+    for rows, fan_in, fan_out in itertools.product((1, 5, 7), (1, 3, 9, 17), (1, 3, 9, 17)):
+        shapes = {
+            "X": (rows, fan_in),
+            "out": (rows, fan_out),
+            "W": (fan_in, fan_out),
+            "Wt": (fan_out, fan_in),
+            "b": (fan_out,),
+        }
+        X, out, W, Wt, b = draw(dtype, *shapes.values())
+        for function, target, inputs in (
+            (maps.affine, "out", (X, W, b)),
+            (maps.output_affine, "out", (X, Wt, b)),
+            (maps.output_input_grad, "X", (out, Wt)),
+        ):
+            check_margins(function, shapes[target], inputs, (), dtype)
+        for function, target in ((maps.affine_grad, "W"), (maps.output_affine_grad, "Wt")):
+            check_margins(function, shapes[target], (X, out, False), (b,), dtype)
+
+
+def check_margins(function, shape, inputs, outputs, dtype):
+    size = int(np.prod(shape))
+    block = np.full(size + 64, 7, dtype)
+    function(*inputs, block[32 : 32 + size].reshape(shape), *outputs)
+    assert (block[:32] == 7).all()
+    assert (block[32 + size :] == 7).all(), (shape, inputs)
+
+
+def test_nan_and_infinity_go_through(maps, dtype):
+    X = np.array([[1, 2], [np.nan, 0], [np.inf, 0]], dtype)
+    ones, zeros = np.ones(10, dtype), np.zeros(5, dtype)
+    for function, W in (
+        (maps.affine, ones.reshape(2, 5)),
+        (maps.output_affine, ones.reshape(5, 2)),
+    ):
+        out = np.empty((3, 5), dtype)
+        function(X, W, zeros, out)
+        assert (out[0] == 3).all()
+        assert np.isnan(out[1]).all()
+        assert (out[2] == np.inf).all()
+
+
+@pytest.mark.parametrize(("rows", "fan_out"), [(70, 1100), (70, 40), (5, 1100), (64, 1024)])
+@pytest.mark.parametrize("panel", [1, 32 * 9, 32 * 70, 100 * 70])
+def test_panels(maps, rows, fan_out, panel, dtype):
+    """Too small for one unit of columns, one, several; copied where rows are many and far apart."""
+    X, W, b, d = draw(dtype, (rows, 9), (9, fan_out), (fan_out,), (rows, fan_out))
+    out = np.full((rows, fan_out), np.nan, dtype)
+    maps.affine(X, W, b, out, panel)
+    assert_product(out, X, W, b, "forward")
+    for accumulate in (False, True):
+        start = W.astype(float) if accumulate else 0
+        grad_W, grad_b = W.copy(), b.copy()
+        maps.affine_grad(X, d, accumulate, grad_W, grad_b, panel)
+        assert_product(grad_W, X.T, d, start, f"gradient, accumulate={accumulate}")
+
+
+class Rows(NamedTuple):
+    numbers: np.ndarray
+    in_order: bool
+
+
+@pytest.mark.parametrize("width", [1, 3, 8, 17, 64])
+def test_gathered(jit, width, dtype):
+    gathered = linear_maps.gathered
+    call = jit(lambda X, rows, n, X_rows: gathered(X, rows, n, X_rows))
+    rng = np.random.default_rng(width)
+    for n in (9, 2**21 // width):  # near the CPU, and far from it
+        X = rng.normal(size=(n, width)).astype(dtype)
+        numbers = np.append(rng.integers(n, size=6), n - 1)
+        for known in (7, 5):  # all rows wanted, and two after them
+            X_rows = np.full((7, width), np.nan, dtype)
+            result = call(X, Rows(numbers, False), known, X_rows)
+            assert np.array_equal(result, X[numbers[:known]])
+            assert np.isnan(X_rows[known:]).all()
+        in_order = call(X, Rows(np.arange(7), True), 7, X_rows)
+        assert np.shares_memory(in_order, X)
+        assert np.array_equal(in_order, X[:7])
+
+
+@pytest.mark.parametrize("outputs", [1, 2, 5, 17])
+def test_a_linear_model_reads_rows_where_they_lie(jit, outputs, dtype):
+    rows_affine, rows_affine_grad = linear_maps.rows_affine, linear_maps.rows_affine_grad
+    forward = jit(lambda X, rows, Wt, b, out: rows_affine(X, rows, Wt, b, out))
+    backward = jit(
+        lambda X, rows, d, add, grad_Wt, grad_b: rows_affine_grad(X, rows, d, add, grad_Wt, grad_b)
+    )
+    for n, width, batch in ((9, 3, 1), (40, 33, 13), (2**21 // 65, 65, 20), (300, 200, 256)):
+        X, Wt, b, d = draw(dtype, (n, width), (outputs, width), (outputs,), (batch, outputs))
+        rows = Rows(np.append(np.arange(batch + 3)[::-1] % n, n - 1), False)
+        chosen = X[rows.numbers[:batch]]
+        logits = np.full((batch, outputs), np.nan, dtype)
+        forward(X, rows, Wt, b, logits)
+        assert_product(logits, chosen, Wt.T, b, (n, width))
+        for add in (False, True):
+            grad_Wt, grad_b = Wt.copy(), b.copy()
+            backward(X, rows, d.copy(), add, grad_Wt, grad_b)
+            assert_product(grad_Wt, d.T, chosen, Wt.astype(float) if add else 0, (n, width))
+            ones = np.ones((1, batch), dtype)
+            assert_product(grad_b[None], ones, d, b.astype(float) if add else 0, (n, width))

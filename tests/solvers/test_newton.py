@@ -1,0 +1,113 @@
+"""Newton's loop on functions whose minimum is known, and where it has to give up."""
+
+import numpy as np
+import pytest
+from numpy.linalg import LinAlgError
+from scipy.linalg import LinAlgWarning
+from scipy.optimize import rosen, rosen_der, rosen_hess
+from sklearn.exceptions import ConvergenceWarning
+
+from fastlogit.solvers import lbfgs, newton
+
+
+def fallback(theta, max_iter):
+    theta, _, n_iter = lbfgs.minimise(
+        rosenbrock, theta, max_iter=max_iter, tol=1e-9, advice=str, ftol=1e-15
+    )
+    return theta, n_iter
+
+
+SETTINGS = {"max_iter": 100, "tol": 1e-9, "eps": 2.2e-16, "name": "newton-cholesky"}
+
+
+def rosenbrock(theta):
+    return rosen(theta), rosen_der(theta)
+
+
+class ExactSteps:
+    def step(self, theta, gradient):
+        return np.linalg.solve(rosen_hess(theta), -gradient)
+
+
+class Failing:
+    """Raises, or goes uphill, after some exact steps."""
+
+    def __init__(self, n_steps, uphill):
+        self.left, self.uphill = n_steps, uphill
+
+    def step(self, theta, gradient):
+        self.left -= 1
+        if self.left >= 0:
+            return ExactSteps().step(theta, gradient)
+        if self.uphill:
+            return gradient
+        raise LinAlgError("no factor")
+
+
+def test_finds_a_known_minimum_fast():
+    theta, n_iter = newton.minimise(rosenbrock, np.full(3, 0.9), ExactSteps(), fallback, **SETTINGS)
+    np.testing.assert_allclose(theta, 1, atol=1e-9)
+    assert 3 < n_iter < 12
+
+
+def test_a_solved_problem_takes_the_steps_that_scikit_learn_takes():
+    for name, n_iter in (("newton-cholesky", 1), ("newton-cg", 0)):
+        arguments = SETTINGS | {"name": name}
+        assert (
+            newton.minimise(rosenbrock, np.ones(3), ExactSteps(), fallback, **arguments)[1]
+            == n_iter
+        )
+
+
+def test_warns_when_it_stops_too_soon(capsys):
+    with pytest.warns(ConvergenceWarning, match="did not converge after 2 iterations"):
+        _, n_iter = newton.minimise(
+            rosenbrock,
+            np.full(3, 0.5),
+            ExactSteps(),
+            fallback,
+            **SETTINGS | {"max_iter": 2},
+            verbose=1,
+        )
+    assert n_iter == 2
+    assert capsys.readouterr().out.count("Newton iter=") == 2
+
+
+def test_a_step_that_promised_much_of_the_loss_is_not_the_last(capsys):
+    gradient = np.array([1e-6, -2e-6])
+    for name in ("newton-cg", "newton-cholesky"):
+        stops = newton.Stop(name, tol=1e-5, verbose=1)
+        assert stops(3, gradient, 1e-6, 1e-3, gap=0.125)
+        assert capsys.readouterr().out.endswith("  Solver did converge at loss = 0.001.\n")
+        assert not stops(3, gradient, 1e-6, 1e-6, gap=0.125)
+        assert capsys.readouterr().out.endswith("    Newton decrement 1e-06 <= 1.25e-07 False\n")
+        assert not stops(3, 10 * gradient, 1e-6, 1e-3, gap=0.125)
+    assert not stops(3, gradient, 1e-4, 1.0, gap=0.125)
+
+
+@pytest.mark.parametrize(
+    ("uphill", "category", "text"),
+    [(False, LinAlgWarning, "singular.*iteration 3"), (True, ConvergenceWarning, "Line search")],
+)
+def test_lbfgs_takes_over(uphill, category, text):
+    with pytest.warns(category, match=text):
+        theta, n_iter = newton.minimise(
+            rosenbrock, np.full(3, 0.9), Failing(2, uphill), fallback, **SETTINGS
+        )
+    np.testing.assert_allclose(theta, 1, atol=1e-6)
+    assert n_iter > 5
+
+
+def test_line_search_halves_until_the_loss_falls():
+    def steep(theta):
+        return float(np.cosh(theta).sum()), np.sinh(theta)
+
+    theta = np.array([0.5])
+    loss, gradient = steep(theta)
+    step = -20 * gradient
+    ahead, new_loss, _ = newton.search_line(
+        steep, theta, step, loss, gradient, float(gradient @ step), 0
+    )
+    assert new_loss < loss
+    assert np.log2((ahead - theta)[0] / step[0]) == round(np.log2((ahead - theta)[0] / step[0]))
+    assert newton.search_line(steep, theta, -step, loss, gradient, 1.0, 0) is None
