@@ -75,7 +75,7 @@ def test_the_threads_asked_for_are_used(monkeypatch, early_stopping):
 
     by_rows = sharing.by_rows
     for module in ("trainer", "objective"):
-        monkeypatch.setattr(f"fastlogit.{module}.team_size", recorded)
+        monkeypatch.setattr(f"fastlogit.training.{module}.team_size", recorded)
     monkeypatch.setattr(
         "fastlogit.training.objective.by_rows",
         lambda n_threads, *args: asked.append(n_threads) or by_rows(n_threads, *args),
