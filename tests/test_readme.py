@@ -36,7 +36,7 @@ SET_UP = [command for command in COMMANDS if "pip install" in command]
 def test_there_are_two_set_up_commands():
     run, test = SET_UP
     assert run == 'pip install ".[bench]" && fastlogit bench run'
-    assert test == 'pip install -e ".[test]" && pytest'
+    assert test == 'pip install -e ".[test]" && pytest -n auto'
 
 
 def test_the_set_up_commands_install_what_the_metadata_names():

@@ -72,6 +72,7 @@ def children(pid):
     ]
 
 
+@pytest.mark.slow
 def test_a_killed_run_leaves_no_process_and_is_finished_later(program, tmp_path):
     process = start(program, tmp_path, *RUN)
     wait_for(process, "[5/8] round 2 of 2, ")

@@ -82,7 +82,13 @@ def scikit_learns(fits):
 @pytest.mark.parametrize("settings", SETTINGS)
 @pytest.mark.parametrize("alpha", [0, 1e-4, 1e-1])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("name", ["iris", "wine", "breast_cancer", "digits"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "iris",
+        *(pytest.param(s, marks=pytest.mark.slow) for s in ("wine", "breast_cancer", "digits")),
+    ],
+)
 def test_equals_scikit_learn(
     fits, scikit_learns, assert_equal, name, dtype, batch_size, alpha, settings, early_stopping
 ):

@@ -48,6 +48,7 @@ for name, dtype, tolerance in (
 
 @pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled")
 @pytest.mark.skipif(platform.machine().lower() not in {"x86_64", "amd64"}, reason="not an x86-64")
+@pytest.mark.slow
 def test_half_as_long_vectors(tmp_path):
     environment = os.environ | {
         "NUMBA_CPU_NAME": "haswell",
