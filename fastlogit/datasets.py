@@ -66,7 +66,7 @@ def load(
         A name in `TOY_SETS`, or ``classification-<n>x<d>x<k>``, such as
         ``classification-20000x64x10``.
     binary : bool, default=False
-        Give the two-class form: label 1 stands for the classes from ``ceil(n_classes / 2)`` up
+        Return the two-class form: label 1 stands for the classes from ``ceil(n_classes / 2)`` up
         (digits: 5 to 9), label 0 for the others. A two-class set is left as it is.
     dtype : float32 or float64, default=float64
         The type of ``X``. Standardising is done in float64 before the cast.
@@ -107,7 +107,7 @@ def load(
 
 
 def sizes(name: str, *, binary: bool = False) -> tuple[int, int, int]:
-    """Give the rows, features and classes of a data set; a generated one is not made for it."""
+    """Return the rows, features and classes of a data set, without generating it."""
     check_name(name)
     if name in TOY_SETS:
         data = load(name, binary=binary)

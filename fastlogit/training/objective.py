@@ -21,7 +21,7 @@ from fastlogit.models import (
     as_writable_view,
     matrix_for_kernels,
 )
-from fastlogit.training.threads import Crew, by_rows, cut, team_size, workspace
+from fastlogit.training.threads import ThreadPool, by_rows, cut, team_size, workspace
 
 
 class Objective:
@@ -70,7 +70,7 @@ class Objective:
         spans = cut(n_rows, rows.multiply_adds(n_weights)) if backend == "numba" else [(0, 1)]
         self._calls = [(*arguments, Span(0, 1, *blocks), self._loss) for blocks in spans]
         self._multiply_adds = int(n_weights * n_rows * rows.density)
-        self._crew = Crew(
+        self._pool = ThreadPool(
             team_size(n_threads, n_rows) if backend == "numba" else 1,
             lambda: model.buffers(self.params.named, n_rows, backend, rows.sparse),
         )
@@ -86,7 +86,7 @@ class Objective:
         """Return the loss at ``params`` and leave its gradient in ``gradient``."""
         self._loss[0] = 0
         for arguments in self._calls:
-            self._crew.call(self._multiply_adds, self._run_batches, *arguments)
+            self._pool.call(self._multiply_adds, self._run_batches, *arguments)
         return float(self._loss[0])
 
 

@@ -51,7 +51,7 @@ def cut(n_rows: int, multiply_adds: float) -> list[tuple[int, int]]:
     return [(first, first + step) for first in range(0, largest, step)]
 
 
-class Crew:
+class ThreadPool:
     """Threads for calls that several make together.
 
     Parameters
@@ -65,8 +65,8 @@ class Crew:
     def __init__(self, n_threads: int, allocate: Callable[[], Any]) -> None:
         self._n_threads = n_threads
         self._buffers = [allocate() for _ in range(n_threads)]
-        # A pool of its own: crews that shared one could each hold a part of what another waits for.
-        self._pool = ThreadPoolExecutor(n_threads - 1) if n_threads > 1 else None
+        # An executor of its own: pools that shared one could each hold a part of what another waits for.
+        self._executor = ThreadPoolExecutor(n_threads - 1) if n_threads > 1 else None
 
     def call(self, multiply_adds: int, function: Callable[..., Any], *args: Any) -> Any:
         """Call function(team, *args) once in each thread; return what the caller's returns.
@@ -75,7 +75,7 @@ class Crew:
         error is raised. A call of few multiply-adds is the caller's alone.
         """
         barrier = np.zeros(BARRIER_SIZE, np.int64)
-        if self._pool is None or multiply_adds < WORTH_SHARING:
+        if self._executor is None or multiply_adds < WORTH_SHARING:
             return function(Team(0, 1, barrier, self._buffers[0]), *args)
 
         def take_part(thread: int) -> Any:
@@ -89,7 +89,7 @@ class Crew:
         others = []
         try:
             for thread in range(1, self._n_threads):
-                others.append(self._pool.submit(take_part, thread))
+                others.append(self._executor.submit(take_part, thread))
             result = take_part(0)
         except BaseException:
             barrier[ABANDONED] = 1

@@ -18,9 +18,9 @@ from fastlogit.kernels.training.blocks import BLOCK_ROWS
 from fastlogit.kernels.training.epoch import CHAIN_ROWS, Rule, Span, State
 from fastlogit.models import BACKENDS, FlatParams, Floats, Indices, Model, Rows
 from fastlogit.models.checks import finite
-from fastlogit.training.threads import Crew, cut, team_size, workspace
+from fastlogit.training.threads import ThreadPool, cut, team_size, workspace
 
-# A jitted call of about this long, then Python looks for Ctrl-C.
+# Duration of a jitted call: between two of them Python handles Ctrl-C.
 SLICE_SECONDS = 0.1
 
 
@@ -108,7 +108,7 @@ class Trainer:
     solver : {"sgd", "adam"}
         The optimizer.
     settings : dict of str to float
-        The solver's hyper-parameters by name; what it does not have is passed over.
+        The solver's hyper-parameters by name; others are ignored.
     alpha : float
         Factor of the penalty α/2 ‖w‖² on the weights, not the biases.
     alpha_by_row : bool
@@ -177,7 +177,7 @@ class Trainer:
         if sparse and plain and batch_size <= BLOCK_ROWS and backend == "numba":
             self._run_batches = sparse_descent.run_batches
         self._blas_limit = n_threads if backend == "numpy" else None
-        self._crew = Crew(
+        self._pool = ThreadPool(
             1 if backend == "numpy" else team_size(n_threads, batch_size),
             lambda: model.buffers(self.flat.named, batch_size, backend, sparse),
         )
@@ -276,7 +276,7 @@ class Trainer:
                 stop = self._slice_end(start, end, -(-rows.y.size // self.batch_size))
                 began = time.perf_counter()
                 for blocks in self._parts(rows, start) if stop == start + 1 else [()]:
-                    self._crew.call(
+                    self._pool.call(
                         multiply_adds * (stop - start), self._run_batches, self.flat.named,
                         self._state, self._gradients, self._rule, data, orders, self.batch_size,
                         Span(start, stop, *blocks), losses,

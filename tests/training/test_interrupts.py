@@ -15,7 +15,7 @@ from fastlogit.kernels.training import blocks
 from fastlogit.kernels.training.blocks import BLOCK_ROWS, calls
 from fastlogit.models import MODELS
 from fastlogit.training.objective import predict
-from fastlogit.training.threads import Crew, cut, n_groups
+from fastlogit.training.threads import ThreadPool, cut, n_groups
 
 FULL_FITS = {
     "lbfgs": lambda: LogisticRegression(C=10),
@@ -102,7 +102,7 @@ def test_an_interrupted_fit_leaves_the_estimator_as_it_was(rows, name, refitted,
     if refitted:
         estimator.fit(X[:300, :4], y[:300])
     before = dict(vars(estimator))
-    made, call = [], Crew.call
+    made, call = [], ThreadPool.call
 
     def interrupted(*args):
         made.append(args)
@@ -110,7 +110,7 @@ def test_an_interrupted_fit_leaves_the_estimator_as_it_was(rows, name, refitted,
             raise KeyboardInterrupt
         return call(*args)
 
-    monkeypatch.setattr(Crew, "call", interrupted)
+    monkeypatch.setattr(ThreadPool, "call", interrupted)
     with pytest.raises(KeyboardInterrupt):
         estimator.fit(X, y)
     assert vars(estimator) == before

@@ -89,12 +89,12 @@ def test_a_thread_that_fails_ends_the_call(failing):
             waiting.wait(0.01)
 
     with pytest.raises(OSError, match="no memory"):
-        threads.Crew(2, lambda: None).call(1, function)
+        threads.ThreadPool(2, lambda: None).call(1, function)
 
 
 def test_small_calls_are_the_callers_alone(monkeypatch):
     monkeypatch.setattr(threads, "WORTH_SHARING", 100)
-    crew = threads.Crew(2, lambda: None)
+    crew = threads.ThreadPool(2, lambda: None)
     assert crew.call(99, lambda team: team.n_threads) == 1
     assert crew.call(100, lambda team: team.n_threads) == 2
 
