@@ -65,7 +65,7 @@ class ThreadPool:
     def __init__(self, n_threads: int, allocate: Callable[[], Any]) -> None:
         self._n_threads = n_threads
         self._buffers = [allocate() for _ in range(n_threads)]
-        # An executor of its own: pools that shared one could each hold a part of what another waits for.
+        # Not shared: two pools could each hold a thread that the other waits for.
         self._executor = ThreadPoolExecutor(n_threads - 1) if n_threads > 1 else None
 
     def call(self, multiply_adds: int, function: Callable[..., Any], *args: Any) -> Any:
