@@ -1,4 +1,4 @@
-"""What a fit says that stopped before its optimum or diverged: how far it was off, and why.
+"""Warnings of fits that stop before the optimum or diverge: the distance, and likely causes.
 
 Shapes: n rows, D features.
 """
@@ -13,13 +13,14 @@ from scipy.sparse import issparse
 
 from fastlogit.models import Floats
 
-# A feature's scale is far off at this many times the median of all, or at its inverse.
-FAR_OFF = 100
-MOST_NAMED = 5
-# Rows that scales are estimated from: as long as a call of NumPy takes anyway.
+# A feature is off scale at this many times the median scale, or at its inverse.
+OFF_SCALE_FACTOR = 100
+MAX_NAMED = 5
+# Rows from which scales are estimated: so few that the calls of NumPy themselves take most of the
+# time.
 SAMPLED_ROWS = 1024
 
-# Numbers have one digit: the fits of a search then mostly share a text, which Python shows once.
+# Numbers have one digit: most fits of a search then have the same message, which Python shows once.
 OPTIMUM_NOT_REACHED = (
     "Stochastic Optimizer: Maximum iterations ({}) reached and the optimization hasn't converged "
     "yet."
@@ -43,15 +44,15 @@ NON_FINITE = (
 
 
 def features_off_scale(estimator: Any, X: Any) -> str:
-    """Return a sentence, after a space, that names features of a scale far off the others'.
+    """Return a sentence, after a space, that names the features off scale; empty if there are none.
 
-    A feature's scale is the root of its mean square, over rows spread over all of X: it is what a
-    gradient grows with, whether by the feature's spread or by its mean.
+    A feature's scale is its root mean square over a sample of the rows. The gradient grows with it,
+    whether it comes from the feature's variance or from its mean.
 
     Parameters
     ----------
     estimator : estimator
-        Whose ``feature_names_in_``, if any, name the features.
+        The estimator with the ``feature_names_in_``, if any.
     X : ndarray or sparse array of shape (n, D)
         Training rows.
     """
@@ -62,21 +63,21 @@ def features_off_scale(estimator: Any, X: Any) -> str:
         else:
             square = np.einsum("ij,ij->j", sample, sample, dtype=np.float64)
         scale = np.sqrt(square / sample.shape[0])
-        varies = scale > 0  # one that is all zeros has no effect
+        varies = scale > 0  # a feature of zeros has no effect
         ordered = np.sort(scale[varies])  # np.median takes three times as long
         middle = ordered[(ordered.size - 1) // 2 : ordered.size // 2 + 1]
         ratio = scale / middle.mean() if ordered.size else scale
         distance = np.where(varies, np.abs(np.log(ratio)), 0)
-    far = np.flatnonzero(distance > np.log(FAR_OFF))
+    far = np.flatnonzero(distance > np.log(OFF_SCALE_FACTOR))
     if not far.size:
         return ""
-    farthest = far[np.argsort(-distance[far], kind="stable")][:MOST_NAMED]
-    named = [f"{_name(estimator, i)} ({ratio[i]:.0e} times it)" for i in farthest]
+    largest = far[np.argsort(-distance[far], kind="stable")][:MAX_NAMED]
+    named = [f"{_name(estimator, i)} ({ratio[i]:.0e} times it)" for i in largest]
     if far.size > len(named):
         named.append(f"{far.size - len(named)} more")
     return (
-        f" Features whose scale (root mean square) is more than {FAR_OFF} times off the median: "
-        f"{', '.join(named)}; sklearn.preprocessing.StandardScaler brings them together."
+        f" Features whose scale (root mean square) is more than {OFF_SCALE_FACTOR} times off the "
+        f"median: {', '.join(named)}; sklearn.preprocessing.StandardScaler brings them together."
     )
 
 
@@ -90,19 +91,19 @@ def average_gradient(
 ) -> float:
     """Return the largest element of the gradient that an optimizer's first moment averages.
 
-    It costs nothing, where the gradient over all rows would cost as much as an epoch.
+    It is at hand, whereas the gradient over all rows takes as long as an epoch.
 
     Parameters
     ----------
     moment : ndarray
-        ± factor · Σ decayᵏ · gradient of the k-th last step.
+        ± factor · Σ decayᵏ · gradient, k steps before the last.
     steps : int
         Steps taken, 1 or more.
     decay, factor : float
         As above.
     from_rest : bool
-        Whether the moment was 0 before the first of them; else it is taken as settled.
+        Whether the moment was 0 before the first step; otherwise it is taken as stationary.
     """
-    settled = 1 - decay**steps if from_rest else 1
-    terms = settled / (1 - decay) if decay < 1 else steps
+    weight_sum = 1 - decay**steps if from_rest else 1
+    terms = weight_sum / (1 - decay) if decay < 1 else steps
     return float(np.max(np.abs(moment))) / (factor * terms)

@@ -1,4 +1,4 @@
-"""Fitted estimators as ONNX, by skl2onnx's converters of scikit-learn's classes."""
+"""Export to ONNX, by skl2onnx's converters for scikit-learn's classes."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Any
 from sklearn.linear_model import LogisticRegression as _SklearnLogisticRegression
 from sklearn.neural_network import MLPClassifier as _SklearnMLPClassifier
 
-from fastlogit.estimators.logistic import LogisticRegression
-from fastlogit.estimators.mlp import MLPClassifier
+from fastlogit.estimators.logistic_regression import LogisticRegression
+from fastlogit.estimators.mlp_classifier import MLPClassifier
 
 
 def register_converters() -> None:
-    """Have skl2onnx convert the two estimators as it converts scikit-learn's.
+    """Register the two estimators with skl2onnx, which converts them like scikit-learn's.
 
-    It looks a converter up by the class itself and so passes over subclasses. After this call its
-    own functions take the estimators with every option, alone or inside of pipelines, searches
-    and ensembles.
+    skl2onnx looks converters up by the exact class and so does not find that of a parent class.
+    After this call its functions accept the estimators with every option, alone or inside
+    pipelines, searches and ensembles.
     """
-    # Imported here, since skl2onnx is no dependency and slow to import.
+    # Imported here, since skl2onnx is an optional dependency and slow to import.
     from skl2onnx import get_model_alias, update_registered_parser
     from skl2onnx._parse import sklearn_parsers_map
     from skl2onnx._supported_operators import sklearn_operator_name_map
@@ -27,22 +27,23 @@ def register_converters() -> None:
         (LogisticRegression, _SklearnLogisticRegression),
         (MLPClassifier, _SklearnMLPClassifier),
     ):
-        # Registering a converter anew would replace scikit-learn's class's own; this names it.
+        # Registering the converter again would replace that of scikit-learn's class; this refers
+        # to it.
         sklearn_operator_name_map[ours] = get_model_alias(theirs)
         update_registered_parser(ours, sklearn_parsers_map[theirs])
 
 
 def to_onnx(model: Any, X: Any = None, **arguments: Any) -> Any:
-    """Return a fitted estimator, or what contains some, as an ONNX model.
+    """Return a fitted estimator, or a model that contains some, as an ONNX model.
 
-    Calls ``skl2onnx.to_onnx``, which has to be installed, after :func:`register_converters`.
+    Calls :func:`register_converters` and then ``skl2onnx.to_onnx``. Requires skl2onnx.
 
     Parameters
     ----------
     model : estimator
-        A fitted LogisticRegression or MLPClassifier; or a pipeline, search or ensemble with them.
+        A fitted LogisticRegression or MLPClassifier, or a pipeline, search or ensemble with them.
     X : array-like of shape (n, D), optional
-        Rows, one is enough, whose dtype is that of the ONNX model's input and probabilities.
+        Rows, at least one, in the dtype of the ONNX model's input and probabilities.
     **arguments : Any
         Further arguments of ``skl2onnx.to_onnx``, such as ``options={"zipmap": False}`` for
         probabilities as one array instead of a list of dicts.

@@ -1,8 +1,8 @@
 """The epoch loop of both estimators: schedules, stopping, callbacks.
 
-What it keeps from fit to fit has the names that scikit-learn's MLPClassifier gives it, and means
-the same: ``t_``, ``n_iter_``, ``loss_``, ``loss_curve_``, ``best_loss_``, ``validation_scores_``,
-``best_validation_score_``, ``_no_improvement_count`` and ``_optimizer``.
+The attributes that last from fit to fit have their names and meaning from scikit-learn's
+MLPClassifier: ``t_``, ``n_iter_``, ``loss_``, ``loss_curve_``, ``best_loss_``,
+``validation_scores_``, ``best_validation_score_``, ``_no_improvement_count`` and ``_optimizer``.
 """
 
 from __future__ import annotations
@@ -12,27 +12,26 @@ from typing import Any
 
 import numpy as np
 
-from fastlogit.estimators import convergence, optimizer_state, resume
-from fastlogit.estimators.stopping import Judge
-from fastlogit.estimators.validation_split import ValidationSplit
-from fastlogit.estimators.watching import FitCall
+from fastlogit.estimators import convergence, resume
+from fastlogit.estimators.callbacks import FitCall
+from fastlogit.estimators.early_stopping import EarlyStopping, ValidationSet
 from fastlogit.models import Floats, Indices, Model, Rows
 from fastlogit.solvers.convergence import warn
 from fastlogit.training.objective import Objective
 from fastlogit.training.orders import epochs_ahead
 from fastlogit.training.trainer import Trainer
 
-# A fit whose loss ends at so many times that of equal probabilities has diverged. Steps that are
-# merely too long, on features with a mean of 100 say, end at a hundred times.
-FAR_ABOVE = 1000
-BALANCED_IN_PARTS = (
+# A fit has diverged if its loss ends at this many times that of equal probabilities. Steps that are
+# merely too long, for example on features with a mean of 100, end at 100 times.
+DIVERGED_FACTOR = 1000
+BALANCED_PARTIAL_FIT = (
     "class_weight='balanced' needs all of y, which partial_fit does not see; give the weights as a "
     "dict"
 )
 
 
 def batch_size_of(estimator: Any, n_rows: int) -> int:
-    """Return the rows of a batch; a batch larger than the data is clipped, with a warning."""
+    """Return the number of rows per batch, with a warning if it is clipped to those of the data."""
     if estimator.batch_size == "auto":
         return min(200, n_rows)
     if estimator.batch_size > n_rows:
@@ -45,16 +44,16 @@ def batch_size_of(estimator: Any, n_rows: int) -> int:
 
 
 class EpochLoop:
-    """Trains an estimator's parameters, epoch after epoch, and keeps its books.
+    """Trains an estimator's parameters epoch by epoch and records its history.
 
     Parameters
     ----------
     estimator : estimator
-        Whose arguments and curves are used; its ``_optimizer`` goes on.
+        The estimator with the arguments, the history and the ``_optimizer`` to continue with.
     model : Model
-        What to train.
+        The model to train.
     params : sequence of ndarray
-        Where to start: weights and biases by turns.
+        Initial parameters: weights and biases, alternating.
     rows : Rows
         Training data.
     random_state : RandomState
@@ -62,51 +61,52 @@ class EpochLoop:
     alpha : float
         Factor of the penalty.
     alpha_by_row : bool
-        Divide it by the sum of a batch's weights.
+        Whether alpha is divided by the sum of a batch's weights.
     fit_bias : bool
-        Whether the biases are trained; if not they stay what they are.
-    validation : ValidationSplit or None
-        Rows not trained on, which with early stopping decide when to stop.
+        Whether the biases are trained; if not they stay as given.
+    validation : ValidationSet or None
+        Validation rows, which with early stopping decide when to stop.
     call : FitCall or None
-        The call of fit, which may have somebody watch.
-    publish : callable or None
-        Puts parameters into the estimator, where somebody watches.
+        The call of fit, which may have callbacks.
+    set_params : callable or None
+        Called with the parameters after each epoch that callbacks follow: sets the attributes.
     """
 
     def __init__(
         self, estimator: Any, model: Model, params: Sequence[Floats], rows: Rows,
         random_state: Any, *, alpha: float, alpha_by_row: bool = False, fit_bias: bool = True,
-        validation: ValidationSplit | None = None, call: FitCall | None = None,
-        publish: Callable[[tuple[Floats, ...]], None] | None = None,
+        validation: ValidationSet | None = None, call: FitCall | None = None,
+        set_params: Callable[[tuple[Floats, ...]], None] | None = None,
     ) -> None:  # fmt: skip
         self.estimator, self.rows, self._model = estimator, rows, model
         self._alpha, self._alpha_by_row = alpha, alpha_by_row
-        self.optimizer, self.judge = estimator._optimizer, Judge(estimator, validation)
-        self._call = call if call is not None and call.watches else None
-        self._publish = publish
+        self.optimizer = estimator._optimizer
+        self.early_stopping = EarlyStopping(estimator, validation)
+        self._call = call if call is not None and call.has_observers else None
+        self._set_params = set_params
         self.n_rows = rows.y.size
-        self._solver = optimizer_state.solver_of(self.optimizer)
+        self._solver = resume.solver_of(self.optimizer)
         self.trainer = Trainer(
             model, params, solver=self._solver, settings=self._settings, alpha=alpha,
             alpha_by_row=alpha_by_row, batch_size=batch_size_of(estimator, self.n_rows),
             fit_bias=fit_bias, n_threads=int(estimator.n_threads), sparse=rows.sparse,
         )  # fmt: skip
-        optimizer_state.load(self.trainer, self.optimizer, self._solver)
+        resume.load_moments(self.trainer, self.optimizer, self._solver)
         self.trainer.mark()
         self._start = self.trainer.checkpoint
-        # What the last chunk of epochs that took a step began with, and its learning rate.
+        # The state before the last chunk of epochs that took a step, and the learning rate of it.
         self._last_chunk = self._start, self.trainer.learning_rate
-        # The bits of sklearn.utils.shuffle, which draws a permutation of range(n) and takes it.
+        # The same bits as sklearn.utils.shuffle, which draws a permutation of range(n).
         self._random_state = random_state
-        self._orders = resume.orders_of(estimator, random_state, self.n_rows)
+        self._orders = resume.row_orders(estimator, random_state, self.n_rows)
         self._best: Floats | None = None
 
     @property
     def _settings(self) -> dict[str, float]:
-        return optimizer_state.settings_of(self.optimizer, self._solver)
+        return resume.optimizer_settings(self.optimizer, self._solver)
 
     def run(self, *, one_epoch: bool) -> tuple[Floats, ...]:
-        """Train until it stops by tol or max_iter, or for one epoch, and return the parameters."""
+        """Train for one epoch or until tol or max_iter stops it, and return the parameters."""
         estimator = self.estimator
         max_iter = 1 if one_epoch else estimator.max_iter
         estimator.n_iter_ = 0
@@ -121,23 +121,23 @@ class EpochLoop:
                     + convergence.features_off_scale(estimator, self.rows.X)
                 )
         except KeyboardInterrupt:
-            if estimator.t_ == 0:  # nothing has been trained that could be kept
+            if estimator.t_ == 0:  # there is no epoch to keep
                 raise
             warn("Training interrupted by user.", UserWarning)
         finally:
-            resume.keep(estimator, self._random_state, self._orders)
-        self._warn_if_diverged()
+            resume.save(estimator, self._random_state, self._orders)
+        self._warn_of_large_loss()
         if self._call is not None:
-            self._call.epoch_is_void()  # one that has begun and not ended
-        optimizer_state.store(self.trainer, self.optimizer, self._solver)
+            self._call.cancel_subtask()  # an epoch that was not recorded
+        resume.store_moments(self.trainer, self.optimizer, self._solver)
         if self._best is not None:
             self.trainer.flat.flat[...] = self._best
         return tuple(self.trainer.flat.copies())
 
     def _run_chunk(self, epochs_left: int) -> bool:
-        """Run the epochs up to the next decision; return whether training has come to its end."""
+        """Run the epochs up to the next decision; return whether training stops."""
         if self._call is not None:
-            self._call.epoch_begins()
+            self._call.begin_subtask()
         mark = self._orders.mark() if self._orders and self.estimator.exact_resume else None
         ahead = self._epochs_to_decision() if epochs_left > 1 else 1
         orders = self._draw_orders(min(ahead, epochs_left))
@@ -150,30 +150,30 @@ class EpochLoop:
         try:
             for done in self.trainer.run_epochs(self.rows, orders, losses):
                 for loss in losses[recorded:done].tolist():
-                    stopped = self._end_epoch(loss)
+                    stopped = self._record_epoch(loss)
                 recorded = done
         finally:
-            entered = self.estimator.n_iter_ - earlier  # more than recorded if a callback raised
-            if mark is not None and self._orders is not None and entered < len(orders):
-                self._orders.go_back(mark)  # a next call is to draw the epochs that were not run
-                self._orders.draw(entered)
+            n_done = self.estimator.n_iter_ - earlier  # more than recorded if a callback raised
+            if mark is not None and self._orders is not None and n_done < len(orders):
+                self._orders.go_back(mark)  # the next call draws the epochs that were not run
+                self._orders.draw(n_done)
         if recorded:
             self._last_chunk = before, self.trainer.learning_rate
         if recorded < len(orders):
-            self._diverged()
+            self._warn_of_divergence()
             return True
         return stopped
 
     def _epochs_to_decision(self) -> int:
-        """Return how many epochs run before anything can depend on their loss or score.
+        """Return the number of epochs before anything depends on their loss or score.
 
-        Training stops when the epochs in a row without improvement exceed n_iter_no_change. A call
-        for so many epochs costs a tiny data set a tenth of as many calls.
+        Training stops when more than n_iter_no_change epochs in a row bring no improvement. On a
+        tiny data set, one call for all epochs up to then takes a tenth of the time of one each.
         """
         estimator = self.estimator
         scheduled = getattr(self.optimizer, "lr_schedule", "constant") == "invscaling"
-        watched = self._call is not None or self.judge.validation is not None
-        if estimator.verbose or scheduled or watched:
+        observed = self._call is not None or self.early_stopping.validation is not None
+        if estimator.verbose or scheduled or observed:
             return 1
         patience = estimator.n_iter_no_change - estimator._no_improvement_count + 1
         return int(max(min(patience, epochs_ahead(self.n_rows)), 1))
@@ -181,29 +181,29 @@ class EpochLoop:
     def _draw_orders(self, epochs: int) -> Indices:
         return np.empty((epochs, 0), np.intp) if self._orders is None else self._orders.draw(epochs)
 
-    def _end_epoch(self, loss: float) -> bool:
-        """Enter an epoch into the books; return whether training stops."""
+    def _record_epoch(self, loss: float) -> bool:
+        """Record an epoch in the history; return whether training stops."""
         estimator = self.estimator
         estimator.n_iter_ += 1
         estimator.loss_ = loss
         estimator.t_ += self.n_rows
-        best = self.judge.enter(loss, self.trainer.flat.public)
+        best = self.early_stopping.update(loss, self.trainer.flat.public)
         if best and estimator.early_stopping:
             self._best = self.trainer.flat.flat.copy()
         self.optimizer.iteration_ends(estimator.t_)
-        stops = self._patience_is_over()
-        if self._call is not None and self._publish is not None:
-            self._publish(tuple(self.trainer.flat.copies()))
-            stops |= self._call.epoch_ends()
+        stops = self._patience_exhausted()
+        if self._call is not None and self._set_params is not None:
+            self._set_params(tuple(self.trainer.flat.copies()))
+            stops |= self._call.end_epoch()
         return stops
 
-    def _patience_is_over(self) -> bool:
-        """Return whether training stops; a schedule may first take a smaller learning rate."""
+    def _patience_exhausted(self) -> bool:
+        """Return whether training stops; a schedule may reduce the learning rate instead."""
         estimator = self.estimator
         if estimator._no_improvement_count <= estimator.n_iter_no_change:
             return False
         stops: bool = self.optimizer.trigger_stopping(
-            f"{self.judge.criterion} did not improve more than tol={estimator.tol:f} for "
+            f"{self.early_stopping.criterion} did not improve more than tol={estimator.tol:f} for "
             f"{estimator.n_iter_no_change:.0f} consecutive epochs.",
             estimator.verbose,
         )
@@ -211,7 +211,8 @@ class EpochLoop:
             estimator._no_improvement_count = 0
         return stops
 
-    def _diverged(self) -> None:
+    def _warn_of_divergence(self) -> None:
+        """Warn of a loss that is not finite; ValueError if no epoch before was."""
         estimator, rate = self.estimator, self._settings["learning_rate"]
         advice = convergence.features_off_scale(estimator, self.rows.X)
         if estimator.t_ == 0:
@@ -221,13 +222,13 @@ class EpochLoop:
         )
         warn(message + advice)
 
-    def _warn_if_diverged(self) -> None:
-        """Warn of a loss that is finite and far above that of the start and of a guess."""
+    def _warn_of_large_loss(self) -> None:
+        """Warn of a loss far above those of equal probabilities and of the initial parameters."""
         if self.estimator.n_iter_ == 0:
             return
         trainer, rows, loss = self.trainer, self.rows, self.estimator.loss_
-        guess = np.log(max(trainer.flat.public[-1].size, 2))
-        if loss <= FAR_ABOVE * guess:
+        baseline = np.log(max(trainer.flat.public[-1].size, 2))
+        if loss <= DIVERGED_FACTOR * baseline:
             return
         alpha = self._alpha
         if self._alpha_by_row:
@@ -238,12 +239,12 @@ class EpochLoop:
         start.params.flat[...] = self._start.theta
         if loss > start.evaluate():
             warn(
-                convergence.FAR_FROM_START.format(loss, guess, self._settings["learning_rate"])
+                convergence.FAR_FROM_START.format(loss, baseline, self._settings["learning_rate"])
                 + convergence.features_off_scale(self.estimator, rows.X)
             )
 
     def _last_gradient(self, text: str) -> str:
-        """Return the text with the gradient's largest element, or nothing before any step."""
+        """Return the text with the gradient's largest element, empty before any step."""
         trainer, settings = self.trainer, self._settings
         if self._solver == "adam":
             from_rest, decay = True, float(settings["beta_1"])
@@ -253,7 +254,7 @@ class EpochLoop:
             factor = trainer.learning_rate
         moment, steps = trainer.moments[0], int(trainer.steps[0])
         if self._solver == "sgd" and decay == 0:
-            # Without a velocity, and of a step in place without a gradient, the way gone tells.
+            # Without a velocity, fused steps store no gradient: take the change of the parameters.
             before, factor = self._last_chunk
             moment, steps = trainer.flat.flat - before.theta, steps - int(before.steps[0])
             from_rest, decay = True, 1.0

@@ -1,8 +1,8 @@
-"""What this package imports from scikit-learn, or overrides, beyond its public interface.
+"""Everything private of scikit-learn that this package imports or overrides.
 
-A release of scikit-learn may change any of it without notice, so it is named here and nowhere else,
-and a test looks each name up in the installed release. Beyond that the estimators read their
-parents' ``_parameter_constraints``, ``_random_state``, ``_optimizer`` and ``_label_binarizer``.
+Any release of scikit-learn may change it without notice, so it is named only here, and a test
+checks each name against the installed release. The estimators also read their parents'
+``_parameter_constraints``, ``_random_state``, ``_optimizer`` and ``_label_binarizer``.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ try:
 except ImportError:  # below scikit-learn 1.9
 
     class CallbackSupport:  # type: ignore[no-redef]
-        """Nothing: there are no callbacks."""
+        """An empty base class: there are no callbacks."""
 
 
 __all__ = [
@@ -60,7 +60,7 @@ __all__ = [
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
-# Methods of scikit-learn's MLPClassifier that ours overrides or calls, and their arguments.
+# Methods of scikit-learn's MLPClassifier that our subclass overrides or calls, and their arguments.
 MLP_METHODS = {
     "_fit_stochastic": (
         "self", "X", "y", "sample_weight", "activations", "deltas", "coef_grads",
@@ -76,21 +76,20 @@ MLP_METHODS = {
     "_predict": ("self", "X", "check_input"),
 }  # fmt: skip
 
-# What its partial_fit goes through, where an heir of ours may have something of its own to do.
+# The methods that its partial_fit calls, any of which a subclass of ours may override.
 MLP_STEPS = ("_fit", "_validate_input", "_fit_stochastic")
 
-# What both estimators allow of n_threads, ...
+# Constraints on the arguments that both estimators add or extend.
 N_THREADS = [Interval(Integral, 1, None, closed="left")]
-# ... of early_stopping, and of exact_resume.
 EARLY_STOPPING = ["boolean", StrOptions({"loss", "score"})]
 EXACT_RESUME = ["boolean"]
 
 
 def packed_offsets(layer_units: Sequence[int]) -> tuple[list[Any], list[Any]]:
-    """Return where each layer's weights, then biases, lie in scikit-learn's flat parameters.
+    """Return the position of each layer's weights and biases in scikit-learn's flat parameters.
 
-    Its MLPClassifier keeps them as ``_coef_indptr`` and ``_intercept_indptr`` after a fit by
-    L-BFGS, for its ``_loss_grad_lbfgs``.
+    After a fit by L-BFGS its MLPClassifier has them in ``_coef_indptr`` and ``_intercept_indptr``,
+    which its ``_loss_grad_lbfgs`` reads.
     """
     shapes = list(pairwise(layer_units))
     ends = list(accumulate([*(math.prod(shape) for shape in shapes), *layer_units[1:]]))
@@ -100,31 +99,31 @@ def packed_offsets(layer_units: Sequence[int]) -> tuple[list[Any], list[Any]]:
 
 
 def fit_context(method: Method) -> Method:
-    """Have a fit check the estimator's arguments first, as scikit-learn's own fits do."""
+    """Decorate a fit to validate the estimator's arguments first, as in scikit-learn."""
     decorated: Method = _fit_context(prefer_skip_nested_validation=True)(method)
     return decorated
 
 
 def validate_arguments(estimator: Any) -> None:
-    """Check the estimator's arguments as its fits do, where the configuration does not forbid."""
+    """Validate the estimator's arguments, unless the configuration says to skip it."""
     if not get_config()["skip_parameter_validation"]:
         estimator._validate_params()
 
 
 def validate_plain_arguments(estimator: Any) -> bool:
-    """Check arguments once for all estimators of a class that have the same; False if not done.
+    """Validate plain arguments once per class and set of values; return False for other arguments.
 
-    scikit-learn's check takes as long as the rest of a fit on a few rows. It asks for nothing but
-    class and values, so what of numbers, strings and the like has passed once need not pass again.
+    scikit-learn's validation takes as long as the rest of a fit on a few rows. It depends on the
+    class and the values only, so numbers, strings and the like that have passed are remembered.
     """
     cls: Any = type(estimator)
     if cls.get_params is not BaseEstimator.get_params:
         return False
     try:
         typed = tuple([_typed(getattr(estimator, name)) for name in _argument_names(cls)])
-    except (AttributeError, TypeError):  # to be told of, or not plain
+    except (AttributeError, TypeError):  # to be reported, or not plain
         return False
-    _pass_once(cls, typed)
+    _validate_once(cls, typed)
     return True
 
 
@@ -132,7 +131,7 @@ _PLAIN_TYPES = frozenset({int, float, str, bool, type(None), np.float64})
 
 
 def _typed(value: Any) -> tuple[Any, ...]:
-    """Return an argument with its type, since 1 equals True; TypeError where it is not plain."""
+    """Return an argument with its type, since 1 == True; TypeError if it is not plain."""
     if type(value) is tuple:
         return tuple, tuple([_typed(item) for item in value])
     if type(value) not in _PLAIN_TYPES:
@@ -151,30 +150,30 @@ def _argument_names(cls: Any) -> tuple[str, ...]:
 
 
 @lru_cache(256)
-def _pass_once(cls: Any, typed: tuple[Any, ...]) -> None:
+def _validate_once(cls: Any, typed: tuple[Any, ...]) -> None:
     values = [_untyped(item) for item in typed]
     arguments = dict(zip(_argument_names(cls), values, strict=True))
     validate_parameter_constraints(cls._parameter_constraints, arguments, caller_name=cls.__name__)
 
 
 def fitted_binarizer(classes: Any) -> LabelBinarizer:
-    """Return what fitting a LabelBinarizer to labels of two or more sorted classes leaves.
+    """Return a LabelBinarizer as fitted to labels of two or more sorted classes.
 
-    To fit one takes longer than twenty epochs on a few rows.
+    Fitting one takes longer than twenty epochs on a few rows.
     """
     binarizer = LabelBinarizer()
     binarizer.y_type_ = "multiclass" if len(classes) > 2 else "binary"
     binarizer.sparse_input_ = False
-    # Of strings as long as the longest, where the labels may have room for more.
+    # The fitted dtype of strings has the longest one's length; the labels' dtype may be wider.
     binarizer.classes_ = np.asarray(classes.tolist()) if classes.dtype.kind == "U" else classes
     return binarizer
 
 
 def has_callbacks(estimator: object) -> bool:
-    """Return whether callbacks watch this fit (scikit-learn 1.9), an outer estimator's included."""
+    """Return whether a fit has callbacks (scikit-learn 1.9), including an outer estimator's."""
     return hasattr(estimator, "_skl_callbacks")
 
 
-def root_task(estimator: Any, epochs: int) -> Any:
-    """Set up the callbacks of a fit of ours; return its task, of so many parts at most."""
-    return estimator._init_callback_context(max_subtasks=epochs)
+def root_task(estimator: Any, max_subtasks: int) -> Any:
+    """Set up the callbacks of a fit; return its task."""
+    return estimator._init_callback_context(max_subtasks=max_subtasks)

@@ -1,4 +1,4 @@
-"""Frames, several labels a row, and float32: what comes in is kept to the end."""
+"""Frames, several labels per row, and float32: what comes in is kept to the end."""
 
 import logging
 from functools import partial
@@ -141,7 +141,7 @@ def test_several_labels_run_on_scikit_learn(several, caplog, solver, early_stopp
     with caplog.at_level(logging.INFO, logger="fastlogit"):
         ours = MLPClassifier((4,), **arguments).fit(X, y)
     assert [(r.name, r.levelname) for r in caplog.records] == [("fastlogit", "INFO")]
-    assert caplog.records[0].getMessage().endswith("scikit-learn: y has several labels a row")
+    assert caplog.records[0].getMessage().endswith("scikit-learn: y has several labels per row")
     theirs = SklearnMLPClassifier((4,), "logistic", **arguments).fit(X, y)
     assert ours.backend_ == "scikit-learn"
     np.testing.assert_equal(params_of(ours), params_of(theirs))
@@ -177,7 +177,7 @@ def test_several_labels_of_frames(several):
 
 def test_several_labels_take_no_validation_data(several):
     X, y = several
-    with pytest.raises(ValueError, match=r"X_val is for the solvers .* several labels a row"):
+    with pytest.raises(ValueError, match=r"X_val is for the solvers .* several labels per row"):
         MLPClassifier((4,)).fit(X, y, X_val=X, y_val=y)
-    with pytest.raises(ValueError, match=r"exact_resume=True .* several labels a row"):
+    with pytest.raises(ValueError, match=r"exact_resume=True .* several labels per row"):
         MLPClassifier((4,), exact_resume=True).partial_fit(X, y, classes=range(4))

@@ -10,7 +10,7 @@ from sklearn.neural_network import MLPClassifier as SklearnMLPClassifier
 
 from fastlogit import LogisticRegression, MLPClassifier
 from fastlogit.estimators import sklearn_compat as sklearn_internals
-from fastlogit.estimators.logistic_arguments import MINIBATCH_ARGUMENTS
+from fastlogit.estimators.logistic_regression import MINIBATCH_ARGUMENTS
 
 ADDED = {"n_threads", "exact_resume"}
 

@@ -217,7 +217,7 @@ def test_array_api_dispatch_is_scikit_learns(toy_set, monkeypatch):
     X, y = toy_set("iris", "softmax")
     expected = SklearnLogisticRegression().fit(X, y)
     # SciPy lacks it unless told at its import.
-    for module in ("linear_predicting", "logistic_arguments"):
+    for module in ("logistic_regression",):
         monkeypatch.setattr(
             f"fastlogit.estimators.{module}.get_config", lambda: {"array_api_dispatch": True}
         )

@@ -1,6 +1,6 @@
-"""X_val and y_val take the place of the rows that early stopping holds out."""
+"""Early stopping: validation data, the split of the training rows, the criterion."""
 
-import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -9,11 +9,23 @@ from scipy.sparse import coo_array, csr_array
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.metrics import accuracy_score
+from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 
 import fastlogit
 from fastlogit import LogisticRegression, MLPClassifier
-from fastlogit.estimators.validation_data import class_indices
+from fastlogit.estimators.early_stopping import (
+    EarlyStopping,
+    ValidationSet,
+    split_rows,
+    start_history,
+    stops_on_loss,
+)
+from fastlogit.estimators.prediction import kernel_proba
+from fastlogit.models import MODELS, Rows
+
+# X_val and y_val
+
 
 MINIBATCH = [
     MLPClassifier((5,), solver="sgd", learning_rate_init=0.3, random_state=0, batch_size=20),
@@ -222,7 +234,7 @@ def test_errors_name_the_argument(toy_set, estimator, change, match):
 def test_classes_that_weigh_nothing_are_refused(toy_set):
     X, y = toy_set("iris", "softmax")
     model = LogisticRegression(solver="sgd", class_weight={0: 0.0})
-    with pytest.raises(ValueError, match="y_val holds only classes that class_weight weighs 0"):
+    with pytest.raises(ValueError, match="y_val holds only classes of class_weight 0"):
         model.fit(X, y, X_val=X[:9], y_val=y[:9])
 
 
@@ -242,18 +254,141 @@ def test_metadata_routing_hands_validation_data_over(halves, estimator):
     assert epochs == [0, 1, 2]
 
 
-def test_class_indices():
-    classes = np.array([2, 5, 9])
-    np.testing.assert_array_equal(class_indices(classes, [9, 2, 2, 5]), [2, 0, 0, 1])
-    for strange in (1, 3, 10):
-        with pytest.raises(ValueError, match=f"y_new holds the label {strange}, which"):
-            class_indices(classes, [2, strange], "y_new")
-    with pytest.raises(ValueError, match="holds the label 'x'"):
-        class_indices(classes, np.array(["x"]))
-    for strange in ([None, 2], np.array([2, "a"], object)):
-        with pytest.raises(ValueError, match="y_val must hold labels of classes_"):
-            class_indices(classes, strange, "y_val")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        names = np.array(["a", "b"], object)
-        np.testing.assert_array_equal(class_indices(names, ["b", "a"]), [1, 0])
+# The split of the training rows
+
+
+def early_stopping(fraction):
+    return SimpleNamespace(n_threads=1, early_stopping=True, validation_fraction=fraction)
+
+
+@pytest.mark.parametrize("model", ["mlp-logistic", "softmax"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_draws_scikit_learns_split(problem, model, weighted):
+    given = problem(model, 40, 3, weighted=weighted)
+    rows = Rows(given.X, given.y, np.empty(0) if given.weight is None else given.weight)
+    train, validation = split_rows(
+        early_stopping(0.25), MODELS[model], rows, np.random.RandomState(5)
+    )
+    stratify = given.y if MODELS[model].binary else None
+    expected = train_test_split(
+        given.X, given.y, random_state=np.random.RandomState(5), test_size=0.25, stratify=stratify
+    )
+    np.testing.assert_array_equal(train.X, expected[0])
+    np.testing.assert_array_equal(train.y, expected[2])
+    assert train.weight.size == (30 if weighted else 0)
+
+    held_out = validation._rows
+    predicted = kernel_proba(model, given.params, expected[1]).argmax(axis=1)
+    weight = held_out.weight if weighted else None
+    score = accuracy_score(expected[3], predicted, sample_weight=weight)
+    assert isinstance(validation, ValidationSet)
+    assert validation.score(given.params) == pytest.approx(score, rel=1e-15)
+
+
+def test_without_early_stopping_nothing_is_held_out(problem):
+    given = problem("softmax", 6, 2)
+    rows = Rows(given.X, given.y, np.empty(0))
+    whole, validation = split_rows(
+        SimpleNamespace(early_stopping=False), MODELS["softmax"], rows, None
+    )
+    assert whole is rows
+    assert validation is None
+
+
+def test_a_single_row_is_too_small(problem):
+    given = problem("softmax", 6, 2)
+    rows = Rows(given.X, given.y, np.empty(0))
+    with pytest.raises(ValueError, match="The validation set is too small"):
+        split_rows(early_stopping(0.1), MODELS["softmax"], rows, np.random.RandomState(0))
+
+
+def test_a_class_of_one_row_is_named():
+    rows = Rows(np.eye(6), np.array([0, 0, 0, 0, 0, 1]), np.empty(0))
+    with pytest.raises(ValueError, match=r"too few members are: \['True'\]|least populated class"):
+        split_rows(early_stopping(0.4), MODELS["logistic"], rows, np.random.RandomState(0))
+
+
+# The history and its criterion
+
+
+class Validation:
+    """Gives the scores and losses it is told, in turn."""
+
+    def __init__(self, scores, losses=()):
+        self.scores, self.losses = iter(scores), iter(losses)
+        self.has_loss = bool(losses)
+
+    def score(self, params):
+        return next(self.scores)
+
+    def loss(self, params):
+        return next(self.losses)
+
+
+def begun(early_stopping, tol=0.1):
+    estimator = SimpleNamespace(early_stopping=early_stopping, tol=tol, verbose=False, n_iter_=0)
+    start_history(estimator)
+    return estimator
+
+
+def counts(stopping, losses):
+    found = []
+    for loss in losses:
+        best = stopping.update(loss, None)
+        found.append((stopping.estimator._no_improvement_count, best))
+    return found
+
+
+def test_training_loss_decides_without_early_stopping():
+    estimator = begun(False)
+    stopping = EarlyStopping(estimator, None)
+    # An improvement by less than tol counts as none, one by tol as one.
+    assert counts(stopping, [1.0, 0.95, 0.8125, 0.9]) == [
+        (0, False),
+        (1, False),
+        (0, False),
+        (1, False),
+    ]
+    assert estimator.best_loss_ == 0.8125
+    assert estimator.loss_curve_ == [1.0, 0.95, 0.8125, 0.9]
+    assert estimator.validation_scores_ is None
+
+
+def test_score_decides_with_early_stopping():
+    estimator = begun(True)
+    stopping = EarlyStopping(estimator, Validation([0.5, 0.55, 0.75, 0.7]))
+    assert counts(stopping, [1, 2, 3, 4]) == [(0, True), (1, True), (0, True), (1, False)]
+    assert (estimator.best_validation_score_, estimator.best_loss_) == (0.75, None)
+
+
+@pytest.mark.parametrize("early_stopping", ["loss", np.str_("loss")])
+def test_loss_decides_where_asked(early_stopping):
+    estimator = begun(early_stopping)
+    stopping = EarlyStopping(estimator, Validation([0.9, 0.8, 0.7], [2.0, 1.0, 1.5]))
+    assert counts(stopping, [9, 8, 7]) == [(0, True), (0, True), (1, False)]
+    assert estimator.validation_loss_curve_ == [2.0, 1.0, 1.5]
+    assert estimator.best_validation_loss_ == 1.0
+    assert estimator.best_validation_score_ == 0.9
+
+
+def test_validation_without_early_stopping_only_keeps_curves():
+    estimator = begun(False)
+    stopping = EarlyStopping(estimator, Validation([0.1, 0.9], [1.0, 9.0]))
+    assert [count for count, _ in counts(stopping, [2.0, 1.0])] == [0, 0]
+    assert (estimator.validation_scores_, estimator.best_loss_) == ([0.1, 0.9], 1.0)
+
+
+def test_a_fit_begun_anew_drops_the_curves_of_another():
+    estimator = begun(False)
+    counts(EarlyStopping(estimator, Validation([0.1], [1.0])), [2.0])
+    start_history(estimator)
+    EarlyStopping(estimator, None)
+    assert not hasattr(estimator, "validation_loss_curve_")
+    assert not hasattr(estimator, "best_validation_loss_")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [(True, False), (False, False), ("score", False), ("loss", True)]
+)
+def test_stops_on_loss(value, expected):
+    assert stops_on_loss(SimpleNamespace(early_stopping=value)) is expected

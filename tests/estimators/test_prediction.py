@@ -1,15 +1,21 @@
-"""Predictions of plain rows are those of any others, and of scikit-learn's code."""
+"""Predictions of valid arrays equal those of any other input, and those of scikit-learn's code."""
 
 import copy
 
 import numpy as np
 import pytest
+from scipy.special import expit, softmax
 from sklearn import config_context
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression as SklearnLogisticRegression
 from sklearn.neural_network import MLPClassifier as SklearnMLPClassifier
 
 from fastlogit import LogisticRegression, MLPClassifier
+from fastlogit.estimators.prediction import compute_logits, kernel_proba, log_proba
+from fastlogit.models import MODELS
+
+# Predictions of valid arrays and of any others
+
 
 METHODS = {
     MLPClassifier: ("predict", "predict_proba", "predict_log_proba"),
@@ -142,3 +148,56 @@ def test_networks_without_two_classes_predict_as_scikit_learns(y):
     for model in (ours, theirs):
         model.partial_fit(X, y, classes=classes)
     np.testing.assert_array_equal(ours.predict(X), theirs.predict(X))
+
+
+# The functions of parameters and rows
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("model", list(MODELS))
+def test_logits_and_probabilities_agree_with_plain_numpy(problem, model, dtype):
+    given = problem(model, 23, 5, dtype=dtype)
+    layer = given.X
+    for weights, bias in zip(given.params[:-2:2], given.params[1:-2:2], strict=True):
+        layer = expit(layer @ weights + bias)
+    expected = layer @ given.params[-2] + given.params[-1]
+    tolerance = {"rtol": 1e-5} if dtype == np.float32 else {"rtol": 1e-12}
+    logits = compute_logits(given.params, given.X)
+    np.testing.assert_allclose(logits, expected, **tolerance)
+    if MODELS[model].binary:
+        expected = np.hstack([np.zeros_like(expected), expected])
+    proba = kernel_proba(model, given.params, given.X)
+    assert proba.dtype == dtype
+    np.testing.assert_allclose(proba, softmax(expected, axis=1), **tolerance)
+    np.testing.assert_allclose(np.exp(log_proba(logits)), proba, **tolerance)
+
+
+def test_mixed_dtypes_give_the_wider_and_read_only_input_is_fine(problem):
+    given = problem("logistic", 4, 3, dtype=np.float32)
+    X = given.X.astype(np.float64)
+    for array in (X, *given.params):
+        array.setflags(write=False)
+    assert kernel_proba("logistic", given.params, X).dtype == np.float64
+    assert kernel_proba("logistic", given.params, np.arange(6).reshape(2, 3)).shape == (2, 2)
+
+
+@pytest.mark.parametrize("name", ["logistic", "mlp-logistic"])
+def test_parameters_of_no_model_are_left_to_numpy(problem, name):
+    given = problem(name, 4, 3)
+    assert kernel_proba(name, given.params, given.X) is not None
+    assert kernel_proba(name, given.params, given.X[:, :2]) is None
+    two_outputs = (*given.params[:-2], np.hstack([given.params[-2]] * 2), np.zeros(2))
+    assert kernel_proba(name, two_outputs, given.X) is None
+    scalar = (*given.params[:-1], np.array(0.5))
+    assert kernel_proba(name, scalar, given.X) is None
+    assert kernel_proba(name, [a.astype(np.longdouble) for a in given.params], given.X) is None
+
+
+def test_logarithms_of_infinite_logits():
+    logits = np.array([[0.0, -np.inf, 0.0], [1e4, 0.0, -1e4]])
+    with np.errstate(divide="ignore"):
+        expected = np.log(softmax(logits, axis=1))
+    np.testing.assert_allclose(log_proba(logits)[0], expected[0])
+    np.testing.assert_array_equal(log_proba(logits)[1], [0, -1e4, -2e4])
+    with np.errstate(invalid="ignore"):
+        assert np.isnan(log_proba(np.full((1, 3), np.nan))).all()

@@ -1,0 +1,120 @@
+"""One call of fit: the data and callbacks that it was given, and the events that callbacks see.
+
+scikit-learn 1.9's callbacks see a task for the fit and one for each epoch or iteration; a plain
+callback is called after each epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from fastlogit.estimators.sklearn_compat import has_callbacks, root_task
+
+# Lists that grow during a fit: callbacks see estimators that have a copy of them.
+CURVES = ("loss_curve_", "validation_scores_", "validation_loss_curve_")
+
+
+class FitCall:
+    """The arguments of one call of fit, and the callbacks that follow it.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The estimator to fit.
+    X, y, sample_weight : object
+        The arguments of fit before any validation, which callbacks receive.
+    X_val, y_val : object
+        Validation data, or None.
+    callback : callable or None
+        Called after each epoch with the epoch, its loss and the estimator.
+
+    Raises
+    ------
+    ValueError
+        If only one of X_val and y_val is given.
+    TypeError
+        If callback is neither callable nor None.
+    """
+
+    def __init__(
+        self, estimator: Any, X: Any, y: Any, sample_weight: Any = None, X_val: Any = None,
+        y_val: Any = None, callback: Callable[[int, float, Any], Any] | None = None,
+    ) -> None:  # fmt: skip
+        if (X_val is None) != (y_val is None):
+            missing = "X_val" if X_val is None else "y_val"
+            raise ValueError(f"X_val and y_val go together, got {missing}=None alone")
+        if callback is not None and not callable(callback):
+            raise TypeError(f"callback must be callable or None, got {callback!r}")
+        self.estimator, self.X_val, self.y_val, self.callback = estimator, X_val, y_val, callback
+        metadata = None if sample_weight is None else {"sample_weight": sample_weight}
+        self._data = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
+        self._task: Any = None
+        self._subtask: Any = None
+
+    @property
+    def has_observers(self) -> bool:
+        """Whether anything has to be called after each epoch."""
+        return self._task is not None or self.callback is not None
+
+    def refuse_epoch_arguments(self, reason: str) -> None:
+        """Raise ValueError for arguments that need epochs, in a fit that has none of ours."""
+        given = [name for name in ("X_val", "callback") if getattr(self, name) is not None]
+        minibatch = self.estimator.solver in ("sgd", "adam")
+        if minibatch and self.estimator.early_stopping == "loss":
+            given.append("early_stopping='loss'")
+        if given:
+            raise ValueError(
+                f"{given[0]} is for the solvers 'sgd' and 'adam' on the kernels; here {reason}"
+            )
+
+    def begin(self, max_subtasks: int) -> None:
+        """Begin the task of the fit, with 0 subtasks where callbacks see no epochs."""
+        if has_callbacks(self.estimator):
+            self._task = root_task(self.estimator, max_subtasks)
+            self._task.call_on_fit_task_begin(**self._data)
+
+    def end(self) -> None:
+        """End the task of the fit."""
+        if self._task is not None:
+            self._task.call_on_fit_task_end(**self._data, reconstruction_attributes={})
+
+    def begin_subtask(self, name: str = "epoch", **fitted: Any) -> None:
+        """Begin an epoch or iteration, which starts from the fitted attributes given, if any."""
+        if self._task is not None:
+            self._subtask = self._task.subcontext(task_name=name)
+            attributes = {"reconstruction_attributes": fitted} if fitted else {}
+            self._subtask.call_on_fit_task_begin(**self._data, **attributes)
+
+    def end_epoch(self) -> bool:
+        """End an epoch whose parameters are in the estimator; return whether to stop."""
+        est, stop = self.estimator, False
+        if self._subtask is not None:
+            epoch, self._subtask = self._subtask, None
+            stop = epoch.call_on_fit_task_end(
+                **self._data, reconstruction_attributes=self._copy_curves()
+            )
+        if self.callback is not None and self.callback(est.n_iter_ - 1, est.loss_, est):
+            stop = True
+        return stop
+
+    def end_iteration(self, name: str, **fitted: Any) -> bool:
+        """End an iteration with the fitted attributes and begin the next; return whether to stop.
+
+        As in scikit-learn, the last one begun is to be cancelled.
+        """
+        stop: bool = self._subtask.call_on_fit_task_end(
+            **self._data, reconstruction_attributes=fitted
+        )
+        self.begin_subtask(name, **fitted)
+        return stop
+
+    def cancel_subtask(self) -> None:
+        """End the epoch or iteration that diverged, was interrupted or did not run, if any."""
+        if self._subtask is not None:
+            subtask, self._subtask = self._subtask, None
+            subtask.call_on_fit_task_end(estimator=self.estimator)
+
+    def _copy_curves(self) -> dict[str, Any]:
+        state = self.estimator.__dict__
+        return {name: list(state[name]) for name in CURVES if state.get(name) is not None}

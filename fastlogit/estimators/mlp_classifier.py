@@ -1,0 +1,449 @@
+"""MLPClassifier: what of it the kernels support, its fits and predictions.
+
+Shapes: n rows, D features, H hidden units, K classes.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression as _SklearnLogisticRegression
+from sklearn.neural_network import MLPClassifier as _SklearnMLPClassifier
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from fastlogit.estimators import minibatch, resume
+from fastlogit.estimators.base import (
+    KernelClassifier,
+    apply_class_weight,
+    row_weight,
+    use_kernels,
+    use_sklearn,
+)
+from fastlogit.estimators.callbacks import FitCall
+from fastlogit.estimators.convergence import features_off_scale
+from fastlogit.estimators.early_stopping import split_rows
+from fastlogit.estimators.fast_path import (
+    are_valid_targets,
+    is_nonnegative_number,
+    is_valid_matrix,
+    resumed_generator,
+    set_n_features,
+    valid_partial_fit_rows,
+)
+from fastlogit.estimators.prediction import (
+    as_kernel_rows,
+    compute_logits,
+    kernel_proba,
+    match_model,
+)
+from fastlogit.estimators.sklearn_compat import (
+    EARLY_STOPPING,
+    EXACT_RESUME,
+    MLP_STEPS,
+    N_THREADS,
+    CallbackSupport,
+    fitted_binarizer,
+    lbfgs_print_option,
+    packed_offsets,
+)
+from fastlogit.models import MODELS, Floats, Indices, Model, Rows
+from fastlogit.models.checks import plain_matrix
+from fastlogit.solvers import lbfgs
+from fastlogit.training.objective import Objective
+
+# The call of fit that runs in this thread or task. scikit-learn's code between our fit and our
+# _fit_stochastic or _fit_lbfgs hands no arguments of ours on.
+_current_call: ContextVar[FitCall | None] = ContextVar("_current_call", default=None)
+
+
+def _has_partial_fit(estimator: Any) -> bool:
+    """Return True, or raise scikit-learn's AttributeError for a solver that has no partial_fit."""
+    return bool(super(MLPClassifier, estimator).partial_fit)
+
+
+class MLPClassifier(KernelClassifier, _SklearnMLPClassifier, CallbackSupport):  # type: ignore[misc]
+    """scikit-learn's MLPClassifier, trained by jitted kernels where they support it.
+
+    Arguments, fitted attributes, random draws and numbers are those of
+    :class:`sklearn.neural_network.MLPClassifier`, which documents them. Differences:
+
+    - The default of ``activation`` is ``"logistic"``.
+    - The kernels train and predict one hidden layer with ``activation="logistic"``, by any solver,
+      with one label per row. scikit-learn's code runs everything else.
+    - ``predict_log_proba`` is computed from the logits, and finite where probabilities underflow.
+    - The loss is exact where scikit-learn clips probabilities to the machine epsilon.
+    - A loss that is not finite ends training with a ConvergenceWarning and the parameters of the
+      last epoch with a finite loss; ValueError if there is none.
+    - ``fit`` accepts validation data and a callback, and scikit-learn's callbacks (1.9) follow the
+      epochs of "sgd" and "adam".
+
+    Parameters
+    ----------
+    hidden_layer_sizes, activation, solver, alpha, batch_size, learning_rate, learning_rate_init, \
+power_t, max_iter, shuffle, random_state, tol, verbose, warm_start, momentum, nesterovs_momentum, \
+early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, max_fun
+        As in scikit-learn. ``early_stopping`` may also be "score", the same as True, or "loss":
+        the loss on the validation rows, without the penalty, then ends the fit, and the parameters
+        with the smallest are kept.
+    class_weight : dict, "balanced" or None
+        Weights by class label, which multiply the row weights. "balanced" sets them inversely
+        proportional to the (weighted) class frequencies in y; ``partial_fit``, which receives only
+        a part of y, does not support it.
+    n_threads : int
+        Maximum number of threads that share the rows of a large batch, an L-BFGS fit or a
+        prediction, with at least 256 rows each; 1 or more. Results are the same bits for any value.
+        Numba's limit (``NUMBA_NUM_THREADS``), which joblib lowers in its workers, applies too.
+    exact_resume : bool
+        For "sgd" and "adam": whether ``partial_fit``, and ``fit`` with ``warm_start`` and without
+        ``early_stopping``, continue as if the call before had not ended. k calls of ``partial_fit``
+        on the same rows then give the same bits as one ``fit`` of k epochs, also after pickling:
+        the generator seeded by an integer ``random_state``, the row order and the optimizer's
+        moments are part of the fitted state. Otherwise each call seeds a new generator, as in
+        scikit-learn.
+
+    Attributes
+    ----------
+    backend_ : {"numba", "scikit-learn"}
+        The code that ran the last fit. The ``fastlogit`` logger reports the reason for
+        scikit-learn's at INFO level.
+    model_ : {"mlp-logistic", "mlp-softmax"}
+        The model that the kernels trained; absent after a fit by scikit-learn's code.
+    validation_loss_curve_ : list of float
+        Mean loss on the validation rows after each epoch, without the penalty, if ``X_val`` was
+        given or ``early_stopping="loss"``; the smallest is ``best_validation_loss_``.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from fastlogit import MLPClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> network = MLPClassifier((16,), solver="lbfgs", max_iter=500, random_state=0).fit(X, y)
+    >>> network.backend_, network.model_
+    ('numba', 'mlp-softmax')
+    >>> bool(network.score(X, y) > 0.97)
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **_SklearnMLPClassifier._parameter_constraints,
+        "class_weight": _SklearnLogisticRegression._parameter_constraints["class_weight"],
+        "n_threads": N_THREADS,
+        "early_stopping": EARLY_STOPPING,
+        "exact_resume": EXACT_RESUME,
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = (100,),
+        activation: str = "logistic",
+        *,
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: Any = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: Any = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool | str = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        class_weight: Any = None,
+        n_threads: int = 1,
+        exact_resume: bool = False,
+    ) -> None:
+        super().__init__(
+            hidden_layer_sizes=hidden_layer_sizes,
+            activation=activation,
+            solver=solver,
+            alpha=alpha,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            learning_rate_init=learning_rate_init,
+            power_t=power_t,
+            max_iter=max_iter,
+            shuffle=shuffle,
+            random_state=random_state,
+            tol=tol,
+            verbose=verbose,
+            warm_start=warm_start,
+            momentum=momentum,
+            nesterovs_momentum=nesterovs_momentum,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            beta_1=beta_1,
+            beta_2=beta_2,
+            epsilon=epsilon,
+            n_iter_no_change=n_iter_no_change,
+            max_fun=max_fun,
+        )
+        self.class_weight = class_weight
+        self.n_threads = n_threads
+        self.exact_resume = exact_resume
+
+    def _run_fit(self, call: FitCall, X: Any, y: Any, sample_weight: Any) -> None:
+        token = _current_call.set(call)
+        try:
+            # What scikit-learn's fit calls; fit itself would end the task of the callbacks.
+            self._fit(X, y, sample_weight=sample_weight, incremental=False)
+        finally:
+            _current_call.reset(token)
+
+    def _call_of_fit(self) -> FitCall | None:
+        """Return this estimator's call of fit, None in a call of scikit-learn's fit itself."""
+        call = _current_call.get()
+        return call if call is not None and call.estimator is self else None
+
+    def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any]:
+        """Return what scikit-learn's method returns, for valid arrays without its validation."""
+        resumes = incremental or self.warm_start or not reset
+        if resumes or not (plain_matrix(X) and are_valid_targets(y, len(X))):
+            return super()._validate_input(X, y, incremental, reset)  # type: ignore[no-any-return]
+        classes = np.unique(y)
+        if not 2 <= classes.size <= y.size / 2:  # scikit-learn raises, or warns
+            return super()._validate_input(X, y, incremental, reset)  # type: ignore[no-any-return]
+        set_n_features(self, X)
+        self._label_binarizer = fitted_binarizer(classes)
+        self.classes_ = self._label_binarizer.classes_
+        columns = classes[1:] if classes.size == 2 else classes
+        return X, y[:, None] == columns
+
+    # scikit-learn's _fit validates its input, draws the initial parameters and then calls one of
+    # these two methods, with y as booleans (n, K).
+
+    def _fit_stochastic(
+        self, X: Any, y: Any, sample_weight: Any, activations: Any, deltas: Any, coef_grads: Any,
+        intercept_grads: Any, layer_units: Any, incremental: bool,
+    ) -> None:  # fmt: skip
+        if self.class_weight == "balanced" and incremental:
+            raise ValueError(minibatch.BALANCED_PARTIAL_FIT)
+        sample_weight = self._row_weight(y, sample_weight)
+        call = None if incremental else self._call_of_fit()
+        if reason := self._unsupported_reason():
+            resume.refuse_exact_resume(self, reason, incremental=incremental)
+            self._begin_without_epochs(call, reason)
+            use_sklearn(self, reason)
+            super()._fit_stochastic(
+                X, y, sample_weight, activations, deltas, coef_grads, intercept_grads, layer_units,
+                incremental,
+            )  # fmt: skip
+            return
+        use_kernels(self, self._model)
+        if not resume.reuses_optimizer(self, incremental=incremental):
+            params = self.coefs_ + self.intercepts_
+            self._optimizer = resume.new_optimizer(self, params)
+        if self.early_stopping and incremental:
+            raise ValueError(f"partial_fit does not support early_stopping={self.early_stopping!r}")
+        resume.restore(self, self._random_state, incremental=incremental)
+        rows = self._rows(X, y, sample_weight)
+        rows, validation = split_rows(self, self._model, rows, self._random_state, call)
+        if call is not None:
+            call.begin(self.max_iter)
+        loop = minibatch.EpochLoop(
+            self, self._model, self._params, rows, self._random_state,
+            alpha=self.alpha, alpha_by_row=True, validation=validation, call=call,
+            set_params=self._set_params,
+        )  # fmt: skip
+        self._params = loop.run(one_epoch=incremental)
+        if self.early_stopping:  # from which scikit-learn's code starts with warm_start
+            self._best_coefs, self._best_intercepts = self.coefs_, self.intercepts_
+
+    def _fit_lbfgs(
+        self, X: Any, y: Any, sample_weight: Any, activations: Any, deltas: Any, coef_grads: Any,
+        intercept_grads: Any, layer_units: Any,
+    ) -> None:  # fmt: skip
+        sample_weight = self._row_weight(y, sample_weight)
+        resume.discard(self)
+        self._begin_without_epochs(self._call_of_fit(), f"solver={self.solver!r}")
+        if reason := self._unsupported_reason():
+            use_sklearn(self, reason)
+            super()._fit_lbfgs(
+                X, y, sample_weight, activations, deltas, coef_grads, intercept_grads, layer_units
+            )
+            return
+        use_kernels(self, self._model)
+        total = len(y) if sample_weight is None else float(sample_weight.sum())
+        objective = Objective(
+            self._model,
+            tuple(array.shape for array in self._params),
+            self._rows(X, y, sample_weight),
+            self.alpha / total,
+            n_threads=int(self.n_threads),
+        )
+        objective.params.assign(self._params)
+        theta, self.loss_, self.n_iter_ = lbfgs.minimise(
+            objective,
+            objective.params.flat.copy(),
+            max_iter=self.max_iter,
+            tol=self.tol,
+            advice=lambda: features_off_scale(self, X),
+            maxfun=self.max_fun,
+            **lbfgs_print_option("iprint", 1 if self.verbose else -1),
+        )
+        objective.params.flat[...] = theta
+        self._params = tuple(objective.params.copies())
+        self._coef_indptr, self._intercept_indptr = packed_offsets(layer_units)
+
+    def _begin_without_epochs(self, call: FitCall | None, reason: str) -> None:
+        """Begin the task of a fit without epochs for callbacks; refuse arguments that need them."""
+        if call is not None:
+            call.refuse_epoch_arguments(reason)
+            call.begin(0)
+
+    @available_if(_has_partial_fit)  # type: ignore[untyped-decorator]
+    def partial_fit(
+        self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None
+    ) -> MLPClassifier:
+        """Train for one epoch on the given rows, starting from the result of the last call or fit.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n, D)
+            Training rows.
+        y : array-like of shape (n,)
+            Labels.
+        sample_weight : array-like of shape (n,), optional
+            Row weights.
+        classes : array-like of shape (K,), optional
+            All labels that may occur; required in the first call.
+
+        Returns
+        -------
+        self
+            The fitted estimator.
+        """
+        rows = valid_partial_fit_rows(
+            self, X, y, sample_weight, classes,
+            own_arguments=is_nonnegative_number(self.alpha) and self.activation == "logistic",
+        )  # fmt: skip
+        if rows is None or not self._can_resume(rows):
+            super().partial_fit(X, y, sample_weight=sample_weight, classes=classes)
+            return self
+        loop = minibatch.EpochLoop(
+            self, self._model, self._params, rows, resumed_generator(self),
+            alpha=self.alpha, alpha_by_row=True,
+        )  # fmt: skip
+        self._params = loop.run(one_epoch=True)
+        return self
+
+    def _can_resume(self, rows: Rows) -> bool:
+        """Return whether scikit-learn's partial_fit would neither convert nor refuse anything."""
+        n_hidden = self.hidden_layer_sizes
+        if type(n_hidden) in (tuple, list) and len(n_hidden) == 1:
+            n_hidden = n_hidden[0]
+        return (
+            self.warm_start is False  # else scikit-learn requires all classes in y
+            and type(n_hidden) is int
+            and self.coefs_[0].shape == (rows.X.shape[1], n_hidden)
+            and match_model(self._model, self._params, rows.X.shape[1])
+            and all(array.dtype == rows.X.dtype for array in self._params)
+            and (
+                type(self) is MLPClassifier
+                or all(
+                    getattr(type(self), name) is getattr(MLPClassifier, name) for name in MLP_STEPS
+                )
+            )
+        )
+
+    def _unsupported_reason(self) -> str | None:
+        """Return why the kernels do not support this fit, None if they do."""
+        if self.activation != "logistic":
+            return f"activation={self.activation!r}, the kernels support 'logistic'"
+        if len(self.coefs_) != 2:
+            return f"{len(self.coefs_) - 1} hidden layers, the kernels support one"
+        if self.out_activation_ == "logistic" and self.n_outputs_ > 1:
+            return "y has several labels per row"
+        return None
+
+    def _row_weight(self, y: Any, sample_weight: Floats | None) -> Floats | None:
+        if self.class_weight is None:
+            return sample_weight
+        if self.n_outputs_ > 1 and self.out_activation_ == "logistic":
+            raise ValueError(
+                f"class_weight={self.class_weight!r} must be None where y has several labels per "
+                "row"
+            )
+        return apply_class_weight(
+            self.class_weight, self.classes_, self._class_indices(y), sample_weight
+        )
+
+    def _rows(self, X: Any, y: Any, sample_weight: Floats | None) -> Rows:
+        # partial_fit and warm_start keep the dtype of the first call.
+        dtype = self.coefs_[0].dtype
+        return Rows(
+            as_kernel_rows(X, dtype),
+            self._class_indices(y),
+            row_weight(sample_weight, dtype),
+        )
+
+    def _class_indices(self, y: Any) -> Indices:
+        return np.asarray(y[:, 0] if self._model.binary else y.argmax(axis=1), np.intp)
+
+    @property
+    def _model(self) -> Model:
+        return MODELS["mlp-softmax" if self.out_activation_ == "softmax" else "mlp-logistic"]
+
+    @property
+    def _params(self) -> tuple[Floats, ...]:
+        return self.coefs_[0], self.intercepts_[0], self.coefs_[1], self.intercepts_[1]
+
+    @_params.setter
+    def _params(self, params: tuple[Floats, ...]) -> None:
+        self.coefs_, self.intercepts_ = list(params[::2]), list(params[1::2])
+
+    def _set_params(self, params: tuple[Floats, ...]) -> None:
+        self._params = params
+
+    def _forward_pass_fast(self, X: Any, check_input: bool = True) -> Any:
+        if getattr(self, "backend_", None) != "numba":
+            return super()._forward_pass_fast(X, check_input=check_input)
+        if check_input and not is_valid_matrix(self, X):
+            X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
+        proba = self._proba(X)
+        if proba is None:
+            return super()._forward_pass_fast(X, check_input=False)
+        return proba[:, 1:] if self._model.binary else proba
+
+    def _validated_rows(self, X: Any) -> Any:
+        """Return X after validation, None where scikit-learn's code ran the fit."""
+        is_valid = is_valid_matrix(self, X)
+        if not is_valid:
+            check_is_fitted(self)
+        if getattr(self, "backend_", None) != "numba":
+            return None
+        return X if is_valid else validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
+
+    def _proba(self, X: Any) -> Floats | None:
+        return kernel_proba(self.model_, self._params, X, self.n_threads)
+
+    def _predict(self, X: Any, check_input: bool = True) -> Any:
+        binarizer = self._label_binarizer
+        labels = binarizer.classes_
+        if getattr(self, "backend_", None) != "numba" or binarizer.sparse_input_ or len(labels) < 2:
+            return super()._predict(X, check_input=check_input)
+        # The binarizer's inverse_transform gives the same and takes longer than all the rest.
+        output = self._forward_pass_fast(X, check_input=check_input)
+        if self._model.binary:
+            return labels[(output.ravel() > 0.5).astype(np.intp)]
+        return labels[output.argmax(axis=1)]
+
+    def _kernel_proba(self, X: Any) -> Floats | None:
+        X = self._validated_rows(X)
+        return None if X is None else self._proba(X)
+
+    def _logits(self, X: Any) -> Floats | None:
+        X = self._validated_rows(X)
+        return None if X is None else compute_logits(self._params, X)
