@@ -50,8 +50,11 @@ ADVICE = (
 )
 
 
-def fit_all_rows(estimator: Any, X: Any, y: Any, sample_weight: Any, call: FitCall) -> str | None:
-    """Minimise the loss over all rows; return the reason if the kernels do not support it."""
+def fit_full_batch(estimator: Any, X: Any, y: Any, sample_weight: Any, call: FitCall) -> str | None:
+    """Minimise the loss over all rows; return why the kernels do not support it, None if they do.
+
+    Whether they do may depend on the number of classes, which only validation finds.
+    """
     est = estimator
     if est.solver == "saga" and is_sparse(X):  # and nearly dense
         X = X.toarray()
@@ -60,9 +63,8 @@ def fit_all_rows(estimator: Any, X: Any, y: Any, sample_weight: Any, call: FitCa
     params = _initial_params(est, X, warm=est.warm_start)
     has_l1 = est.l1_ratio > 0
     if has_l1 and params[0].size > MAX_PROXIMAL_WEIGHTS:
-        return (
-            f"l1_ratio={est.l1_ratio!r} and {params[0].size} weights, above {MAX_PROXIMAL_WEIGHTS}"
-        )
+        n_weights = params[0].size
+        return f"l1_ratio={est.l1_ratio!r} and {n_weights} weights, above {MAX_PROXIMAL_WEIGHTS}"
     shapes = tuple(array.shape for array in params)
     alpha = _alpha(est, rows) * (1 - est.l1_ratio if has_l1 else 1)
     objective = Objective(_model(est), shapes, rows, alpha, n_threads=int(est.n_threads))
@@ -169,7 +171,7 @@ def _by_proximal_newton(
 def fit_minibatch(
     estimator: Any, X: Any, y: Any, sample_weight: Any, call: FitCall | None = None
 ) -> None:
-    """Train by mini-batches: in a call of fit until it stops, without one for one epoch."""
+    """Train by mini-batches until a stopping criterion is met, or for one epoch if call is None."""
     incremental = call is None
     est = estimator
     resumed = hasattr(est, "coef_") and (incremental or est.warm_start)

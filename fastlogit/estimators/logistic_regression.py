@@ -24,7 +24,7 @@ from fastlogit.estimators.fast_path import (
 )
 from fastlogit.estimators.logistic_fit import (
     MINIBATCH_ATTRIBUTES,
-    fit_all_rows,
+    fit_full_batch,
     fit_minibatch,
     resume_minibatch,
 )
@@ -43,7 +43,7 @@ from fastlogit.models import Floats
 from fastlogit.solvers.convergence import warn
 
 # scikit-learn's solvers that the kernels support.
-FULL_SOLVERS = ("lbfgs", "newton-cholesky", "newton-cg", "saga")
+FULL_BATCH_SOLVERS = ("lbfgs", "newton-cholesky", "newton-cg", "saga")
 MINIBATCH_SOLVERS = ("sgd", "adam")
 # Arguments of the mini-batch solvers, with the meaning that they have in MLPClassifier.
 MINIBATCH_ARGUMENTS = (
@@ -78,14 +78,14 @@ def _warn_of_deprecations(estimator: Any) -> None:
     """Issue scikit-learn's deprecation warnings, where its own code does not run."""
     if estimator.penalty != "deprecated":
         warn(
-            "'penalty' was deprecated in scikit-learn 1.8 and goes in 1.10; leave it out, the L2 "
-            "penalty is the default",
+            "'penalty' was deprecated in scikit-learn 1.8 and will be removed in 1.10; leave it "
+            "out, the L2 penalty is the default",
             FutureWarning,
         )
     if estimator.n_jobs is not None:
         warn(
-            "'n_jobs' has no effect since scikit-learn 1.8 and goes in 1.10; leave it out, got "
-            f"n_jobs={estimator.n_jobs}",
+            "'n_jobs' has no effect since scikit-learn 1.8 and will be removed in 1.10; leave it "
+            f"out, got n_jobs={estimator.n_jobs}",
             FutureWarning,
         )
 
@@ -95,7 +95,7 @@ def _has_l2_penalty(estimator: Any) -> bool:
     return penalised and not estimator.dual
 
 
-def _are_valid_own_arguments(estimator: Any) -> bool:
+def _has_valid_own_arguments(estimator: Any) -> bool:
     """Return whether the arguments of partial_fit that MLPClassifier does not have are valid."""
     est = estimator
     return (
@@ -287,9 +287,7 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
         self
             The estimator.
         """
-        if (
-            self.solver in MINIBATCH_SOLVERS
-        ):  # LogisticRegression's warns that it supports lbfgs only
+        if self.solver in MINIBATCH_SOLVERS:  # the parent's method supports only "lbfgs"
             CallbackSupport.set_callbacks(self, *callbacks)
         else:
             super().set_callbacks(*callbacks)
@@ -307,15 +305,16 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
         reason = self._unsupported_reason(X)
         if reason is None:
             _warn_of_deprecations(self)
-            reason = fit_all_rows(self, X, y, sample_weight, call)
+            reason = fit_full_batch(self, X, y, sample_weight, call)
         if reason is not None:
             use_sklearn(self, reason)
             super(KernelClassifier, self).fit(X, y, sample_weight)
 
     def _unsupported_reason(self, X: Any) -> str | None:
         """Return why the kernels do not support a fit by a full-batch solver, None if they do."""
-        if self.solver not in FULL_SOLVERS:
-            return f"solver={self.solver!r}, the kernels support {FULL_SOLVERS + MINIBATCH_SOLVERS}"
+        if self.solver not in FULL_BATCH_SOLVERS:
+            supported = FULL_BATCH_SOLVERS + MINIBATCH_SOLVERS
+            return f"solver={self.solver!r}, the kernels support {supported}"
         if self.solver == "saga":
             if self.penalty != "deprecated" or not self.l1_ratio or math.isinf(self.C) or self.dual:
                 return (
@@ -330,13 +329,11 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
             )
         if get_config()["array_api_dispatch"]:
             return "array_api_dispatch is on"
-        if (
-            is_sparse(X)
-            and self.solver != "lbfgs"
-            and not (self.solver == "saga" and is_nearly_dense(X))
-        ):
-            return f"X is sparse, which the kernels support solver='lbfgs' for, not {self.solver!r}"
-        return None
+        if not is_sparse(X) or self.solver == "lbfgs":
+            return None
+        if self.solver == "saga" and is_nearly_dense(X):  # the fit converts it to a dense array
+            return None
+        return f"X is sparse, the kernels support it by solver='lbfgs', not {self.solver!r}"
 
     @available_if(_has_partial_fit)  # type: ignore[untyped-decorator]
     def partial_fit(
@@ -361,7 +358,7 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
             The fitted estimator.
         """
         rows = valid_partial_fit_rows(
-            self, X, y, sample_weight, classes, own_arguments=_are_valid_own_arguments(self)
+            self, X, y, sample_weight, classes, own_arguments=_has_valid_own_arguments(self)
         )
         if rows is None or not resume_minibatch(self, rows):
             _validate_and_partial_fit(self, X, y, sample_weight, classes)
@@ -443,5 +440,5 @@ def partial_fit(estimator: Any, X: Any, y: Any, sample_weight: Any, classes: Any
     fit_minibatch(est, X, y, sample_weight)
 
 
-# scikit-learn recognises by the function's name that only the first call validates arguments.
+# For a function of the name partial_fit, scikit-learn validates arguments in the first call only.
 _validate_and_partial_fit = fit_context(partial_fit)

@@ -25,13 +25,13 @@ from fastlogit.training.trainer import Trainer
 # merely too long, for example on features with a mean of 100, end at 100 times.
 DIVERGED_FACTOR = 1000
 BALANCED_PARTIAL_FIT = (
-    "class_weight='balanced' needs all of y, which partial_fit does not see; give the weights as a "
+    "class_weight='balanced' needs all of y, which partial_fit does not see; pass the weights as a "
     "dict"
 )
 
 
 def batch_size_of(estimator: Any, n_rows: int) -> int:
-    """Return the number of rows per batch, with a warning if it is clipped to those of the data."""
+    """Return the rows per batch; warn if batch_size is clipped to the number of rows."""
     if estimator.batch_size == "auto":
         return min(200, n_rows)
     if estimator.batch_size > n_rows:
@@ -94,7 +94,7 @@ class EpochLoop:
         resume.load_moments(self.trainer, self.optimizer, self._solver)
         self.trainer.mark()
         self._start = self.trainer.checkpoint
-        # The state before the last chunk of epochs that took a step, and the learning rate of it.
+        # The state before the last chunk of epochs that took a step, and the learning rate in it.
         self._last_chunk = self._start, self.trainer.learning_rate
         # The same bits as sklearn.utils.shuffle, which draws a permutation of range(n).
         self._random_state = random_state

@@ -54,8 +54,8 @@ from fastlogit.models.checks import plain_matrix
 from fastlogit.solvers import lbfgs
 from fastlogit.training.objective import Objective
 
-# The call of fit that runs in this thread or task. scikit-learn's code between our fit and our
-# _fit_stochastic or _fit_lbfgs hands no arguments of ours on.
+# The innermost call of fit in this thread or task. Between fit and _fit_stochastic or _fit_lbfgs
+# runs scikit-learn's _fit, which has no argument to pass it in. Only _call_of_fit reads it.
 _current_call: ContextVar[FitCall | None] = ContextVar("_current_call", default=None)
 
 
@@ -203,7 +203,7 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
             _current_call.reset(token)
 
     def _call_of_fit(self) -> FitCall | None:
-        """Return this estimator's call of fit, None in a call of scikit-learn's fit itself."""
+        """Return the call of this estimator's fit, None if scikit-learn's method was called."""
         call = _current_call.get()
         return call if call is not None and call.estimator is self else None
 
@@ -359,7 +359,7 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
         )
 
     def _unsupported_reason(self) -> str | None:
-        """Return why the kernels do not support this fit, None if they do."""
+        """Return why the kernels do not support a fit, None if they do."""
         if self.activation != "logistic":
             return f"activation={self.activation!r}, the kernels support 'logistic'"
         if len(self.coefs_) != 2:

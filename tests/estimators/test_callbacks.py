@@ -1,6 +1,7 @@
-"""Who watches a fit sees its epochs as they are, and may end it with a valid model."""
+"""Callbacks see each epoch's state and may end a fit; the arguments of a fit are its own."""
 
 import pickle
+import threading
 from functools import partial
 
 import numpy as np
@@ -14,6 +15,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from fastlogit import LogisticRegression, MLPClassifier
+from fastlogit.estimators import mlp_classifier
+from fastlogit.estimators.callbacks import FitCall
 from fastlogit.training.trainer import Trainer
 
 MINIBATCH = [
@@ -41,6 +44,97 @@ def epochs_of(model):
     return int(np.ravel(model.n_iter_)[0])
 
 
+def assert_no_call_left(model):
+    """Neither the estimator nor the module holds the arguments of a call of fit."""
+    assert not [name for name, value in vars(model).items() if isinstance(value, FitCall)]
+    assert mlp_classifier._current_call.get() is None
+
+
+# Re-entrant fits
+
+
+@unconverged
+@each
+def test_a_callback_may_fit_a_clone_with_a_callback_of_its_own(toy_set, estimator):
+    X, y = toy_set("iris", "softmax")
+    calls, inner_models = [], []
+
+    def inner(epoch, loss, model):
+        calls.append(("inner", epoch))
+        return epoch == 1
+
+    def outer(epoch, loss, model):
+        calls.append(("outer", epoch))
+        inner_models.append(clone(model).fit(X, y, X_val=X[::2], y_val=y[::2], callback=inner))
+
+    model = clone(estimator).set_params(max_iter=3)
+    model.fit(X, y, callback=outer)
+    each_epoch = [("inner", 0), ("inner", 1)]
+    assert calls == [call for i in range(3) for call in [("outer", i), *each_epoch]]
+    assert_same(model, clone(model).fit(X, y))
+    assert model.validation_scores_ is None  # of the inner fits
+    for fitted in inner_models:
+        assert epochs_of(fitted) == len(fitted.validation_loss_curve_) == 2
+    assert_no_call_left(model)
+
+
+@unconverged
+def test_an_inner_fit_that_fails_leaves_the_outer_its_arguments(toy_set):
+    X, y = toy_set("iris", "softmax")
+    epochs = []
+
+    def outer(epoch, loss, model):
+        epochs.append(epoch)
+        with pytest.raises(ValueError, match="callback is for the solvers"):
+            MLPClassifier((3,), solver="lbfgs").fit(X, y, callback=print)
+        MLPClassifier((3,), solver="lbfgs", max_iter=2).fit(X, y)  # has no callback to refuse
+
+    model = clone(MINIBATCH[0]).fit(X, y, X_val=X, y_val=y, callback=outer)
+    assert epochs == list(range(6))
+    assert len(model.validation_loss_curve_) == 6
+    assert_no_call_left(model)
+
+
+@unconverged
+def test_an_estimator_may_be_fitted_again_inside_its_own_fit(toy_set):
+    X, y = toy_set("iris", "softmax")
+    epochs = []
+
+    def outer(epoch, loss, model):
+        model.fit(X, y, callback=lambda epoch, *_: epochs.append(epoch))
+        return True
+
+    model = clone(MINIBATCH[0])
+    model.fit(X, y, callback=outer)
+    assert epochs == list(range(6))
+    assert_no_call_left(model)
+
+
+@unconverged
+def test_threads_that_fit_at_once_keep_their_arguments_apart(toy_set):
+    X, y = toy_set("iris", "softmax")
+    meet = threading.Barrier(2, timeout=60)
+    models, epochs = [clone(MINIBATCH[0]) for _ in range(2)], [[], []]
+
+    def fit(i):
+        def callback(epoch, loss, model):
+            assert model is models[i]
+            epochs[i].append(epoch)
+            meet.wait()  # each epoch of one between two of the other
+
+        models[i].fit(X, y, X_val=X[i::2], y_val=y[i::2], callback=callback)
+
+    threads = [threading.Thread(target=fit, args=(i,)) for i in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert epochs == [list(range(6))] * 2
+    for i, model in enumerate(models):
+        assert_same(model, clone(model).fit(X, y, X_val=X[i::2], y_val=y[i::2]))
+        assert_no_call_left(model)
+
+
 # A plain callback
 
 
@@ -62,7 +156,7 @@ def test_a_callback_is_called_after_each_epoch(toy_set, estimator):
     for epochs, reached in enumerate(params, 1):
         shorter = clone(estimator).set_params(max_iter=epochs).fit(X, y)
         np.testing.assert_equal(reached, [*params_of(shorter), shorter.predict_proba(X)])
-    assert "_fit_call" not in vars(model)
+    assert_no_call_left(model)
 
 
 @each
@@ -99,7 +193,7 @@ def test_a_callback_may_keep_and_pickle_what_it_sees(toy_set, estimator):
     third = pickle.loads(files[2])  # noqa: S301
     expected = clone(estimator).set_params(max_iter=3).fit(X, y)
     np.testing.assert_array_equal(third.predict_proba(X), expected.predict_proba(X))
-    assert "_fit_call" not in vars(third)
+    assert_no_call_left(third)
 
 
 @each
@@ -112,7 +206,7 @@ def test_an_error_of_a_callback_comes_through(toy_set, estimator):
     model = clone(estimator)
     with pytest.raises(RuntimeError, match="mine"):
         model.fit(X, y, callback=callback)
-    assert "_fit_call" not in vars(model)
+    assert_no_call_left(model)
     with pytest.raises(TypeError, match="callback must be callable or None, got 3"):
         model.fit(X, y, callback=3)
 
@@ -157,7 +251,7 @@ def test_fits_without_epochs_refuse_what_needs_them(toy_set, extra):
     ):
         with pytest.raises(ValueError, match=f"{name} is for the solvers .* {reason}"):
             model.fit(rows, y, **extra)
-        assert "_fit_call" not in vars(model)
+        assert_no_call_left(model)
     with pytest.raises(ValueError, match=r"early_stopping='loss' is for .* activation='relu'"):
         MLPClassifier((3,), activation="relu", early_stopping="loss").fit(X, y)
 
@@ -217,7 +311,8 @@ def test_epochs_are_the_parts_of_a_fit(toy_set, recorder, estimator):
         assert fitted.loss_curve_ == model.loss_curve_[: epoch + 1]
         shorter = clone(estimator).set_params(max_iter=epoch + 1).fit(frame, y, weight)
         np.testing.assert_array_equal(fitted.predict_proba(frame), shorter.predict_proba(frame))
-    assert not {"_fit_call", "_callback_fit_ctx"} & set(vars(model))
+    assert "_callback_fit_ctx" not in vars(model)
+    assert_no_call_left(model)
 
 
 @each
@@ -254,7 +349,7 @@ def test_callbacks_are_torn_down_after_an_error(toy_set, recorder, estimator):
     with pytest.raises(RuntimeError, match="mine"):
         model.fit(X, y)
     assert callback.calls[-2:] == ["begin epoch", "teardown"]
-    assert "_fit_call" not in vars(model)
+    assert_no_call_left(model)
 
 
 @unconverged

@@ -1,6 +1,8 @@
-"""The private names of scikit-learn that the package leans on are there, and what they were."""
+"""The private names of scikit-learn are named in one file, exist and mean what they meant."""
 
+import ast
 import inspect
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,24 +11,48 @@ from sklearn.linear_model import LogisticRegression as SklearnLogisticRegression
 from sklearn.neural_network import MLPClassifier as SklearnMLPClassifier
 
 from fastlogit import LogisticRegression, MLPClassifier
-from fastlogit.estimators import sklearn_compat as sklearn_internals
+from fastlogit.estimators import sklearn_compat
 from fastlogit.estimators.logistic_regression import MINIBATCH_ARGUMENTS
 
 ADDED = {"n_threads", "exact_resume"}
+SOURCES = sorted(Path(sklearn_compat.__file__).parents[1].rglob("*.py"))
 
 
-@pytest.mark.parametrize(("method", "arguments"), sklearn_internals.MLP_METHODS.items())
+def private_imports(source):
+    """Return the modules and names of scikit-learn in imports that begin with an underscore."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("sklearn"):
+            full = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            full = [alias.name for alias in node.names if alias.name.startswith("sklearn")]
+        else:
+            continue
+        found += [name for name in full if any(part[0] == "_" for part in name.split("."))]
+    return found
+
+
+def test_no_other_file_imports_private_names():
+    files = [path.name for path in SOURCES if private_imports(path.read_text())]
+    assert files == ["sklearn_compat.py"]
+    assert private_imports("from sklearn.base import _fit_context, clone") == [
+        "sklearn.base._fit_context"
+    ]
+    assert private_imports("import sklearn._config") == ["sklearn._config"]
+
+
+@pytest.mark.parametrize(("method", "arguments"), sklearn_compat.MLP_METHODS.items())
 def test_overridden_methods_take_the_arguments_that_scikit_learn_hands_over(method, arguments):
     for estimator in (SklearnMLPClassifier, MLPClassifier):
         assert tuple(inspect.signature(getattr(estimator, method)).parameters) == arguments
 
 
-@pytest.mark.parametrize("name", sklearn_internals.__all__)
+@pytest.mark.parametrize("name", sklearn_compat.__all__)
 def test_every_name_is_there(name):
-    assert getattr(sklearn_internals, name) is not None
+    assert getattr(sklearn_compat, name) is not None
 
 
-@pytest.mark.parametrize("method", sklearn_internals.MLP_STEPS)
+@pytest.mark.parametrize("method", sklearn_compat.MLP_STEPS)
 def test_partial_fit_goes_through_these_steps(monkeypatch, method):
     fitted = SklearnMLPClassifier((2,)).partial_fit(np.eye(2), [0, 1], classes=[0, 1])
 
@@ -51,17 +77,17 @@ def test_callbacks_are_supported_where_scikit_learn_has_them():
     pytest.importorskip("sklearn.callback", reason="scikit-learn below 1.9")
     from sklearn.callback import CallbackSupportMixin
 
-    assert sklearn_internals.CallbackSupport is CallbackSupportMixin
+    assert sklearn_compat.CallbackSupport is CallbackSupportMixin
     for estimator in (MLPClassifier(), LogisticRegression(), LogisticRegression(solver="sgd")):
         assert isinstance(estimator, CallbackSupportMixin)
-        assert not sklearn_internals.has_callbacks(estimator)
+        assert not sklearn_compat.has_callbacks(estimator)
         assert estimator.set_callbacks() is estimator
-    task = sklearn_internals.root_task(MLPClassifier(), 5)
+    task = sklearn_compat.root_task(MLPClassifier(), 5)
     assert (task.task_name, task.max_subtasks, task.parent) == ("fit", 5, None)
 
 
 def test_below_it_there_is_nothing_to_set_callbacks_with():
-    supported = hasattr(sklearn_internals.CallbackSupport, "set_callbacks")
+    supported = hasattr(sklearn_compat.CallbackSupport, "set_callbacks")
     for estimator in (MLPClassifier(), LogisticRegression(), LogisticRegression(solver="sgd")):
         assert hasattr(estimator, "set_callbacks") is supported
 
@@ -69,9 +95,9 @@ def test_below_it_there_is_nothing_to_set_callbacks_with():
 def test_arguments_are_validated_where_the_configuration_lets_them_be():
     wrong = LogisticRegression(tol=-1)
     with pytest.raises(ValueError, match="'tol' parameter"):
-        sklearn_internals.validate_arguments(wrong)
+        sklearn_compat.validate_arguments(wrong)
     with config_context(skip_parameter_validation=True):
-        sklearn_internals.validate_arguments(wrong)
+        sklearn_compat.validate_arguments(wrong)
 
 
 def test_a_fit_of_scikit_learns_leaves_what_ours_goes_on_from():
@@ -94,7 +120,7 @@ def test_offsets_of_the_flat_parameters_are_scikit_learns():
     kept = ("_coef_indptr", "_intercept_indptr")
     for hidden in ((4,), (4, 3)):
         fitted = SklearnMLPClassifier(hidden, solver="lbfgs", max_iter=1).fit(X, y)
-        offsets = sklearn_internals.packed_offsets([5, *hidden, 3])
+        offsets = sklearn_compat.packed_offsets([5, *hidden, 3])
         assert offsets == tuple(getattr(fitted, name) for name in kept)
     ours = MLPClassifier((4,), solver="lbfgs", max_iter=1).fit(X, y)
     assert ours._coef_indptr == [(0, 20, (5, 4)), (20, 32, (4, 3))]
