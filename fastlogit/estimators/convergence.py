@@ -91,19 +91,20 @@ def average_gradient(
 ) -> float:
     """Return the largest element of the gradient that an optimizer's first moment averages.
 
-    It is at hand, whereas the gradient over all rows takes as long as an epoch.
+    The moment is already there; the gradient over all rows takes as long as an epoch.
 
     Parameters
     ----------
     moment : ndarray
-        ± factor · Σ decayᵏ · gradient, k steps before the last.
+        ± factor · Σₖ decayᵏ · gradient of the k-th step before the last.
     steps : int
         Steps taken, 1 or more.
     decay, factor : float
-        As above.
+        Of the moment's formula.
     from_rest : bool
         Whether the moment was 0 before the first step; otherwise it is taken as stationary.
     """
-    weight_sum = 1 - decay**steps if from_rest else 1
-    terms = weight_sum / (1 - decay) if decay < 1 else steps
-    return float(np.max(np.abs(moment))) / (factor * terms)
+    # Σₖ decayᵏ over the steps, or over infinitely many
+    numerator = 1 - decay**steps if from_rest else 1
+    weights = numerator / (1 - decay) if decay < 1 else steps
+    return float(np.max(np.abs(moment))) / (factor * weights)

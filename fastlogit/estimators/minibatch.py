@@ -212,7 +212,7 @@ class EpochLoop:
         return stops
 
     def _warn_of_divergence(self) -> None:
-        """Warn of a loss that is not finite; ValueError if no epoch before was."""
+        """Warn of a loss that is not finite; raise ValueError in the first epoch."""
         estimator, rate = self.estimator, self._settings["learning_rate"]
         advice = convergence.features_off_scale(estimator, self.rows.X)
         if estimator.t_ == 0:

@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 
-# What parameters, and losses, may differ by from scikit-learn's after 30 epochs.
+# Largest difference of parameters, and of losses, from scikit-learn's after 30 epochs.
 TOLERANCES = {np.float64: (1e-10, 1e-12), np.float32: (1e-4, 1e-6)}
 
 
 @pytest.fixture(scope="session")
 def largest_difference():
-    """Give the largest absolute difference between lists of arrays of equal shapes."""
+    """Return a function: the largest absolute difference of lists of arrays of equal shapes."""
 
     def difference(actual, expected):
         assert [np.shape(array) for array in actual] == [np.shape(array) for array in expected]
@@ -21,7 +21,10 @@ def largest_difference():
 
 @pytest.fixture
 def assert_equal(largest_difference):
-    """Hold a fit of our MLPClassifier to scikit-learn's: parameters, books and predictions."""
+    """Return a check that a fit of our MLPClassifier equals scikit-learn's.
+
+    It compares parameters, history and predictions.
+    """
 
     def check(ours, theirs, X):
         assert ours.backend_ == "numba"

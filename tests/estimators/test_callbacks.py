@@ -175,7 +175,7 @@ def test_a_true_value_ends_the_fit_without_a_warning(toy_set, estimator):
 
 
 @each
-def test_stopped_with_early_stopping_the_best_is_kept(toy_set, estimator):
+def test_a_stopped_fit_with_early_stopping_keeps_the_best(toy_set, estimator):
     X, y = toy_set("iris", "softmax")
     model = clone(estimator).set_params(early_stopping=True, n_iter_no_change=100, max_iter=50)
     seen = []
@@ -186,7 +186,7 @@ def test_stopped_with_early_stopping_the_best_is_kept(toy_set, estimator):
 
 @unconverged
 @each
-def test_a_callback_may_keep_and_pickle_what_it_sees(toy_set, estimator):
+def test_a_callback_may_pickle_the_estimator(toy_set, estimator):
     X, y = toy_set("iris", "softmax")
     files = []
     clone(estimator).fit(X, y, callback=lambda *a: files.append(pickle.dumps(a[2])))
@@ -197,7 +197,7 @@ def test_a_callback_may_keep_and_pickle_what_it_sees(toy_set, estimator):
 
 
 @each
-def test_an_error_of_a_callback_comes_through(toy_set, estimator):
+def test_an_error_in_a_callback_propagates(toy_set, estimator):
     X, y = toy_set("iris", "softmax")
 
     def callback(*_):
@@ -212,7 +212,7 @@ def test_an_error_of_a_callback_comes_through(toy_set, estimator):
 
 
 @unconverged
-def test_without_a_watcher_epochs_run_together(toy_set, monkeypatch):
+def test_without_a_callback_epochs_run_together(toy_set, monkeypatch):
     X, y = toy_set("iris", "softmax")
     sizes = []
     run_epochs = Trainer.run_epochs
@@ -228,7 +228,7 @@ def test_without_a_watcher_epochs_run_together(toy_set, monkeypatch):
 
 
 @unconverged
-def test_a_callback_reaches_through_a_search_and_a_pipeline(toy_set):
+def test_searches_and_pipelines_pass_a_callback_on(toy_set):
     X, y = toy_set("iris", "softmax")
     epochs = []
     pipeline = make_pipeline(StandardScaler(), clone(MINIBATCH[0]))
@@ -238,7 +238,7 @@ def test_a_callback_reaches_through_a_search_and_a_pipeline(toy_set):
 
 
 @pytest.mark.parametrize("extra", [{"callback": print}, {"X_val": np.eye(4), "y_val": [0] * 4}])
-def test_fits_without_epochs_refuse_what_needs_them(toy_set, extra):
+def test_fits_without_epochs_refuse_arguments_that_need_them(toy_set, extra):
     X, y = toy_set("iris", "softmax")
     (name, *_) = extra
     for model, rows, reason in (
@@ -261,7 +261,7 @@ def test_fits_without_epochs_refuse_what_needs_them(toy_set, extra):
 
 @pytest.fixture
 def recorder():
-    """Give a class of callbacks of scikit-learn 1.9 that write down what they are shown."""
+    """Return a class of callbacks of scikit-learn 1.9 that record their calls and arguments."""
     pytest.importorskip("sklearn.callback", reason="scikit-learn below 1.9")
 
     class Recorder:
@@ -294,7 +294,7 @@ def recorder():
 
 @unconverged
 @each
-def test_epochs_are_the_parts_of_a_fit(toy_set, recorder, estimator):
+def test_epochs_are_the_subtasks_of_a_fit(toy_set, recorder, estimator):
     X, y = toy_set("iris", "softmax")
     weight = np.linspace(0.5, 1, len(y))
     frame = pd.DataFrame(X, columns=list("abcd"))
@@ -364,7 +364,7 @@ def test_a_network_without_epochs_of_ours_is_one_task(toy_set, recorder, argumen
 @unconverged
 @pytest.mark.parametrize("fit_intercept", [False, True])
 @pytest.mark.parametrize("name", ["iris", "breast_cancer"])
-def test_iterations_are_the_parts_of_a_fit_by_lbfgs(toy_set, recorder, name, fit_intercept):
+def test_iterations_are_the_subtasks_of_a_fit_by_lbfgs(toy_set, recorder, name, fit_intercept):
     X, y = toy_set(name, "softmax", np.float32)
     model, callback = LogisticRegression(fit_intercept=fit_intercept), recorder()
     model.set_callbacks(callback).fit(X, y)
@@ -376,7 +376,7 @@ def test_iterations_are_the_parts_of_a_fit_by_lbfgs(toy_set, recorder, name, fit
         shorter = clone(model).set_params(max_iter=iteration + 1).fit(X, y)
         np.testing.assert_equal(params_of(fitted), params_of(shorter))
         np.testing.assert_array_equal(fitted.predict_proba(X), shorter.predict_proba(X))
-    assert callback.seen[-1][3] is None  # one that has begun and came to nothing
+    assert callback.seen[-1][3] is None  # the one that is cancelled
 
 
 def test_a_request_to_stop_ends_a_fit_by_lbfgs(toy_set, recorder):
@@ -409,7 +409,7 @@ def test_other_solvers_are_one_task(toy_set, recorder, arguments, backend):
 
 @unconverged
 @each
-def test_meta_estimators_hand_callbacks_on(toy_set, recorder, estimator):
+def test_meta_estimators_pass_callbacks_on(toy_set, recorder, estimator):
     X, y = toy_set("iris", "softmax")
     outer, inner = recorder.Propagated(), recorder()
     pipeline = make_pipeline(StandardScaler(), clone(estimator).set_callbacks(inner))
@@ -423,7 +423,7 @@ def test_meta_estimators_hand_callbacks_on(toy_set, recorder, estimator):
 @unconverged
 @pytest.mark.parametrize("early_stopping", [False, True])
 @each
-def test_a_scoring_monitor_gets_each_epochs_scores(toy_set, recorder, estimator, early_stopping):
+def test_a_scoring_monitor_scores_each_epoch(toy_set, recorder, estimator, early_stopping):
     from sklearn.callback import ScoringMonitor
 
     X, y = toy_set("iris", "softmax")

@@ -1,4 +1,4 @@
-"""Warnings of fits that stopped too soon: what they name, and the line that they point at."""
+"""Warnings of fits that stop early or diverge: their text, and the line that they point at."""
 
 import inspect
 import warnings
@@ -180,7 +180,7 @@ def test_a_constant_gradient_is_its_own_average(steps, decay, factor):
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("n", [3, 1023, 5000])
-def test_features_off_scale_are_named_the_farthest_first(n, dtype):
+def test_features_off_scale_are_named_in_order_of_distance(n, dtype):
     X = np.random.default_rng(0).choice([-1, 1], (n, 9)).astype(dtype)
     assert features_off_scale(Named, X) == ""
     X *= np.array([1, 1, 3e4, 1, 1, 0, 1, 2e-3, 99], dtype)
@@ -192,7 +192,7 @@ def test_features_off_scale_are_named_the_farthest_first(n, dtype):
     assert "feature 6 (1e+06 times it), feature 7" in features_off_scale(None, X)
 
 
-def test_no_more_than_a_handful_is_named():
+def test_at_most_five_features_are_named():
     X = np.ones((4, 20)) * np.where(np.arange(20) < 8, 1e3, 1)
     text = features_off_scale(None, X)
     assert text.count("feature ") == 5

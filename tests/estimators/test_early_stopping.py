@@ -72,7 +72,7 @@ def test_the_curves_are_those_of_the_epochs(halves, estimator, dtype):
     tolerance = 1e-12 if dtype is np.float64 else 1e-5
     np.testing.assert_allclose(model.validation_loss_curve_, losses, rtol=tolerance)
     assert model.best_validation_loss_ == min(model.validation_loss_curve_)
-    without = clone(model).fit(X, y)  # nothing is held out: the fit is the same
+    without = clone(model).fit(X, y)  # all rows are trained on: the fit is the same
     np.testing.assert_equal(params_of(model), params_of(without))
     assert without.validation_scores_ is None
     assert not hasattr(without, "validation_loss_curve_")
@@ -99,7 +99,7 @@ def test_stops_by_score_or_loss_and_keeps_the_best(halves, estimator, early_stop
         assert (count > model.n_iter_no_change) == (epoch == len(curve))
     assert len(curve) == len(model.loss_curve_) == len(seen)
     assert model.best_loss_ is None
-    assert model.t_ == len(curve) * len(y)  # none were held out
+    assert model.t_ == len(curve) * len(y)  # all rows are trained on
 
 
 @each
@@ -117,7 +117,7 @@ def test_score_is_true(halves, estimator):
 
 @unconverged
 @each
-def test_held_out_rows_may_stop_by_loss_too(halves, estimator):
+def test_the_loss_on_split_rows_may_stop_a_fit(halves, estimator):
     X, y, *_ = halves
     model = clone(estimator).set_params(early_stopping="loss", max_iter=2000).fit(X, y)
     assert model.best_validation_loss_ == min(model.validation_loss_curve_)
@@ -231,7 +231,7 @@ def test_errors_name_the_argument(toy_set, estimator, change, match):
         clone(estimator).fit(X, y, X_val=X_val, y_val=y_val)
 
 
-def test_classes_that_weigh_nothing_are_refused(toy_set):
+def test_classes_of_weight_0_are_refused(toy_set):
     X, y = toy_set("iris", "softmax")
     model = LogisticRegression(solver="sgd", class_weight={0: 0.0})
     with pytest.raises(ValueError, match="y_val holds only classes of class_weight 0"):
@@ -240,7 +240,7 @@ def test_classes_that_weigh_nothing_are_refused(toy_set):
 
 @unconverged
 @each
-def test_metadata_routing_hands_validation_data_over(halves, estimator):
+def test_metadata_routing_passes_validation_data_on(halves, estimator):
     X, y, X_val, y_val = halves
     expected = clone(estimator).set_params(max_iter=3).fit(X, y, X_val=X_val, y_val=y_val)
     with config_context(enable_metadata_routing=True):
@@ -277,15 +277,15 @@ def test_draws_scikit_learns_split(problem, model, weighted):
     np.testing.assert_array_equal(train.y, expected[2])
     assert train.weight.size == (30 if weighted else 0)
 
-    held_out = validation._rows
+    validation_rows = validation._rows
     predicted = kernel_proba(model, given.params, expected[1]).argmax(axis=1)
-    weight = held_out.weight if weighted else None
+    weight = validation_rows.weight if weighted else None
     score = accuracy_score(expected[3], predicted, sample_weight=weight)
     assert isinstance(validation, ValidationSet)
     assert validation.score(given.params) == pytest.approx(score, rel=1e-15)
 
 
-def test_without_early_stopping_nothing_is_held_out(problem):
+def test_without_early_stopping_there_are_no_validation_rows(problem):
     given = problem("softmax", 6, 2)
     rows = Rows(given.X, given.y, np.empty(0))
     whole, validation = split_rows(
@@ -312,7 +312,7 @@ def test_a_class_of_one_row_is_named():
 
 
 class Validation:
-    """Gives the scores and losses it is told, in turn."""
+    """A validation set with given scores and losses."""
 
     def __init__(self, scores, losses=()):
         self.scores, self.losses = iter(scores), iter(losses)
@@ -378,7 +378,7 @@ def test_validation_without_early_stopping_only_keeps_curves():
     assert (estimator.validation_scores_, estimator.best_loss_) == ([0.1, 0.9], 1.0)
 
 
-def test_a_fit_begun_anew_drops_the_curves_of_another():
+def test_a_new_fit_drops_the_curves_of_the_last():
     estimator = begun(False)
     counts(EarlyStopping(estimator, Validation([0.1], [1.0])), [2.0])
     start_history(estimator)

@@ -1,4 +1,4 @@
-"""scikit-learn's checks of estimators: no failure is expected, and a warning is one."""
+"""scikit-learn's estimator checks: none is expected to fail, and a warning is a failure."""
 
 import inspect
 import warnings
@@ -19,7 +19,7 @@ ESTIMATORS = [
     for estimator in (MLPClassifier, LogisticRegression)
     for solver in ("lbfgs", "sgd", "adam")
 ]
-# The checks cut max_iter short; that a loss diverges, the same category says, is not ignored.
+# The checks reduce max_iter. A divergence warns in the same category and is not ignored.
 pytestmark = [
     pytest.mark.filterwarnings(f"ignore:{beginning}:sklearn.exceptions.ConvergenceWarning")
     for beginning in (
@@ -31,21 +31,21 @@ pytestmark = [
         "newton-cholesky failed to converge",
         "Newton solver did not converge",
     )
-] + [  # by scikit-learn 1.8's own code where C=inf
+] + [  # by scikit-learn 1.8's own code for C=inf
     pytest.mark.filterwarnings("ignore:Setting penalty=None will ignore the C:UserWarning")
 ]
 
-# Checks that some argument does not go with, in scikit-learn's classes as in ours.
+# Checks that fail with some arguments, in scikit-learn's classes too.
 PARTIAL_FIT = (  # which class_weight="balanced" and early_stopping refuse
     "check_fit_score_takes_y",
     "check_n_features_in_after_fitting",
     "check_estimators_partial_fit_n_features",
 )
-WEIGHTS = (  # compare with a fit on repeated rows, from which other ones are drawn
+WEIGHTS = (  # compare with a fit on repeated rows, which are shuffled differently
     "check_sample_weight_equivalence_on_dense_data",
     "check_sample_weight_equivalence_on_sparse_data",
 )
-HELD_OUT = (  # have too few rows to hold some out, or ask for more epochs than early_stopping runs
+EARLY_STOPPING = (  # have too few rows to split, or require more epochs than early_stopping runs
     *PARTIAL_FIT,
     *WEIGHTS,
     "check_estimators_nan_inf",
@@ -53,8 +53,8 @@ HELD_OUT = (  # have too few rows to hold some out, or ask for more epochs than 
     "check_fit2d_1feature",
     "check_class_weight_classifiers",
 )
-HELD_OUT_LINEAR = (
-    *HELD_OUT,
+EARLY_STOPPING_LINEAR = (
+    *EARLY_STOPPING,
     "check_sparsify_coefficients",
     "check_class_weight_balanced_linear_classifier",
 )
@@ -72,7 +72,7 @@ VARIANTS = [
     (LogisticRegression(solver="sag"), WEIGHTS),
     (LogisticRegression(solver="saga"), WEIGHTS),
     (LogisticRegression(solver="saga", l1_ratio=0.5), ()),
-    # It takes two classes, but not with the words that these look for.
+    # It requires two classes, but its message differs from the one these match.
     (
         LogisticRegression(solver="liblinear"),
         ("check_classifier_not_supporting_multiclass", "check_fit2d_1sample"),
@@ -85,21 +85,21 @@ VARIANTS = [
     (MLPClassifier(solver="lbfgs", class_weight="balanced"), MULTILABEL),
     (MLPClassifier(solver="sgd", class_weight="balanced"), PARTIAL_FIT + MULTILABEL),
     (MLPClassifier(solver="adam", class_weight="balanced"), PARTIAL_FIT + MULTILABEL),
-    (LogisticRegression(solver="sgd", early_stopping=True), HELD_OUT_LINEAR),
-    (LogisticRegression(solver="adam", early_stopping=True), HELD_OUT_LINEAR),
-    (MLPClassifier(solver="adam", early_stopping=True), HELD_OUT),
+    (LogisticRegression(solver="sgd", early_stopping=True), EARLY_STOPPING_LINEAR),
+    (LogisticRegression(solver="adam", early_stopping=True), EARLY_STOPPING_LINEAR),
+    (MLPClassifier(solver="adam", early_stopping=True), EARLY_STOPPING),
 ]
 
 
 def with_warnings(check):
-    """Return the check, a partial, without the decorator that would ignore what a fit warns of."""
+    """Return the check, a partial, without the decorator that ignores warnings of fits."""
     return partial(inspect.unwrap(check.func), *check.args, **check.keywords)
 
 
 def with_checks(estimators, left_out=()):
-    """Parametrize by the checks, but for those left out by the name of estimator and check."""
+    """Parametrize by all checks but those left out."""
     mark = parametrize_with_checks(estimators).mark
-    # A list, since scikit-learn below 1.9 gives a generator, which pytest 9 warns of.
+    # A list, since scikit-learn below 1.9 returns a generator, which pytest 9 warns of.
     pairs = [
         (estimator, with_warnings(check))
         for estimator, check in mark.args[1]

@@ -1,4 +1,4 @@
-"""ONNX: onnxruntime gives the labels and probabilities of the estimator that was exported."""
+"""ONNX: onnxruntime returns the labels and probabilities of the exported estimator."""
 
 import subprocess
 import sys
@@ -49,7 +49,7 @@ def assert_agree(exported, fitted, X):
     labels, proba = outputs(exported, X)
     np.testing.assert_array_equal(labels, fitted.predict(X))
     assert proba.dtype == X.dtype
-    # In float64 for either dtype, so that a float32 model's own rounding does not count twice.
+    # In float64 for either dtype, so that the rounding of a float32 model does not count twice.
     expected = fitted.predict_proba(X.astype(np.float64))
     atol = 1e-6 if X.dtype == np.float32 else 1e-12
     np.testing.assert_allclose(proba, expected, rtol=0, atol=atol)

@@ -48,8 +48,8 @@ def estimator(request):
 
 
 @pytest.fixture
-def short_calls(monkeypatch):
-    """Count the calls that went the short way."""
+def fast_calls(monkeypatch):
+    """Record the calls that take the fast path."""
     calls = []
     for module in (logistic_regression, mlp_classifier):
         look = module.valid_partial_fit_rows
@@ -70,34 +70,34 @@ def a_part(classes, n_rows, seed=0, dtype=np.float64):
 
 
 def state_of(estimator):
-    """Give what an estimator holds, its optimizer laid open, without its generator."""
+    """Return the estimator's attributes and those of its optimizer, without the generator."""
     state = dict(vars(estimator))
-    state.pop("_random_state", None)  # made anew by every fit
+    state.pop("_random_state", None)  # new in every fit
     state.pop("_label_binarizer", None)
     state["_optimizer"] = vars(state["_optimizer"])
     return state
 
 
-# Where rows have weights, of 1 too, the call goes the full way.
+# With row weights, even all 1, the call takes the full validation.
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("classes", LABELS.values(), ids=LABELS)
-def test_leaves_what_the_full_way_leaves(estimator, classes, dtype, short_calls):
+def test_leaves_the_same_state_as_the_full_validation(estimator, classes, dtype, fast_calls):
     classes = np.array(classes)
     if estimator.random_state is None:
         estimator.set_params(shuffle=False)
     first = estimator.partial_fit(*a_part(classes, 20, dtype=dtype), classes=classes)
     short, full = copy.deepcopy(first), copy.deepcopy(first)
-    assert not short_calls
+    assert not fast_calls
     for seed, n_rows in enumerate((1, 1, 9, 2)):
         X, y = a_part(classes, n_rows, seed, dtype)
         short.partial_fit(X, y)
-        assert len(short_calls) == seed + 1
+        assert len(fast_calls) == seed + 1
         full.partial_fit(X, y, np.ones(n_rows))
-        assert len(short_calls) == seed + 1
+        assert len(fast_calls) == seed + 1
     for value, expected in zip(vars(short).values(), vars(full).values(), strict=True):
         assert type(value) is type(expected)
     states = state_of(short), state_of(full)
-    # Logarithms are taken row by row where rows have weights, and then in the rows' dtype.
+    # With row weights, logarithms are taken per row and in the rows' dtype.
     rtol = 1e-14 if dtype == np.float64 else 1e-7
     curves = [[*state.pop("loss_curve_"), state.pop("loss_")] for state in states]
     np.testing.assert_allclose(*curves, rtol=rtol)
@@ -169,7 +169,7 @@ def test_arguments_of_one_class_are_checked():
         fitted(ESTIMATORS[0]).set_params(solver="lbfgs").partial_fit(*a_part([0, 1, 2], 4))
 
 
-def test_arguments_changed_between_calls_are_honoured(short_calls):
+def test_arguments_changed_between_calls_are_honoured(fast_calls):
     part = a_part([0, 1, 2], 4)
     for model, strong in (
         (fitted(ESTIMATORS[0]), {"alpha": 100.0}),
@@ -182,17 +182,17 @@ def test_arguments_changed_between_calls_are_honoured(short_calls):
         assert other.loss_ > 2 * model.partial_fit(*part).loss_
     whole, rows = copy.deepcopy(model), copy.deepcopy(model).set_params(batch_size=4)
     assert abs(whole.partial_fit(*part).coef_ - rows.partial_fit(*part).coef_).max() > 1e-3
-    assert len(short_calls) == 6
+    assert len(fast_calls) == 6
 
 
-def test_assigned_parameters_are_gone_on_from(short_calls):
+def test_continues_from_assigned_parameters(fast_calls):
     X, y = a_part([0, 1, 2], 4)
     model = fitted(LogisticRegression(solver="sgd", momentum=0))
     model.coef_ = np.full((3, 3), 0.5)
     assert abs(model.partial_fit(X, y).coef_ - 0.5).max() < 0.1
-    model.coef_ = np.asfortranarray(model.coef_, np.float32)  # of another dtype: the full way
+    model.coef_ = np.asfortranarray(model.coef_, np.float32)  # of another dtype: full validation
     assert model.partial_fit(X, y).coef_.dtype == np.float32
-    assert len(short_calls) == 2
+    assert len(fast_calls) == 2
     model.coef_ = np.ones((3, 9), np.float32)
     with pytest.raises(ValueError, match="coef_ of the previous fit is of shape"):
         model.partial_fit(X.astype(np.float32), y)
@@ -204,7 +204,7 @@ def test_assigned_parameters_are_gone_on_from(short_calls):
     assert abs(network.coefs_[0]).max() < 0.1
 
 
-def test_nothing_but_what_a_fit_leaves_is_kept(estimator):
+def test_adds_no_attributes_to_those_of_a_fit(estimator):
     model = fitted(estimator)
     once = set(vars(model))
     model.partial_fit(*a_part([0, 1, 2], 1))
@@ -222,27 +222,27 @@ class Inheriting(MLPClassifier):
     pass
 
 
-def test_heirs_keep_what_they_override(short_calls):
+def test_subclasses_keep_what_they_override(fast_calls):
     part = a_part([0, 1, 2], 1)
     for _ in range(2):
         assert fitted(Overriding((5,), solver="sgd")).partial_fit(*part).seen == 2
-    short_calls.clear()
+    fast_calls.clear()
     expected = fitted(MLPClassifier((5,), solver="sgd", random_state=0)).partial_fit(*part)
-    heir = fitted(Inheriting((5,), solver="sgd", random_state=0)).partial_fit(*part)
-    np.testing.assert_array_equal(heir.coefs_[0], expected.coefs_[0])
+    subclass = fitted(Inheriting((5,), solver="sgd", random_state=0)).partial_fit(*part)
+    np.testing.assert_array_equal(subclass.coefs_[0], expected.coefs_[0])
 
 
-def test_warm_start_of_a_network_wants_all_classes():
+def test_warm_start_of_a_network_requires_all_classes():
     model = fitted(MLPClassifier((5,), solver="sgd", warm_start=True))
     with pytest.raises(ValueError, match="same classes"):
         model.partial_fit(np.ones((1, 3)), np.array([0]))
 
 
-def test_callbacks_go_the_full_way(short_calls):
+def test_callbacks_take_the_full_validation(fast_calls):
     model = fitted(ESTIMATORS[3])
     model._skl_callbacks = []
     model.partial_fit(*a_part([0, 1, 2], 1))
-    assert not short_calls
+    assert not fast_calls
 
 
 def test_an_interrupt_keeps_the_optimizer(monkeypatch):
@@ -290,7 +290,7 @@ class Fitted(LogisticRegression):
 
 
 @pytest.mark.parametrize("rows", [X, X[:1], X.astype(np.float32), X * 1e200, -X])
-def test_plain_rows(rows):
+def test_valid_matrices(rows):
     assert is_valid_matrix(FITTED, rows)
     locked = rows.copy()
     locked.setflags(write=False)
@@ -317,7 +317,7 @@ STRANGE_ROWS = {
 @pytest.mark.parametrize("rows", STRANGE_ROWS.values(), ids=STRANGE_ROWS)
 def test_rows_that_need_a_check(rows):
     assert not is_valid_matrix(FITTED, rows)
-    assert plain_matrix(rows) == (np.shape(rows) == (3, 3))  # that is all that is strange there
+    assert plain_matrix(rows) == (np.shape(rows) == (3, 3))  # valid but for the number of features
 
 
 def test_estimators_that_need_a_check():
@@ -338,7 +338,7 @@ def test_estimators_that_need_a_check():
         ([False, True], [True]),
     ],
 )
-def test_plain_labels(classes, y):
+def test_known_label_indices(classes, y):
     classes, y = np.array(classes), np.array(y)
     indices = known_label_indices(classes, y, len(y))
     assert indices.dtype == np.intp
@@ -346,7 +346,7 @@ def test_plain_labels(classes, y):
 
 
 @pytest.mark.parametrize("y", [[0, 5], [True, False], ["a", "bc"], np.array([3, 4], np.uint8)])
-def test_plain_targets(y):
+def test_valid_targets(y):
     assert are_valid_targets(np.array(y), 2)
 
 
@@ -380,7 +380,7 @@ def test_one_label_that_is_no_class(label):
     assert known_label_indices(np.array([0, 1, 5]), np.array([label]), 1) is None
 
 
-def test_same_classes():
+def test_known_classes():
     known = np.array([0, 1, 5])
     assert are_known_classes(known, None)
     assert are_known_classes(known, known.copy())
@@ -390,7 +390,7 @@ def test_same_classes():
     assert not are_known_classes(np.array(["0", "a"]), [0, "a"])
 
 
-def test_the_defaults_are_plain():
+def test_the_default_arguments_are_valid():
     assert are_valid_arguments(LogisticRegression())
 
 

@@ -1,4 +1,4 @@
-"""Frames, several labels per row, and float32: what comes in is kept to the end."""
+"""Frames, multilabel targets and float32: names, labels and dtypes are preserved."""
 
 import logging
 from functools import partial
@@ -56,7 +56,7 @@ def test_frames_are_fitted_as_arrays_and_their_names_kept(toy_set, estimator, fr
 
 
 @each
-def test_a_fit_forgets_what_the_last_one_was_given(toy_set, estimator):
+def test_a_fit_forgets_the_input_of_the_last(toy_set, estimator):
     X, y = toy_set("iris", "softmax")
     model = clone(estimator).fit(pd.DataFrame(X, columns=NAMES), y)
     model.fit(X[:, :3], y == 0)
@@ -119,7 +119,7 @@ def test_float32_stays_float32(toy_set, estimator, name):
     assert model.predict_proba(X).dtype == np.float32
 
 
-# Several labels a row
+# Multilabel targets
 
 
 @pytest.fixture
@@ -127,7 +127,7 @@ def several():
     return make_multilabel_classification(90, 6, n_classes=4, random_state=0)
 
 
-# Of a sparse y scikit-learn 1.8 can hold nothing out.
+# scikit-learn 1.8 cannot split a sparse y.
 @pytest.mark.parametrize(
     ("early_stopping", "sparse"), [(False, False), (False, True), (True, False)]
 )
@@ -153,7 +153,7 @@ def test_several_labels_run_on_scikit_learn(several, caplog, solver, early_stopp
 
 
 @pytest.mark.parametrize("solver", ["sgd", "adam"])
-def test_several_labels_in_parts(several, solver):
+def test_several_labels_in_partial_fit(several, solver):
     X, y = several
     arguments = {"solver": solver, "random_state": 0}
     ours = MLPClassifier((4,), **arguments)
@@ -175,7 +175,7 @@ def test_several_labels_of_frames(several):
     assert refit.backend_ == "numba"
 
 
-def test_several_labels_take_no_validation_data(several):
+def test_several_labels_refuse_validation_data(several):
     X, y = several
     with pytest.raises(ValueError, match=r"X_val is for the solvers .* several labels per row"):
         MLPClassifier((4,)).fit(X, y, X_val=X, y_val=y)

@@ -1,4 +1,4 @@
-"""LogisticRegression's solvers over all rows against scikit-learn's, which they stand in for."""
+"""LogisticRegression's full-batch solvers against scikit-learn's solvers of the same names."""
 
 import re
 import warnings
@@ -56,7 +56,7 @@ TIGHT = {"tol": 1e-8, "max_iter": 5000}
 
 @pytest.fixture(scope="module")
 def least_objective(rows_of):
-    """Give the least that any solver of scikit-learn's reaches."""
+    """Return a function: the smallest objective that any of scikit-learn's solvers reaches."""
 
     @cache
     def least(name, C, fit_intercept):
@@ -75,7 +75,7 @@ def least_objective(rows_of):
 
 @pytest.fixture(scope="module")
 def rows_of(toy_set):
-    """Give the rows of a set; those of "noise" no plane divides, so they need no penalty."""
+    """Return a function: X and y by name; "noise" is not separable and needs no penalty."""
 
     def rows(name):
         if name.startswith("raw "):
@@ -228,7 +228,7 @@ def test_warm_start_goes_on_from_the_last_fit(toy_set, name, solver):
     model.fit(X, y)
     assert model.n_iter_[0] <= 1 < cold
     np.testing.assert_allclose(model.coef_, coef, atol=1e-3)
-    model.coef_ = model.coef_ + 1.0  # of no consequence for softmax's loss, but for its penalty
+    model.coef_ = model.coef_ + 1.0  # changes the penalty, but not the loss of softmax
     np.testing.assert_allclose(model.fit(X, y).coef_, coef, atol=1e-3)
 
 
@@ -255,7 +255,7 @@ def test_collinear_features_without_a_penalty_resort_to_lbfgs():
 @pytest.mark.parametrize("n_classes", [2, 3])
 @pytest.mark.parametrize("solver", ["newton-cholesky", "newton-cg", "lbfgs"])
 def test_a_penalty_that_does_not_show_is_none(n_classes, solver):
-    """Of classes that a plane separates the loss falls on and on, by a share at each step."""
+    """The loss of separable classes has no minimum: each step reduces it by a factor."""
     X = np.random.default_rng(0).normal(size=(200, 5))
     y = np.digitize(X[:, 0], [-0.5, 0.5][: n_classes - 1])
     vanishing, none = (

@@ -1,4 +1,4 @@
-"""LogisticRegression against scikit-learn's, the optimum's conditions, and its own mini-batches."""
+"""LogisticRegression against scikit-learn's, the optimality conditions, and mini-batches."""
 
 import logging
 
@@ -51,7 +51,7 @@ def test_optimum_equals_scikit_learn(toy_set, name, C, weighted):
     assert max(np.abs(grad_W).max(), np.abs(grad_b).max()) <= 1e-8
     scale = np.abs(theirs.coef_).max()
     np.testing.assert_allclose(ours.coef_, theirs.coef_, rtol=0, atol=1e-5 * scale)
-    # A shift of all of softmax's intercepts leaves the probabilities as they are.
+    # A shift of all intercepts of softmax does not change the probabilities.
     centred = [m.intercept_ - (len(m.classes_) > 2) * m.intercept_.mean() for m in (ours, theirs)]
     np.testing.assert_allclose(*centred, rtol=0, atol=1e-5 * max(scale, np.abs(centred[1]).max()))
     np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), atol=1e-5)
@@ -216,7 +216,7 @@ def test_metadata_routing_hands_over_sample_weight(toy_set):
 def test_array_api_dispatch_is_scikit_learns(toy_set, monkeypatch):
     X, y = toy_set("iris", "softmax")
     expected = SklearnLogisticRegression().fit(X, y)
-    # SciPy lacks it unless told at its import.
+    # SciPy enables it only at import.
     for module in ("logistic_regression",):
         monkeypatch.setattr(
             f"fastlogit.estimators.{module}.get_config", lambda: {"array_api_dispatch": True}
@@ -228,7 +228,7 @@ def test_array_api_dispatch_is_scikit_learns(toy_set, monkeypatch):
 
 
 def recorder():
-    """Return a callback of scikit-learn 1.9, which outer estimators hand on, and its calls."""
+    """Return a callback of scikit-learn 1.9 that outer estimators propagate, and its calls."""
     pytest.importorskip("sklearn.callback", reason="scikit-learn below 1.9")
     calls = []
 
@@ -371,7 +371,7 @@ def test_partial_fit_without_shuffling_equals_fit(toy_set, solver):
     assert parts.t_ == whole.t_ == 5 * len(y)
 
 
-def test_partial_fit_checks_classes_and_goes_on_from_lbfgs(toy_set):
+def test_partial_fit_checks_classes_and_continues_from_lbfgs(toy_set):
     X, y = toy_set("iris", "softmax")
     model = LogisticRegression(solver="adam")
     with pytest.raises(ValueError, match="classes must be passed on the first call"):
@@ -392,7 +392,7 @@ def test_partial_fit_checks_classes_and_goes_on_from_lbfgs(toy_set):
 
 
 @unconverged
-def test_warm_start_of_minibatches_goes_on(toy_set):
+def test_warm_start_of_minibatches_continues(toy_set):
     X, y = toy_set("iris", "softmax")
     model = LogisticRegression(solver="sgd", warm_start=True, max_iter=3, random_state=0).fit(X, y)
     first = list(model.loss_curve_)
@@ -405,7 +405,7 @@ def test_warm_start_of_minibatches_goes_on(toy_set):
 
 
 @pytest.mark.parametrize("solver", ["sgd", "adam"])
-def test_minibatches_refuse_what_they_cannot_do(toy_set, solver):
+def test_minibatches_refuse_unsupported_arguments(toy_set, solver):
     X, y = toy_set("iris", "softmax")
     for arguments in ({"l1_ratio": 0.5}, {"dual": True}, {"penalty": "l1"}):
         with pytest.raises(ValueError, match=f"Solver {solver} supports only the L2 penalty"):

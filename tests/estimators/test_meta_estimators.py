@@ -1,4 +1,4 @@
-"""scikit-learn's meta-estimators around ours come to what they do around its own."""
+"""scikit-learn's meta-estimators give the same results with our estimators as with its own."""
 
 import numpy as np
 import pandas as pd
@@ -65,7 +65,7 @@ def test_several_targets(toy_set, ours, theirs, wrap):
 
 
 @each
-def test_what_features_are_worth(toy_set, ours, theirs):
+def test_feature_importances(toy_set, ours, theirs):
     X, y = toy_set("wine", "softmax")
     worths = [
         permutation_importance(clone(inner).fit(X, y), X, y, n_repeats=2, random_state=0)

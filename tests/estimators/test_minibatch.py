@@ -1,4 +1,4 @@
-"""What the epoch loop does besides training: divergence, interrupts, chunks of epochs."""
+"""The epoch loop: divergence, interrupts, chunks of epochs."""
 
 import numpy as np
 import pytest

@@ -29,7 +29,7 @@ SETTINGS = {
     "unpenalised": {**SGD, "alpha": 0, "batch_size": 32},
     "penalised": {**SGD, "alpha": 0.1, "batch_size": 32},
     "adam": ADAM,
-    # Adam divides what rounds in a small gradient by a small number: float32 bears a small step.
+    # Adam divides the rounding of small gradients by small numbers: float32 needs small steps.
     "adam small batches": {
         "solver": "adam", "learning_rate_init": 0.003, "batch_size": 17, "beta_1": 0.8,
     },
@@ -84,7 +84,7 @@ def test_sample_weights_equal_scikit_learn(toy_set, assert_equal, name, early_st
 
 @unconverged
 @pytest.mark.parametrize("settings", [SGD, ADAM, SETTINGS["adam stops early"]], ids=str)
-def test_leaves_a_given_generator_where_scikit_learn_leaves_it(toy_set, settings):
+def test_leaves_a_given_generator_in_the_same_state_as_scikit_learn(toy_set, settings):
     X, y = toy_set("wine", "softmax")
     states = []
     for estimator in (MLPClassifier, SklearnMLPClassifier):
@@ -123,10 +123,10 @@ def test_partial_fit_equals_scikit_learn(toy_set, assert_equal, settings, dtype)
 
 
 @unconverged
-def test_goes_on_from_what_scikit_learn_did_and_back(toy_set, assert_equal, monkeypatch):
+def test_continues_from_a_fit_of_scikit_learns_and_back(toy_set, assert_equal, monkeypatch):
     X, y = toy_set("iris", "softmax")
     ours, theirs = fitted_pair(X, y, max_iter=3)
-    weight = np.ones(len(y))  # the full way
+    weight = np.ones(len(y))  # full validation
     for reason in ("asked to", None, "asked to", None):
         monkeypatch.setattr(MLPClassifier, "_unsupported_reason", lambda _self, given=reason: given)
         ours.partial_fit(X, y, weight)
@@ -137,7 +137,7 @@ def test_goes_on_from_what_scikit_learn_did_and_back(toy_set, assert_equal, monk
 
 
 @unconverged
-def test_early_stopping_goes_on_in_scikit_learns_code(toy_set, largest_difference, monkeypatch):
+def test_early_stopping_continues_in_scikit_learns_code(toy_set, largest_difference, monkeypatch):
     X, y = toy_set("iris", "softmax")
     ours, theirs = fitted_pair(X, y, early_stopping=True, warm_start=True, max_iter=5, tol=10)
     monkeypatch.setattr(MLPClassifier, "_unsupported_reason", lambda _self: "asked to")
@@ -202,7 +202,7 @@ def test_warns_as_scikit_learn_at_max_iter_and_at_large_batches(toy_set):
 )
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 @unconverged
-def test_what_the_kernels_do_not_cover_runs_on_scikit_learn(
+def test_unsupported_fits_run_on_scikit_learn(
     caplog, largest_difference, solver, arguments, labels, reason
 ):
     X, several = make_multilabel_classification(80, 6, n_classes=3, random_state=0)
@@ -246,7 +246,7 @@ def test_class_weight_equals_sample_weight(toy_set, largest_difference, solver, 
     assert largest_difference(weighted.coefs_, expected.coefs_) == 0
 
 
-def test_class_weight_that_makes_no_sense_is_refused(toy_set):
+def test_invalid_class_weight_is_refused(toy_set):
     X, y = toy_set("iris", "softmax")
     with pytest.raises(ValueError, match="'balanced' needs all of y"):
         MLPClassifier((3,), class_weight="balanced").partial_fit(X, y, classes=[0, 1, 2])
@@ -297,11 +297,11 @@ LABELS = {
 
 
 @pytest.mark.parametrize("labels", LABELS.values(), ids=LABELS)
-def test_labels_are_taken_as_scikit_learn_takes_them(monkeypatch, labels):
+def test_labels_are_validated_as_in_scikit_learn(monkeypatch, labels):
     X, y = np.random.default_rng(0).normal(size=(6, 2)), np.array(labels)
     ours, theirs = MLPClassifier(), SklearnMLPClassifier()
     expected = theirs._validate_input(X, y, incremental=False, reset=True)
-    # Where it would come to scikit-learn's checks, the arrays would not be as they came.
+    # Fails if scikit-learn's validation is called.
     monkeypatch.setattr(SklearnMLPClassifier, "_validate_input", None)
     actual = ours._validate_input(X, y, incremental=False, reset=True)
     assert actual[0] is X
@@ -337,7 +337,7 @@ def test_arguments_that_passed_once_do_not_pass_in_another_type(estimator):
         clone(model).set_params(max_iter=np.nan).fit(X, y)
 
 
-def test_arguments_of_an_heir_are_checked_by_its_own_constraints():
+def test_arguments_of_a_subclass_are_validated_by_its_own_constraints():
     class Patient(LogisticRegression):
         _parameter_constraints: ClassVar[dict[str, Any]] = {
             **LogisticRegression._parameter_constraints, "max_iter": ["boolean"],

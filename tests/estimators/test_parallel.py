@@ -1,4 +1,4 @@
-"""Fits in processes, forked children and threads, and with threads of their own."""
+"""Fits in processes, forked children and threads, and by several threads."""
 
 import multiprocessing
 import threading
@@ -13,7 +13,7 @@ from sklearn.model_selection import GridSearchCV
 from fastlogit import LogisticRegression, MLPClassifier
 from fastlogit.training import threads as sharing
 
-# With batches that several threads share, and five epochs that end without a warning.
+# Batches that several threads share, and five epochs that end without a warning.
 EPOCHS = {"batch_size": 600, "tol": 10, "n_iter_no_change": 3, "random_state": 0}
 ESTIMATORS = [
     MLPClassifier((4,), solver="adam", **EPOCHS),
@@ -44,7 +44,7 @@ def rows(n_classes=3):
 
 
 def proba_of_a_fit(estimator, n_threads):
-    """Fit and predict anew; what a process or thread of a test does."""
+    """Fit a clone and return its probabilities, in a process or thread of a test."""
     X, y = rows()
     return clone(estimator).set_params(n_threads=n_threads).fit(X, y).predict_proba(X)
 
@@ -65,7 +65,7 @@ def test_no_bit_depends_on_the_number_of_threads(estimator, n_threads, n_classes
 
 
 @pytest.mark.parametrize("early_stopping", [False, True])
-def test_the_threads_asked_for_are_used(monkeypatch, early_stopping):
+def test_n_threads_is_used(monkeypatch, early_stopping):
     asked = []
     size = sharing.team_size
 
@@ -136,7 +136,7 @@ def test_two_threads_fit_at_once(estimator):
         np.testing.assert_array_equal(proba, expected)
 
 
-def test_parts_seeded_alike_are_drawn_alike_in_every_thread():
+def test_equal_seeds_draw_the_same_orders_in_every_thread():
     X, y = rows()
 
     def trained(_):

@@ -1,10 +1,10 @@
-"""MLPClassifier's numbers are scikit-learn's over a grid of all that a stochastic fit depends on.
+"""MLPClassifier equals scikit-learn's over a grid of all that a stochastic fit depends on.
 
-A step of scikit-learn's takes some hundred times ours, so a cell of many steps a row takes a part
-of the rows, and one row a batch fewer epochs too. On all rows for 30 epochs the cells hold as well,
-with two exceptions on the digits: Adam at alpha=0.1, which the last test is of, and in float32 with
-momentum one row a batch, where 54,000 steps add up their rounding to 4e-4. Most of the time is
-scikit-learn's, so that cells of the same batches share its fit.
+A step of scikit-learn's takes about a hundred times ours, so cases with small batches use a part of
+the rows, and those with batches of one row also fewer epochs. On all rows for 30 epochs the cases
+hold as well, with two exceptions on the digits: Adam at alpha=0.1, which the last test covers, and
+float32 with momentum and batches of one row, where the rounding of 54,000 steps adds up to 4e-4.
+Most of the time is scikit-learn's, so cases of equal batches share its fit.
 """
 
 from functools import lru_cache
@@ -35,7 +35,7 @@ pytestmark = [
 
 
 def part_of(X, y, batch_size):
-    """Return rows and epochs that make about so many steps at most, 60 rows at least."""
+    """Return at least 60 rows and a number of epochs, for about so many steps at most."""
     batch = min(200, len(y)) if batch_size == "auto" else batch_size
     if -(-len(y) // batch) * EPOCHS <= STEPS:
         return X, y, EPOCHS
@@ -45,7 +45,7 @@ def part_of(X, y, batch_size):
 
 
 def rates(solver, batch_size):
-    """Return a rate that trains and, of few rows a batch, does not enlarge rounding each step."""
+    """Return a learning rate that trains and, for small batches, does not amplify rounding."""
     few = batch_size in (1, 7)
     if solver == "adam":
         return 0.001 if few else 0.01
@@ -54,7 +54,7 @@ def rates(solver, batch_size):
 
 @pytest.fixture(scope="module")
 def fits(toy_set):
-    """Give the rows of a cell, and a class's fit on them."""
+    """Return the rows of a case, and a class's fit on them."""
 
     def fit(estimator, name, dtype, batch_size, settings, **arguments):
         X, y, epochs = part_of(*toy_set(name, "softmax", dtype), batch_size)
@@ -69,7 +69,7 @@ def fits(toy_set):
 
 @pytest.fixture(scope="module")
 def scikit_learns(fits):
-    """Give scikit-learn's fit, the same for 200 rows a batch and for what it calls auto."""
+    """Return scikit-learn's fit, shared by batch_size=200 and "auto"."""
     fit = lru_cache(1)(lambda *cell, **arguments: fits(SklearnMLPClassifier, *cell, **arguments)[1])
     return lambda name, dtype, batch_size, *settings, **arguments: fit(
         name, dtype, 200 if batch_size == "auto" else batch_size, *settings, **arguments
@@ -99,7 +99,7 @@ def test_equals_scikit_learn(
 
 
 def test_auto_is_200_rows_or_all_in_scikit_learn(fits):
-    """Or else the cells above could not share its fits."""
+    """Otherwise the cases above could not share its fits."""
     for name in ("iris", "digits"):
         first, second = (
             fits(SklearnMLPClassifier, name, np.float64, batch_size, "constant-nesterov", alpha=0)
@@ -109,11 +109,11 @@ def test_auto_is_200_rows_or_all_in_scikit_learn(fits):
         assert first[1].loss_curve_ == second[1].loss_curve_
 
 
-def test_adam_in_float32_parts_only_where_a_feature_says_nothing(toy_set, largest_difference):
-    """Three of the digits' pixels are always dark: of their weights' gradient all is the penalty's.
+def test_adam_in_float32_differs_only_for_constant_features(toy_set, largest_difference):
+    """Three of the digits' pixels are always 0: the gradient of their weights is the penalty's.
 
-    Adam's step is of the gradient over its own size. Where such a weight passes 0 that is rounding
-    over rounding, and scikit-learn's float32 ends as far from its own float64 as from ours.
+    Adam divides the gradient by its magnitude. Where such a weight passes 0, both are rounding
+    errors, and scikit-learn's float32 ends as far from its own float64 as from ours.
     """
     X, y = toy_set("digits", "softmax", np.float32)
     arguments = {
@@ -130,7 +130,7 @@ def test_adam_in_float32_parts_only_where_a_feature_says_nothing(toy_set, larges
     assert largest_difference(lit[0], lit[1]) < 1e-4
     unlit = [fit.coefs_[0][dark] for fit in fits]
     assert np.abs(unlit[1] - unlit[2]).max() > 1e-4
-    assert np.abs(unlit[0] - unlit[2]).max() < arguments["learning_rate_init"]  # a step's length
+    assert np.abs(unlit[0] - unlit[2]).max() < arguments["learning_rate_init"]  # one step
     np.testing.assert_allclose(ours.loss_curve_, theirs.loss_curve_, rtol=0, atol=1e-6)
     np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), rtol=0, atol=1e-5)
     np.testing.assert_array_equal(ours.predict(X), theirs.predict(X))

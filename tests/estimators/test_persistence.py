@@ -1,4 +1,4 @@
-"""Fitted estimators survive copies and files, and go on from there exactly."""
+"""Copied and pickled estimators predict and continue training with the same bits."""
 
 import copy
 import pickle
@@ -33,7 +33,7 @@ COPIES = {
 
 @pytest.mark.parametrize("copied", COPIES.values(), ids=COPIES)
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=str)
-def test_partial_fit_goes_on_exactly(toy_set, tmp_path, estimator, copied):
+def test_partial_fit_continues_exactly(toy_set, tmp_path, estimator, copied):
     X, y = toy_set("iris", "softmax")
     fitted = clone(estimator)
     for _ in range(3):

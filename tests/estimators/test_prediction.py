@@ -30,7 +30,7 @@ LABELS = {"two": [0, 1], "three": [-1, 4, 7], "strings": ["a", "bb", "ccc"]}
 
 
 class Array(np.ndarray):
-    """No plain array, but the same numbers in the same places."""
+    """A subclass of ndarray, which needs validation."""
 
 
 def fitted(kind, classes=(0, 1, 2), dtype=np.float64, **arguments):
@@ -44,7 +44,7 @@ def fitted(kind, classes=(0, 1, 2), dtype=np.float64, **arguments):
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("classes", LABELS.values(), ids=LABELS)
 @pytest.mark.parametrize(("kind", "method"), CASES)
-def test_plain_rows_get_what_others_get(kind, method, classes, dtype):
+def test_valid_arrays_are_predicted_like_other_input(kind, method, classes, dtype):
     model, X = fitted(kind, classes, dtype)
     before = dict(vars(model))
     call = getattr(model, method)
@@ -106,7 +106,7 @@ def test_assigned_parameters_are_used():
     model.coef_, model.intercept_ = np.zeros((3, 4)), np.log([1.0, 2.0, 5.0])
     np.testing.assert_allclose(model.predict_proba(X[:1]), [[1 / 8, 2 / 8, 5 / 8]])
     assert model.predict(X[:1]) == [2]
-    model.intercept_ = 0.0  # NumPy stretches it, the kernels do not
+    model.intercept_ = 0.0  # NumPy broadcasts it, the kernels do not
     np.testing.assert_allclose(model.predict_proba(X[:1]), [[1 / 3] * 3])
     network, X = fitted(MLPClassifier)
     network.coefs_, network.intercepts_[1] = [np.zeros((4, 6)), np.zeros((6, 3))], np.log([1, 2, 5])
@@ -124,7 +124,7 @@ class Certain(MLPClassifier):
         return np.tile([0.0, 0.0, 1.0], (len(X), 1))
 
 
-def test_heirs_keep_what_they_override():
+def test_subclasses_keep_what_they_override():
     model, X = fitted(LogisticRegression, [0, 1])
     contrary, _ = fitted(Contrary, [0, 1])
     np.testing.assert_array_equal(contrary.predict(X), 1 - model.predict(X))

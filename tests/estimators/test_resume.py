@@ -46,7 +46,7 @@ def make(request):
 
 
 def state_of(model):
-    """Give all numbers that training leaves, in the order of their names."""
+    """Return all numbers of the fitted state, in the order of their names."""
     moments = {
         name: value
         for name, value in vars(model._optimizer).items()
@@ -89,7 +89,7 @@ def test_calls_of_partial_fit_are_one_fit(toy_set, make, settings, name, seed, d
     warm.set_params(max_iter=EPOCHS - 2).fit(X, y)
     assert_same_bits(warm, whole)
     mixed = make(settings, seed=seed, max_iter=EPOCHS - 2).fit(X, y)
-    mixed.partial_fit(X, y).partial_fit(X, y, np.ones(len(y), dtype))  # the short way and the full
+    mixed.partial_fit(X, y).partial_fit(X, y, np.ones(len(y), dtype))  # fast and full validation
     if seed == 0:
         np.testing.assert_equal(state_of(mixed)["params"], state_of(whole)["params"])
 
@@ -107,7 +107,7 @@ def test_calls_of_partial_fit_on_sparse_rows_are_one_fit(toy_set, make, settings
     assert_same_bits(parts, whole)
 
 
-GO_ON = """
+CONTINUE = """
 import pickle, sys
 from sklearn.datasets import load_iris
 X, y = load_iris(return_X_y=True)
@@ -118,14 +118,14 @@ pickle.dump(later, open(sys.argv[1], "wb"))
 
 
 @unconverged
-def test_goes_on_in_another_process(make, tmp_path):
+def test_continues_in_another_process(make, tmp_path):
     from sklearn.datasets import load_iris
 
     X, y = load_iris(return_X_y=True)
     file = tmp_path / "models.pickle"
     ways = [{"solver": "adam", "seed": seed} for seed in (0, "RandomState")]
     file.write_bytes(pickle.dumps([make({}, max_iter=3, **way).fit(X, y) for way in ways]))
-    subprocess.run([sys.executable, "-c", GO_ON, file], check=True)  # noqa: S603
+    subprocess.run([sys.executable, "-c", CONTINUE, file], check=True)  # noqa: S603
     models = pickle.loads(file.read_bytes())  # noqa: S301
     for model, way in zip(models, ways, strict=True):
         assert_same_bits(model, make({}, max_iter=5, **way).fit(X, y))
@@ -168,10 +168,10 @@ def test_switched_off_nothing_is_kept(toy_set, make):
     model.set_params(exact_resume=False).partial_fit(X, y)
     assert not {"_generator_state", "_row_order"} & set(vars(model))
     given = make({"solver": "sgd"}, seed="RandomState", max_iter=2).fit(X, y)
-    assert "_generator_state" not in vars(given)  # an argument goes on by itself
+    assert "_generator_state" not in vars(given)  # an argument continues by itself
 
 
-def test_other_rows_go_on_with_the_generator(toy_set, make):
+def test_other_rows_continue_with_the_generator(toy_set, make):
     X, y = toy_set("iris", "softmax")
     model = make({"solver": "sgd"}).partial_fit(X, y, classes=[0, 1, 2])
     drawn = np.random.RandomState(0)
@@ -183,7 +183,7 @@ def test_other_rows_go_on_with_the_generator(toy_set, make):
 @pytest.mark.parametrize("seed", [0, "RandomState"])
 @pytest.mark.parametrize("whole_epochs", [0, 1, 3])
 @unconverged
-def test_goes_on_after_an_interrupt(toy_set, make, monkeypatch, whole_epochs, seed):
+def test_continues_after_an_interrupt(toy_set, make, monkeypatch, whole_epochs, seed):
     X, y = toy_set("iris", "softmax")
     run_epochs = Trainer.run_epochs
 
@@ -204,7 +204,7 @@ def test_goes_on_after_an_interrupt(toy_set, make, monkeypatch, whole_epochs, se
 
 
 @unconverged
-def test_goes_on_after_an_interrupt_in_a_callback(toy_set, make):
+def test_continues_after_an_interrupt_in_a_callback(toy_set, make):
     X, y = toy_set("iris", "softmax")
 
     def interrupt(epoch, *_):
@@ -219,7 +219,7 @@ def test_goes_on_after_an_interrupt_in_a_callback(toy_set, make):
 
 
 @unconverged
-def test_goes_on_after_a_divergence(toy_set):
+def test_continues_after_a_divergence(toy_set):
     X, y = toy_set("iris", "softmax")
     arguments = {"solver": "sgd", "exact_resume": True, "random_state": 0, "tol": 0}
     model, expected = (
@@ -249,7 +249,7 @@ def test_a_warm_start_with_another_solver_has_another_optimizer(toy_set, make):
 
 
 @unconverged
-def test_scikit_learns_code_does_not_go_on_exactly(toy_set):
+def test_scikit_learns_code_does_not_resume_exactly(toy_set):
     X, y = toy_set("iris", "softmax")
     network = MLPClassifier((3,), activation="relu", exact_resume=True, max_iter=2)
     assert network.fit(X, y).backend_ == "scikit-learn"
@@ -295,7 +295,7 @@ def assert_same(one, other):
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=str)
-def test_state_is_plain_and_makes_the_optimizer_anew(toy_set, estimator):
+def test_state_is_plain_and_rebuilds_the_optimizer(toy_set, estimator):
     model = fitted(estimator, *toy_set("iris", "softmax"))
     state = model.__getstate__()
     assert type(state["_optimizer"]) is dict
@@ -351,7 +351,7 @@ def test_skops_files_of_whole_fits(toy_set, solver):
 
 
 @pytest.mark.parametrize("solver", ["sgd", "adam"])
-def test_scikit_learn_goes_on_from_a_loaded_state(toy_set, solver, largest_difference):
+def test_scikit_learn_continues_from_a_loaded_state(toy_set, solver, largest_difference):
     X, y = toy_set("iris", "softmax")
     arguments = {"solver": solver, "random_state": 0, "shuffle": False}
     ours = fitted(MLPClassifier((4,), **arguments), X, y)

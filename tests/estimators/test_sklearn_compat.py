@@ -42,13 +42,13 @@ def test_no_other_file_imports_private_names():
 
 
 @pytest.mark.parametrize(("method", "arguments"), sklearn_compat.MLP_METHODS.items())
-def test_overridden_methods_take_the_arguments_that_scikit_learn_hands_over(method, arguments):
+def test_overridden_methods_have_scikit_learns_arguments(method, arguments):
     for estimator in (SklearnMLPClassifier, MLPClassifier):
         assert tuple(inspect.signature(getattr(estimator, method)).parameters) == arguments
 
 
 @pytest.mark.parametrize("name", sklearn_compat.__all__)
-def test_every_name_is_there(name):
+def test_every_name_exists(name):
     assert getattr(sklearn_compat, name) is not None
 
 
@@ -100,7 +100,7 @@ def test_arguments_are_validated_where_the_configuration_lets_them_be():
         sklearn_compat.validate_arguments(wrong)
 
 
-def test_a_fit_of_scikit_learns_leaves_what_ours_goes_on_from():
+def test_a_fit_of_scikit_learns_leaves_the_state_that_ours_continues_from():
     X, y = np.eye(4), [0, 1, 0, 1]
     for solver, moments in (("sgd", ["velocities"]), ("adam", ["ms", "vs"])):
         fitted = SklearnMLPClassifier((2,), solver=solver, n_iter_no_change=1, tol=1).fit(X, y)

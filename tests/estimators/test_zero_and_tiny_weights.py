@@ -1,4 +1,4 @@
-"""Rows that weigh nothing or next to nothing, against scikit-learn's fits with the same weights."""
+"""Row weights of 0 or near 0, against scikit-learn's fits with the same weights."""
 
 import numpy as np
 import pytest
@@ -104,7 +104,7 @@ def test_weights_that_float32_cannot_hold_are_refused(estimator):
 
 @pytest.mark.parametrize("early_stopping", [True, "loss"])
 @pytest.mark.parametrize("kind", [LogisticRegression, MLPClassifier])
-def test_rows_held_out_that_all_weigh_nothing(kind, early_stopping):
+def test_validation_rows_of_weight_0(kind, early_stopping):
     settings = {"solver": "sgd", "early_stopping": early_stopping, "random_state": 0}
     settings |= {"activation": "logistic"} if kind is MLPClassifier else {}
     model, y = kind(**settings, validation_fraction=0.1), Y[3]
@@ -120,7 +120,7 @@ def test_rows_held_out_that_all_weigh_nothing(kind, early_stopping):
     [LogisticRegression(), LogisticRegression(solver="adam"), MLPClassifier(**MLP)],
     ids=["lbfgs", "adam", "mlp"],
 )
-def test_class_weights_that_are_no_numbers(estimator, value):
+def test_class_weights_that_are_not_numbers(estimator, value):
     estimator.set_params(class_weight={0: value, 1: 1.0})
     with pytest.raises(ValueError, match=r"class_weight=.* must hold finite numbers, .* class 0"):
         estimator.fit(X, Y[2])
