@@ -1,6 +1,6 @@
 """One call of fit: the data and callbacks that it was given, and the events that callbacks see.
 
-scikit-learn 1.9's callbacks see a task for the fit and one for each epoch or iteration; a plain
+scikit-learn 1.9's callbacks receive a task for the fit and one for each epoch or iteration; a plain
 callback is called after each epoch.
 """
 
@@ -58,7 +58,7 @@ class FitCall:
         return self._task is not None or self.callback is not None
 
     def refuse_epoch_arguments(self, reason: str) -> None:
-        """Raise ValueError for arguments that need epochs, in a fit that has none of ours."""
+        """Raise ValueError for arguments that need epochs on the kernels, which do not run."""
         given = [name for name in ("X_val", "callback") if getattr(self, name) is not None]
         minibatch = self.estimator.solver in ("sgd", "adam")
         if minibatch and self.estimator.early_stopping == "loss":
@@ -69,7 +69,7 @@ class FitCall:
             )
 
     def begin(self, max_subtasks: int) -> None:
-        """Begin the task of the fit, with 0 subtasks where callbacks see no epochs."""
+        """Begin the task of the fit, with 0 subtasks if callbacks do not follow its epochs."""
         if has_callbacks(self.estimator):
             self._task = root_task(self.estimator, max_subtasks)
             self._task.call_on_fit_task_begin(**self._data)

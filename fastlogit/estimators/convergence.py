@@ -91,7 +91,7 @@ def average_gradient(
 ) -> float:
     """Return the largest element of the gradient that an optimizer's first moment averages.
 
-    The moment is already there; the gradient over all rows takes as long as an epoch.
+    The moment is available at no cost; the gradient over all rows takes as long as an epoch.
 
     Parameters
     ----------

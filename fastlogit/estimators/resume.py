@@ -62,7 +62,7 @@ def row_orders(
 ) -> LegacyOrders | None:
     """Return the row orders of the next epochs, None where rows are not shuffled.
 
-    As many rows as in the last call are taken for the same rows.
+    Rows are assumed to be those of the last call if there are as many.
     """
     if not estimator.shuffle:
         return None
