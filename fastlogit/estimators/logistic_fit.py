@@ -32,7 +32,7 @@ from fastlogit.solvers import lbfgs, newton
 from fastlogit.solvers import proximal_newton as proximal
 from fastlogit.solvers.conjugate_gradients import newton_steps
 from fastlogit.solvers.newton import LossAndGradient
-from fastlogit.solvers.newton_polish import closing, last_gap
+from fastlogit.solvers.newton_polish import allowed_gap, newton_polish
 from fastlogit.solvers.newton_steps import LinearParams
 from fastlogit.training.objective import Objective
 
@@ -75,9 +75,9 @@ def fit_full_batch(estimator: Any, X: Any, y: Any, sample_weight: Any, call: Fit
     # As many subtasks as in scikit-learn: at least one iteration, and one that is cancelled.
     call.begin(max(est.max_iter, 1) + 1 if est.solver == "lbfgs" else 0)
     if est.solver == "lbfgs":
-        watch = _iteration_callback(call, objective, start) if call.has_observers else None
-        close = closing(_linear(est, rows), _alpha(est, rows), est.tol, loss_and_gradient)
-        theta, n_iter = _by_lbfgs(est, X, loss_and_gradient, start, est.max_iter, watch, close)
+        callback = _iteration_callback(call, objective, start) if call.has_observers else None
+        polish = newton_polish(_linear(est, rows), _alpha(est, rows), est.tol, loss_and_gradient)
+        theta, n_iter = _by_lbfgs(est, X, loss_and_gradient, start, est.max_iter, callback, polish)
         call.cancel_subtask()
     elif has_l1:
         theta, n_iter = _by_proximal_newton(est, loss_and_gradient, start, rows)
@@ -108,8 +108,8 @@ def _by_lbfgs(
     loss_and_gradient: LossAndGradient,
     start: Floats,
     max_iter: int,
-    watch: Callable[[Floats], bool] | None = None,
-    close: lbfgs.Close | None = None,
+    callback: Callable[[Floats], bool] | None = None,
+    polish: lbfgs.Polish | None = None,
 ) -> tuple[Floats, int]:
     theta, _, n_iter = lbfgs.minimise(
         loss_and_gradient,
@@ -118,8 +118,8 @@ def _by_lbfgs(
         tol=est.tol,
         advice=lambda: f"{features_off_scale(est, X)}\n{ADVICE}",
         refine=20,
-        watch=watch,
-        close=close,
+        callback=callback,
+        polish=polish,
         maxls=50,
         ftol=64 * np.finfo(float).eps,
         **lbfgs_print_option("iprint", (-1, 50, 1, 100, 101)[min(int(est.verbose), 4)]),
@@ -141,7 +141,7 @@ def _by_newton(
         tol=est.tol,
         eps=eps,
         name=est.solver,
-        gap=lambda theta: last_gap(params, alpha, est.tol, theta),
+        gap=lambda theta: allowed_gap(params, alpha, est.tol, theta),
         verbose=est.verbose,
     )
 

@@ -14,7 +14,7 @@ from fastlogit.solvers.convergence import lbfgs_not_converged, warn
 from fastlogit.training.objective import Objective
 
 # Given SciPy's result, the parameters and values of further iterations.
-Close = Callable[[Any], Iterable[tuple[Floats, float]]]
+Polish = Callable[[Any], Iterable[tuple[Floats, float]]]
 
 
 def minimise(
@@ -25,8 +25,8 @@ def minimise(
     tol: float,
     advice: Callable[[], str],
     refine: int = 0,
-    watch: Callable[[Floats], bool] | None = None,
-    close: Close | None = None,
+    callback: Callable[[Floats], bool] | None = None,
+    polish: Polish | None = None,
     **options: Any,
 ) -> tuple[Floats, float, int]:
     """Return where the objective is least, its value there, and the iterations taken.
@@ -44,14 +44,14 @@ def minimise(
     tol : float
         Of the gradient's largest element.
     advice : callable
-        Gives the end of the warning.
+        Returns the end of the warning.
     refine : int
         Further iterations at most where the loss no longer falls by ftol but the gradient is not
         within tol yet. They never warn, since what they work on is little above rounding.
-    watch : callable or None
+    callback : callable or None
         Called with the parameters after each iteration; a true value ends the fit, as it is.
-    close : callable or None
-        Called where it has converged; what it gives is taken while iterations are left.
+    polish : callable or None
+        Called where it has converged; its steps are taken while iterations are left.
     **options : Any
         More of L-BFGS-B's options.
     """
@@ -61,14 +61,14 @@ def minimise(
 
     def after_iteration(theta: Floats) -> None:
         nonlocal stopped
-        stopped = watch is not None and watch(theta)
+        stopped = callback is not None and callback(theta)
         if stopped:
             raise StopIteration
 
     def run(start: Floats, **more: Any) -> Any:
         return minimize(
             parts.loss, start, method="L-BFGS-B", jac=parts.gradient, options=options | more,
-            callback=None if watch is None else after_iteration,
+            callback=None if callback is None else after_iteration,
         )  # fmt: skip
 
     result = run(start, maxiter=max_iter)
@@ -82,10 +82,10 @@ def minimise(
         if np.max(np.abs(further.jac)) < np.max(np.abs(result.jac)):
             result, n_iter = further, n_iter + int(further.nit)
     end = result.x, float(result.fun)
-    if close is not None and converged and not stopped:
-        for end in islice(close(result), max_iter - n_iter):
+    if polish is not None and converged and not stopped:
+        for end in islice(polish(result), max_iter - n_iter):
             n_iter += 1
-            if watch is not None and watch(end[0]):
+            if callback is not None and callback(end[0]):
                 break
     return *end, n_iter
 

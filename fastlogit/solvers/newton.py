@@ -137,7 +137,7 @@ class Stop:
         return first_failed is None
 
 
-def closing_steps(
+def polish_steps(
     loss_and_gradient: LossAndGradient,
     theta: Floats,
     steps: StepSolver,
@@ -145,7 +145,7 @@ def closing_steps(
     gap: float,
     eps: float,
 ) -> Iterator[tuple[Floats, float]]:
-    """Yield parameters, and the loss there, of steps that close what another method left.
+    """Yield parameters, and the loss there, of steps that finish what another method left.
 
     They end after a step that promised a fall within the gap, relative to the loss, and before one
     that promises no less than the last or does not go down: what is left then is rounding. The

@@ -1,8 +1,8 @@
-"""What brings L-BFGS's end to the optimum where its own rule leaves too much of the loss.
+"""Newton steps after L-BFGS has converged, where its stopping rule leaves too much of the loss.
 
-A gradient g within tol leaves up to ‖g‖² / 2α of a loss that the penalty curves by α in each
-direction. With little penalty that is a share of a small loss, which L-BFGS takes hundreds of
-iterations more for, or does not get below at all; a few Newton steps close it.
+A gradient g within tol leaves the loss up to ‖g‖² / 2α above its minimum, since the penalty curves
+it by α in each direction. With a weak penalty that is a large share of a small loss. L-BFGS takes
+hundreds of further iterations to remove it, or never does; a few Newton steps do.
 """
 
 from __future__ import annotations
@@ -18,18 +18,19 @@ from fastlogit.solvers.conjugate_gradients import newton_steps
 from fastlogit.solvers.newton_steps import LinearParams
 
 DEFAULT_TOL = 1e-4
-# Above it steps that close a fit with C = 1e4 take up to four times as long as L-BFGS took in all.
+# Above it steps that polish a fit with C = 1e4 take up to four times as long as L-BFGS took in all.
 TIGHT_TOL = 1e-7
 # A Newton step from within a gap ends, solved for roughly, this many times nearer at least.
 NEARER = 10
 
 
-def last_gap(params: LinearParams, alpha: float, tol: float, theta: Floats) -> float:
-    """Return what a Newton step to theta may have promised, relative to the loss, to be the last.
+def allowed_gap(params: LinearParams, alpha: float, tol: float, theta: Floats) -> float:
+    """Return the largest decrease, relative to the loss, that the last Newton step may promise.
 
-    What a gradient leaves goes with its square; at the default tol it may be all of the loss, since
-    there scikit-learn's iterations are enough. It may be anything where the penalty at theta does
-    not show in a loss of log K: the loss of classes that a plane separates then falls on and on.
+    The gap that a gradient leaves is proportional to its square. At the default tol it may be the
+    whole loss, since scikit-learn's iterations suffice there. It is unlimited where the penalty at
+    theta is below the rounding of a loss of log K: on separable classes the loss then decreases by
+    a constant factor at every step, without end.
     """
     eps, weights = float(np.finfo(params.rows.X.dtype).eps), theta[: params.n_weights]
     shows = np.finfo(float).eps * np.log(max(params.n_outputs, 2))
@@ -38,13 +39,13 @@ def last_gap(params: LinearParams, alpha: float, tol: float, theta: Floats) -> f
     return float(max((tol / DEFAULT_TOL) ** 2, 16 * eps))
 
 
-def closing(
+def newton_polish(
     params: LinearParams, alpha: float, tol: float, loss_and_gradient: newton.LossAndGradient
-) -> lbfgs.Close | None:
-    """Return what closes a fit by L-BFGS to tol, None where its own end is to stand.
+) -> lbfgs.Polish | None:
+    """Return what polishes a fit by L-BFGS to tol, or None where L-BFGS's result is final.
 
-    That is where tol is not tight, for scikit-learn's iterations in scikit-learn's time; without a
-    penalty, for there may be no optimum; and on sparse rows, which Newton's kernels do not know.
+    That is so where tol is not tight, so that the iterations are scikit-learn's; without a penalty,
+    since there may be no optimum; and for sparse rows, which Newton's kernels do not support.
 
     Parameters
     ----------
@@ -61,14 +62,14 @@ def closing(
         return None
     eps = float(np.finfo(params.rows.X.dtype).eps)
 
-    def close(result: Any) -> Iterable[tuple[Floats, float]]:
-        gap = last_gap(params, alpha, tol, result.x)
+    def polish(result: Any) -> Iterable[tuple[Floats, float]]:
+        gap = allowed_gap(params, alpha, tol, result.x)
         if np.isinf(gap) or most_left(params, alpha, result.jac) <= gap / NEARER * result.fun:
             return ()
         start, steps = params.centred(result.x), newton_steps(params, alpha)
-        return newton.closing_steps(loss_and_gradient, start, steps, gap=gap, eps=eps)
+        return newton.polish_steps(loss_and_gradient, start, steps, gap=gap, eps=eps)
 
-    return close
+    return polish
 
 
 def most_left(params: LinearParams, alpha: float, gradient: Floats) -> float:

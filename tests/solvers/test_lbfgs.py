@@ -70,12 +70,12 @@ def test_closing_iterations_come_after_convergence_and_count():
     settings = {"start": np.zeros(5), "tol": 1e-4} | ADVICE
     theta, _, n_iter = lbfgs.minimise(rosenbrock, max_iter=1000, **settings)
 
-    def close(result):
+    def polish(result):
         np.testing.assert_array_equal(result.x, theta)
         yield from ((theta + step, step) for step in range(1, 9))
 
     def closed(**more):
-        end, value, n = lbfgs.minimise(rosenbrock, **settings, close=close, **more)
+        end, value, n = lbfgs.minimise(rosenbrock, **settings, polish=polish, **more)
         np.testing.assert_array_equal(end, theta + value)
         return value, n - n_iter
 
@@ -83,10 +83,10 @@ def test_closing_iterations_come_after_convergence_and_count():
     assert closed(max_iter=n_iter + 3) == (3, 3)
     watched = []
 
-    def watch(theta):
+    def callback(theta):
         watched.append(theta)
         return len(watched) == n_iter + 2
 
-    assert closed(max_iter=1000, watch=watch) == (2, 2)
+    assert closed(max_iter=1000, callback=callback) == (2, 2)
     with pytest.warns(ConvergenceWarning):
-        assert lbfgs.minimise(rosenbrock, **settings, close=close, max_iter=3)[2] == 3
+        assert lbfgs.minimise(rosenbrock, **settings, polish=polish, max_iter=3)[2] == 3
