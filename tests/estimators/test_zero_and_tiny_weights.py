@@ -21,7 +21,7 @@ def test_a_bootstrap_sample_by_weights_may_miss_a_class():
     y = np.zeros(200, int)
     y[:2] = 1
     ours, theirs = (
-        BaggingClassifier(kind(), 20, random_state=0).fit(X, y)
+        BaggingClassifier(kind(), 50, random_state=0).fit(X, y)
         for kind in (LogisticRegression, SklearnLogisticRegression)
     )
     np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), atol=1e-4)
