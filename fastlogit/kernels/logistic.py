@@ -20,10 +20,10 @@ mean taken as Σ w loss / Σ w:
 from typing import Any, NamedTuple
 
 from fastlogit.kernels.codegen.arrays import part, rows_from
-from fastlogit.kernels.codegen.jit import inlined
-from fastlogit.kernels.layers.dense import rows_affine, rows_affine_grad
-from fastlogit.kernels.layers.output_losses import logistic_head, logistic_proba
-from fastlogit.kernels.training.single_rows import logistic_rows
+from fastlogit.kernels.codegen.compile import inline
+from fastlogit.kernels.layers.inputs import linear_backward, linear_forward
+from fastlogit.kernels.layers.output_losses import logistic_loss, logistic_proba
+from fastlogit.kernels.training.single_row_sgd import logistic_rows
 
 
 class LogisticParams(NamedTuple):
@@ -33,30 +33,30 @@ class LogisticParams(NamedTuple):
     b: Any
 
 
-@inlined
+@inline
 def loss_and_gradient(params, X, rows, y, weight, scale, accumulate, grads, work):
     """Return the batch's loss; scale is 1 / Σ w. OUT: grads, work."""
     Wt, b = params
     grad_Wt, grad_b = grads
     logits = rows_from(work[0], 0, y.size)
 
-    rows_affine(X, rows, Wt, b, logits)  # z
-    loss = logistic_head(logits, y, weight, scale)  # z becomes dz
-    rows_affine_grad(X, rows, logits, accumulate, grad_Wt, grad_b)
+    linear_forward(X, rows, Wt, b, logits)  # z
+    loss = logistic_loss(logits, y, weight, scale)  # z becomes dz
+    linear_backward(X, rows, logits, accumulate, grad_Wt, grad_b)
     return loss
 
 
-@inlined
+@inline
 def train_rows(params, X, y, order, learning_rate, work):
-    """Descend on a row at a time, in that order; return the sum of losses. OUT: params, work."""
+    """Train on one row per step, in that order; return the sum of losses. OUT: params, work."""
     (Wt, b), padded = params, part(work[1], 0, (work[1].size,))
     return logistic_rows(X, y, order, learning_rate, padded, part(Wt, 0, (Wt.size,)), b)
 
 
-@inlined
+@inline
 def predict_proba(params, X, rows, proba, work):
     """Fill proba (B, 2) with 1 − p and p. OUT: proba, work."""
     Wt, b = params
     logits = rows_from(work[0], 0, proba.shape[0])
-    rows_affine(X, rows, Wt, b, logits)
+    linear_forward(X, rows, Wt, b, logits)
     logistic_proba(logits, proba)

@@ -19,9 +19,10 @@ Over a batch, with row weights w (1 if none) and the mean taken as Σ w loss / �
 from typing import Any, NamedTuple
 
 from fastlogit.kernels.codegen.arrays import rows_from
-from fastlogit.kernels.codegen.jit import inlined
-from fastlogit.kernels.layers.dense import rows_affine, rows_affine_grad
-from fastlogit.kernels.layers.output_losses import softmax_head, softmax_proba
+from fastlogit.kernels.codegen.compile import inline
+from fastlogit.kernels.layers.inputs import linear_backward, linear_forward
+from fastlogit.kernels.layers.output_losses import softmax_loss, softmax_proba
+from fastlogit.kernels.training.single_row_sgd import softmax_rows
 
 
 class SoftmaxParams(NamedTuple):
@@ -31,23 +32,30 @@ class SoftmaxParams(NamedTuple):
     b: Any
 
 
-@inlined
+@inline
 def loss_and_gradient(params, X, rows, y, weight, scale, accumulate, grads, work):
     """Return the batch's loss; scale is 1 / Σ w. OUT: grads, work."""
     Wt, b = params
     grad_Wt, grad_b = grads
     logits = rows_from(work[0], 0, y.size)
 
-    rows_affine(X, rows, Wt, b, logits)  # Z
-    loss = softmax_head(logits, y, weight, scale)  # Z becomes dZ
-    rows_affine_grad(X, rows, logits, accumulate, grad_Wt, grad_b)
+    linear_forward(X, rows, Wt, b, logits)  # Z
+    loss = softmax_loss(logits, y, weight, scale)  # Z becomes dZ
+    linear_backward(X, rows, logits, accumulate, grad_Wt, grad_b)
     return loss
 
 
-@inlined
+@inline
+def train_rows(params, X, y, order, learning_rate, work):
+    """Train on one row per step, in that order; return the sum of losses. OUT: params, work."""
+    Wt, b = params
+    return softmax_rows(Wt, b, X, y, order, learning_rate, work)
+
+
+@inline
 def predict_proba(params, X, rows, proba, work):
     """Fill proba (B, K). OUT: proba, work."""
     Wt, b = params
     logits = rows_from(work[0], 0, proba.shape[0])
-    rows_affine(X, rows, Wt, b, logits)
+    linear_forward(X, rows, Wt, b, logits)
     softmax_proba(logits, proba)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 
-from fastlogit.kernels.layers.csr import csr
+from fastlogit.kernels.layers.sparse import csr
 from fastlogit.kernels.training.epoch import Data
 from fastlogit.models.parameters import Floats, Indices
 

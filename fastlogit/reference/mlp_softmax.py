@@ -5,9 +5,17 @@ The derivation stands in :mod:`fastlogit.kernels.mlp_softmax`.
 
 from typing import Any, NamedTuple
 
-from fastlogit.reference.activations import sigmoid, sigmoid_grad
-from fastlogit.reference.dense import affine, affine_grad, input_grad
-from fastlogit.reference.output_losses import softmax_head, softmax_proba
+from fastlogit.reference.layers import (
+    hidden_backward,
+    hidden_forward,
+    output_backward,
+    output_forward,
+    output_input_grad,
+    sigmoid,
+    sigmoid_grad,
+    softmax_loss,
+    softmax_proba,
+)
 
 
 class MLPSoftmaxParams(NamedTuple):
@@ -25,14 +33,14 @@ def loss_and_gradient(params, X, y, weight, scale, grads, work):
     grad_W1, grad_b1, grad_W2, grad_b2 = grads
     hidden, d_hidden, logits = (array[: X.shape[0]] for array in work)
 
-    affine(X, W1, b1, hidden)
-    sigmoid(hidden)  # A
-    affine(hidden, W2, b2, logits)  # Z
-    loss = softmax_head(logits, y, weight, scale)  # Z becomes dZ
-    input_grad(logits, W2, d_hidden)  # dA
-    affine_grad(hidden, logits, grad_W2, grad_b2)
+    hidden_forward(X, W1, b1, hidden)  # S
+    sigmoid(hidden)  # S becomes A
+    output_forward(hidden, W2, b2, logits)  # Z
+    loss = softmax_loss(logits, y, weight, scale)  # Z becomes dZ
+    output_input_grad(logits, W2, d_hidden)  # dA
+    output_backward(hidden, logits, grad_W2, grad_b2)
     sigmoid_grad(hidden, d_hidden)  # dA becomes dS
-    affine_grad(X, d_hidden, grad_W1, grad_b1)
+    hidden_backward(X, d_hidden, grad_W1, grad_b1)
     return loss
 
 
@@ -40,7 +48,7 @@ def predict_proba(params, X, proba, work):
     """Fill the class probabilities. OUT: proba, work."""
     W1, b1, W2, b2 = params
     hidden, _, logits = work
-    affine(X, W1, b1, hidden)
+    hidden_forward(X, W1, b1, hidden)
     sigmoid(hidden)
-    affine(hidden, W2, b2, logits)
+    output_forward(hidden, W2, b2, logits)
     softmax_proba(logits, proba)

@@ -2,8 +2,12 @@
 
 from typing import Any, NamedTuple
 
-from fastlogit.reference.dense import affine, affine_grad
-from fastlogit.reference.output_losses import softmax_head, softmax_proba
+from fastlogit.reference.layers import (
+    linear_backward,
+    linear_forward,
+    softmax_loss,
+    softmax_proba,
+)
 
 
 class SoftmaxParams(NamedTuple):
@@ -19,9 +23,9 @@ def loss_and_gradient(params, X, y, weight, scale, grads, work):
     grad_W, grad_b = grads
     logits = work[0][: X.shape[0]]
 
-    affine(X, W, b, logits)  # Z
-    loss = softmax_head(logits, y, weight, scale)  # Z becomes dZ
-    affine_grad(X, logits, grad_W, grad_b)
+    linear_forward(X, W, b, logits)  # Z
+    loss = softmax_loss(logits, y, weight, scale)  # Z becomes dZ
+    linear_backward(X, logits, grad_W, grad_b)
     return loss
 
 
@@ -29,5 +33,5 @@ def predict_proba(params, X, proba, work):
     """Fill the class probabilities. OUT: proba, work."""
     W, b = params
     logits = work[0][: X.shape[0]]
-    affine(X, W, b, logits)
+    linear_forward(X, W, b, logits)
     softmax_proba(logits, proba)

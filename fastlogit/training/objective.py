@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import issparse
 
-from fastlogit.kernels.layers.csr import Csr, csr
+from fastlogit.kernels.layers.sparse import Csr, csr
 from fastlogit.kernels.training.epoch import Rule, Span, State
 from fastlogit.kernels.training.optimizers import NO_STEP
 from fastlogit.models import (

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
-from fastlogit.kernels.training import sparse_descent
+from fastlogit.kernels.training import sparse_sgd
 from fastlogit.kernels.training.blocks import BLOCK_ROWS
 from fastlogit.kernels.training.epoch import CHAIN_ROWS, Rule, Span, State
 from fastlogit.models import BACKENDS, FlatParams, Floats, Indices, Model, Rows
@@ -175,7 +175,7 @@ class Trainer:
         self._gradients = workspace(self.flat.flat, batch_size)
         self._backend, self._run_batches = backend, BACKENDS[backend].run_batches
         if sparse and plain and batch_size <= BLOCK_ROWS and backend == "numba":
-            self._run_batches = sparse_descent.run_batches
+            self._run_batches = sparse_sgd.run_batches
         self._blas_limit = n_threads if backend == "numpy" else None
         self._pool = ThreadPool(
             1 if backend == "numpy" else team_size(n_threads, batch_size),

@@ -11,22 +11,20 @@ from scipy.sparse import csr_array
 from sklearn.base import clone
 
 import fastlogit
-from fastlogit.kernels.codegen import row_steps, rows, sparse_rows, tiles
+from fastlogit.kernels.codegen import row_products, tiles
 from fastlogit.kernels.codegen.simd import NEAR_BYTES, VECTOR_BYTES
 from fastlogit.kernels.full_batch import hessian as curvature
 from fastlogit.kernels.full_batch.coordinate_descent import descend
 from fastlogit.kernels.full_batch.hessian_product import fill_curvature, hessian_product
-from fastlogit.kernels.layers import activations
-from fastlogit.kernels.layers import dense as linear_maps
-from fastlogit.kernels.layers import output_losses as heads
-from fastlogit.kernels.layers import sparse as sparse_maps
+from fastlogit.kernels.layers import activations, output_losses
+from fastlogit.kernels.layers import dense as dense_layers
+from fastlogit.kernels.layers import sparse as sparse_layers
 from fastlogit.kernels.training import optimizers, shuffle
 from fastlogit.kernels.training.blocks import BLOCK_ROWS
-from fastlogit.kernels.training.single_rows import logistic_rows
+from fastlogit.kernels.training.single_row_sgd import logistic_rows
 from fastlogit.models import MODELS
-from fastlogit.reference import activations as plain_activations
+from fastlogit.reference import layers as plain_layers
 from fastlogit.reference import optimizers as plain_optimizers
-from fastlogit.reference import output_losses as plain_heads
 
 # What rounding may make of a result, by the bytes of an item.
 ACCURACY = {4: 2e-4, 8: 1e-9}
@@ -113,8 +111,10 @@ def of_sparse_rows(draw):
     width, D, count = draw.size(130), draw.size(50), draw.one_of(0, 1, draw.size(40))
     values, d, W = draw.floats(count), draw.floats(width), draw.floats(D, width)
     columns = draw.numbers(D, max(count, 1))[:count].astype(np.uint32)
-    yield primitive(sparse_rows.row_product, values, columns, count, W, width, draw.unset(width))
-    for add in (sparse_rows.add_row, sparse_rows.add_row_tracked):
+    yield primitive(
+        row_products.sparse_row_product, values, columns, count, W, width, draw.unset(width)
+    )
+    for add in (row_products.add_sparse_row, row_products.add_sparse_row_tracked):
         yield primitive(add, values, columns, count, 0.3, d, width, np.ones(1), W)
 
 
@@ -125,27 +125,31 @@ def of_single_rows(draw):
     padded[:, :D] = draw.floats(H, D)
     X, W, b, d = draw.floats(n, D), draw.floats(D, H), draw.floats(H), draw.floats(1, H)
     (row, following), w = draw.numbers(n, 2).tolist(), padded[0].copy()
-    yield primitive(row_steps.step_affine, X, row, following, d, W, b, D, H, draw.unset(1, H))
-    yield primitive(row_steps.step_dots, X, row, following, padded, len(padded.T), b, D, H, d)
-    yield primitive(rows.row_dot, X, row, w)
-    yield primitive(rows.rows_dot, X, row, following)
-    yield primitive(rows.add_row, X, row, draw.dtype.type(0.5), w)
+    yield primitive(
+        row_products.update_and_forward_hidden, X, row, following, d, W, b, D, H, draw.unset(1, H)
+    )
+    yield primitive(
+        row_products.update_and_forward_linear, X, row, following, padded, len(padded.T), b, D, H, d
+    )
+    yield primitive(row_products.row_dot, X, row, w)
+    yield primitive(row_products.rows_dot, X, row, following)
+    yield primitive(row_products.add_row, X, row, draw.dtype.type(0.5), w)
     y, work = draw.rng.integers(2, size=n), draw.unset(w.size)
     yield primitive(logistic_rows, X, y, draw.numbers(n, 60), 0.01, work, *W.T[:1].copy(), b[:1])
 
 
-def of_heads(draw):
+def of_output_losses(draw):
     n, K = draw.size(600), 1 + draw.size(19)
     z, Z, weight = draw.floats(n, 1), draw.floats(n, K), draw.weight(n, draw.floats(0))
     y, labels = draw.rng.integers(2, size=n), draw.rng.integers(K, size=n)
     for name, args, spent in (
-        ("logistic_head", (z, y, weight, 0.25), ()),
-        ("softmax_head", (Z, labels, weight, 0.25), ()),
+        ("logistic_loss", (z, y, weight, 0.25), ()),
+        ("softmax_loss", (Z, labels, weight, 0.25), ()),
         ("logistic_proba", (z, draw.unset(n, 2)), ()),
         ("softmax_proba", (Z, draw.unset(n, K)), (0,)),
     ):
-        plain = getattr(plain_heads, name)
-        yield primitive(getattr(heads, name), *args, plain=plain, spent=spent)
+        plain = getattr(plain_layers, name)
+        yield primitive(getattr(output_losses, name), *args, plain=plain, spent=spent)
 
 
 def of_updates(draw):
@@ -157,24 +161,24 @@ def of_updates(draw):
         plain = plain_optimizers.update
         yield primitive(optimizers.update, number, *args, plain=plain, spent=(2,))
     yield primitive(optimizers.l2_penalty, theta, 0.3, grad)
-    hidden, plain = squares / squares.max(), plain_activations
+    hidden, plain = squares / squares.max(), plain_layers
     yield primitive(activations.sigmoid, hidden, plain=plain.sigmoid)
     args = hidden, draw.floats(2, size)
     yield primitive(activations.sigmoid_grad, *args, plain=plain.sigmoid_grad, spent=(0,))
 
 
-def of_dense_maps(draw):
+def of_dense_layers(draw):
     n, inner, columns = draw.size(99), draw.size(40), draw.one_of(0, 1024) + draw.size(200)
     strides, panel = draw.one_of((inner, 1), (1, n)), draw.one_of(32, 32 * inner, columns * inner)
     init = draw.one_of((draw.floats(columns), 0, 0), (draw.floats(n * columns), -1, columns))
     X, b, work = draw.floats(n, inner), draw.floats(inner, columns), draw.unset(panel)
-    yield primitive(linear_maps.by_panels, X, *strides, b, *init, work, draw.unset(n, columns))
+    yield primitive(dense_layers.by_panels, X, *strides, b, *init, work, draw.unset(n, columns))
     gathered = draw.unset(draw.size(50), inner)
-    yield primitive(linear_maps.gather, X, draw.numbers(n, 50), draw.one_of(*EITHER), gathered)
-    yield primitive(linear_maps.add_rows, X, draw.one_of(*EITHER), draw.floats(inner))
+    yield primitive(dense_layers.gather, X, draw.numbers(n, 50), draw.one_of(*EITHER), gathered)
+    yield primitive(dense_layers.add_rows, X, draw.one_of(*EITHER), draw.floats(inner))
 
 
-def of_sparse_maps(draw):
+def of_sparse_layers(draw):
     X = draw_rows(draw, sparse=True)
     (n, D), outputs, batch = X.shape, draw.one_of(1, draw.size(70)), draw.size(300)
     csr = X.data, X.indices.astype(np.uint32), X.indptr.astype(np.int64)
@@ -185,13 +189,13 @@ def of_sparse_maps(draw):
         out[...] = factor * (X[numbers[:batch]] @ W) + b
 
     def add_product(data, indices, indptr, numbers, d_out, scaling, W):
-        W += scaling[sparse_maps.BACKWARD] * (X[numbers[:batch]].T @ d_out)
+        W += scaling[sparse_layers.BACKWARD] * (X[numbers[:batch]].T @ d_out)
 
     far, out, scaling = draw.one_of(*EITHER), draw.unset(batch, outputs), [1, 0.3, 0, tracked]
     args = *csr, numbers, far, 0.3, W, b, out
-    yield primitive(sparse_maps.csr_product, *args, plain=product)
+    yield primitive(sparse_layers.csr_product, *args, plain=product)
     args = *csr, numbers, d_out, np.array(scaling), W
-    yield primitive(sparse_maps.add_csr_product, *args, plain=add_product, spent=(5,))
+    yield primitive(sparse_layers.add_csr_product, *args, plain=add_product, spent=(5,))
 
 
 def second_derivatives(Wt, b, X, weight, V, u):
@@ -358,8 +362,8 @@ def of_fit(draw, kind, solvers, sparse=(False,)):
 regression = partial(of_fit, kind=fastlogit.LogisticRegression)
 # A trial takes that of its seed's number, counted round and round.
 KINDS = (
-    of_tiles, of_sparse_rows, of_single_rows, of_heads, of_updates, of_dense_maps, of_sparse_maps,
-    of_second_derivatives, of_descent, of_orders,
+    of_tiles, of_sparse_rows, of_single_rows, of_output_losses, of_updates, of_dense_layers,
+    of_sparse_layers, of_second_derivatives, of_descent, of_orders,
     *(partial(of_training, names=[name]) for name in MODELS),
     partial(of_training, names=("logistic", "softmax"), sparse=True),
     partial(of_training, names=("mlp-logistic", "mlp-softmax"), sparse=True),

@@ -169,7 +169,7 @@ def test_an_interrupt_leaves_the_last_whole_epoch(model, monkeypatch):
     whole = fastlogit.train(model, sparse.csr_array(X), y, epochs=2, **arguments)
     from fastlogit.training import trainer
 
-    calls, run = [], trainer.sparse_descent.run_batches
+    calls, run = [], trainer.sparse_sgd.run_batches
 
     def interrupted(*given):
         # Slices of 100 batches; the third epoch's second is cut off.
@@ -179,7 +179,7 @@ def test_an_interrupt_leaves_the_last_whole_epoch(model, monkeypatch):
         calls.append(span)
         return run(*given)
 
-    monkeypatch.setattr(trainer.sparse_descent, "run_batches", interrupted)
+    monkeypatch.setattr(trainer.sparse_sgd, "run_batches", interrupted)
     monkeypatch.setattr(trainer, "SLICE_SECONDS", 1e-9)
     with pytest.raises(KeyboardInterrupt) as raised:
         fastlogit.train(model, sparse.csr_array(X), y, epochs=4, **arguments)
@@ -196,13 +196,13 @@ def test_nothing_is_compiled_for_sparse_rows_unless_they_come():
     program = """
 import fastlogit
 from fastlogit.kernels.training import epoch
-from fastlogit.kernels.training import sparse_descent
+from fastlogit.kernels.training import sparse_sgd
 from fastlogit.kernels.codegen import linking
 fastlogit.warmup()
 names = [symbol for symbol in linking._libraries if "csr" in symbol]
 assert not names, names
-assert not sparse_descent.run_batches.signatures
+assert not sparse_sgd.run_batches.signatures
 fastlogit.warmup(sparse=True)
-assert len(sparse_descent.run_batches.signatures) == 8
+assert len(sparse_sgd.run_batches.signatures) == 8
 """
     subprocess.run([sys.executable, "-c", program], check=True)  # noqa: S603

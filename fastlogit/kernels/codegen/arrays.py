@@ -11,8 +11,8 @@ import numpy as np
 from numba.core import types
 from numba.extending import lower_builtin, overload, type_callable
 
+from fastlogit.kernels.codegen.compile import KERNEL_OPTIONS
 from fastlogit.kernels.codegen.linking import contiguous
-from fastlogit.kernels.codegen.options import KERNEL_OPTIONS
 
 
 def flat_views(params, flat):
@@ -45,7 +45,8 @@ def _lower_part(context: Any, builder: Any, signature: Any, values: Any) -> Any:
     kind = signature.return_type
     array = context.make_array(signature.args[0])(context, builder, values[0])
     lengths = [builder.extract_value(values[2], n) for n in range(kind.ndim)]
-    start = builder.gep(array.data, [values[1]])
+    element = context.get_data_type(kind.dtype)
+    start = builder.gep(array.data, [values[1]], source_etype=element)
     return contiguous(context, builder, kind, start, lengths)
 
 
@@ -70,7 +71,8 @@ def _lower_rows_from(context: Any, builder: Any, signature: Any, values: Any) ->
     kind = signature.return_type
     array = context.make_array(kind)(context, builder, values[0])
     width = builder.extract_value(array.shape, 1)
-    start = builder.gep(array.data, [builder.mul(values[1], width)])
+    element = context.get_data_type(kind.dtype)
+    start = builder.gep(array.data, [builder.mul(values[1], width)], source_etype=element)
     return contiguous(context, builder, kind, start, [values[2], width])
 
 

@@ -15,7 +15,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from fastlogit.kernels.codegen.jit import kernel
+from fastlogit.kernels.codegen.compile import kernel
 
 # A barrier is an int64 array; its two elements in use lie on cache lines of their own.
 ARRIVED, ABANDONED, BARRIER_SIZE = 0, 8, 16
@@ -46,7 +46,7 @@ def add_atomically(typing_context: Any, array: Any, place: Any, value: Any) -> A
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         kind = signature.args[0]
         data = context.make_array(kind)(context, builder, args[0]).data
-        element = builder.gep(data, [args[1]])
+        element = builder.gep(data, [args[1]], source_etype=ir.IntType(64))
         return builder.atomic_rmw("add", element, args[2], "seq_cst")
 
     return types.int64(array, types.intp, types.int64), generate

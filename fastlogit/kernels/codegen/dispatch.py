@@ -1,65 +1,67 @@
-"""Model-generic calls: a model's parameters are a named tuple, and its type names the model.
+"""Calls of a model's own functions: the type of its parameters, a named tuple, names the model.
 
-``loss_and_gradient(params, ...)`` in jitted code becomes the function of that name in the module
-that defines the type of params. So the epoch loop is written once, each model's is compiled only
-when it is used, and a further model needs no entry here.
-
-The models are written over the names of the maps of :mod:`fastlogit.kernels.layers.dense`. Where X
-is not an array, the same text is compiled with the maps of those names for what X is.
+``loss_and_gradient(params, ...)`` becomes the function of that name in the module that defines the
+type of params: in jitted code when the caller is compiled, in plain Python at the call. So the
+epoch is written once, each model's is compiled only when it is used, and a further model needs no
+entry here.
 """
 
 import sys
-from functools import cache
-from types import FunctionType
 
 from numba.extending import overload
 
-from fastlogit.kernels.codegen.jit import inlined
-from fastlogit.kernels.codegen.options import KERNEL_OPTIONS
-from fastlogit.kernels.layers import single_row as row_maps
-from fastlogit.kernels.layers import sparse as sparse_maps
-from fastlogit.kernels.layers.csr import Csr
-from fastlogit.kernels.layers.single_row import RowPair
-
-MAPS = ("affine", "affine_grad", "gathered", "rows_affine", "rows_affine_grad")
-OTHER_MAPS = {Csr: sparse_maps, RowPair: row_maps}
+from fastlogit.kernels.codegen.compile import INLINE_OPTIONS
 
 
-def of_model(params_type, name, X=None):
-    """Return the function of that name of a model, over the maps for X; None if it has none."""
-    function = getattr(sys.modules[params_type.__module__], name, None)
-    kind = getattr(X, "instance_class", type(X))
-    return over(function, OTHER_MAPS[kind]) if kind in OTHER_MAPS else function
-
-
-@cache
-def over(function, maps):
-    """Return a model's function with other maps in the place of those for dense rows."""
-    plain = getattr(function, "py_func", function)
-    names = plain.__globals__ | {name: getattr(maps, name) for name in MAPS}
-    return inlined(FunctionType(plain.__code__, names, plain.__name__, plain.__defaults__))
+def model_function(params_type, name):
+    """Return the function of that name in the model's module, jitted unless jitting is disabled."""
+    return getattr(sys.modules[params_type.__module__], name)
 
 
 def loss_and_gradient(params, X, rows, y, weight, scale, accumulate, grads, work):
-    """Call the model's own ``loss_and_gradient``."""
-    function = of_model(type(params), "loss_and_gradient", X)
+    """Call the model's ``loss_and_gradient``."""
+    function = model_function(type(params), "loss_and_gradient")
     return function(params, X, rows, y, weight, scale, accumulate, grads, work)
 
 
-def predict_proba(params, X, rows, proba, work):
-    """Call the model's own ``predict_proba``."""
-    return of_model(type(params), "predict_proba", X)(params, X, rows, proba, work)
-
-
-@overload(loss_and_gradient, jit_options=KERNEL_OPTIONS, inline="always")
+@overload(loss_and_gradient, jit_options=INLINE_OPTIONS)
 def _loss_and_gradient(params, X, rows, y, weight, scale, accumulate, grads, work):
-    function = of_model(params.instance_class, "loss_and_gradient", X)
-    return lambda params, X, rows, y, weight, scale, accumulate, grads, work: function(
-        params, X, rows, y, weight, scale, accumulate, grads, work
-    )
+    return model_function(params.instance_class, "loss_and_gradient").py_func
 
 
-@overload(predict_proba, jit_options=KERNEL_OPTIONS, inline="always")
+def loss_and_hidden_gradient(params, y, weight, scale, accumulate, grads, work):
+    """Call the ``loss_and_hidden_gradient`` of a model that has a hidden layer."""
+    function = model_function(type(params), "loss_and_hidden_gradient")
+    return function(params, y, weight, scale, accumulate, grads, work)
+
+
+@overload(loss_and_hidden_gradient, jit_options=INLINE_OPTIONS)
+def _loss_and_hidden_gradient(params, y, weight, scale, accumulate, grads, work):
+    return model_function(params.instance_class, "loss_and_hidden_gradient").py_func
+
+
+def predict_proba(params, X, rows, proba, work):
+    """Call the model's ``predict_proba``."""
+    return model_function(type(params), "predict_proba")(params, X, rows, proba, work)
+
+
+@overload(predict_proba, jit_options=INLINE_OPTIONS)
 def _predict_proba(params, X, rows, proba, work):
-    function = of_model(params.instance_class, "predict_proba", X)
-    return lambda params, X, rows, proba, work: function(params, X, rows, proba, work)
+    return model_function(params.instance_class, "predict_proba").py_func
+
+
+def train_rows(params, X, y, order, learning_rate, work):
+    """Call the model's ``train_rows``, which takes dense rows only."""
+    function = model_function(type(params), "train_rows")
+    return function(params, X, y, order, learning_rate, work)
+
+
+@overload(train_rows, jit_options=INLINE_OPTIONS)
+def _train_rows(params, X, y, order, learning_rate, work):
+    if getattr(X, "instance_class", None) is not None:
+        return _unreachable
+    return model_function(params.instance_class, "train_rows").py_func
+
+
+def _unreachable(params, X, y, order, learning_rate, work):
+    return 0.0

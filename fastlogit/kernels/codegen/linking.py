@@ -1,7 +1,7 @@
-"""Primitives that are compiled once and linked to by name, not once more into every caller.
+"""Functions that are compiled once and linked to by name, not once more into every caller.
 
 A jitted function hands an array on as nine words, and every caller carries a copy of what it calls.
-A primitive is a C function of its own, one for each dtype, and an array an address and its sizes.
+These are C functions, one for each dtype, and an array is an address and its sizes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numba.extending import lower_builtin, type_callable
 from numba.np.arrayobj import populate_array
 
 from fastlogit.kernels.codegen.cache import CacheEntry
-from fastlogit.kernels.codegen.options import KERNEL_OPTIONS
+from fastlogit.kernels.codegen.compile import INLINE_OPTIONS
 
 PREFIX = "fastlogit."
 # A symbol is the function's name and a kind for each argument. An array's is the letter of its
@@ -28,12 +28,12 @@ _SCALARS = {"i": types.int64, "r": types.float64}
 _LETTERS = {element: letter for letter, element in _ELEMENTS.items()}
 
 _functions: dict[str, Callable[..., Any]] = {}
-_emitters: dict[str, Callable[..., None]] = {}
+_generators: dict[str, Callable[..., None]] = {}
 _libraries: dict[str, Any] = {}
 
 
-def linked(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Have jitted calls of a function link to one compiled copy of it.
+def compiled_once(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a function once for each dtype, and have jitted calls link to that.
 
     Its arrays are contiguous; integers and booleans arrive as int64, other numbers as float64. It
     returns a float64 if it is annotated so, else nothing.
@@ -41,15 +41,18 @@ def linked(function: Callable[..., Any]) -> Callable[..., Any]:
     return _by_name(function, with_sizes=True)
 
 
-def emitted(generate: Callable[..., None]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Have jitted calls of a function link to the code that generate emits.
+def llvm_function(
+    generate: Callable[..., None],
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Compile what generate emits as a function of that name, and have jitted calls link to that.
 
-    generate is called with a builder, the element type and a value an argument: an array's address,
-    or an index. The function's Python body is the meaning, and runs where jitting is disabled.
+    generate is called with a builder, the element type of the first array, and a value for each
+    argument: an array's address, or a number. The function's Python body is the meaning, and runs
+    where jitting is disabled.
     """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        _emitters[function.__name__] = generate
+        _generators[function.__name__] = generate
         return _by_name(function, with_sizes=False)
 
     return decorate
@@ -143,9 +146,10 @@ def _compiled(symbol: str) -> Any:
             words += [context.get_value_type(types.intp)] * int(kind[1])
     function = _declared(module, symbol, words)
     builder = ir.IRBuilder(function.append_basic_block())
-    if name in _emitters:
+    if name in _generators:
         library = context.codegen().create_library(symbol)
-        _emitters[name](builder, words[0].pointee, *function.args)
+        element = next(_ELEMENTS[kind[0]] for kind in kinds if kind not in _SCALARS)
+        _generators[name](builder, context.get_data_type(element), *function.args)
         builder.ret_void()
     else:
         library = _call_jitted(context, builder, name, kinds)
@@ -158,7 +162,7 @@ def _compiled(symbol: str) -> Any:
 def _call_jitted(context: Any, builder: ir.IRBuilder, name: str, kinds: list[str]) -> Any:
     """Emit a call of the jitted function with the words it was given; return its library."""
     flags = compiler.Flags()
-    registry.cpu_target.options.parse_as_flags(flags, KERNEL_OPTIONS | {"forceinline": True})
+    registry.cpu_target.options.parse_as_flags(flags, INLINE_OPTIONS)
     flags.no_compile = True
     flags.enable_pyobject = False
     arguments = [
@@ -196,7 +200,9 @@ def contiguous(
     context: Any, builder: ir.IRBuilder, kind: types.Array, data: ir.Value, shape: list[ir.Value]
 ) -> ir.Value:
     """Emit the array of that type and shape whose first element is at data."""
-    size = context.get_constant(types.intp, context.get_abi_sizeof(data.type.pointee))
+    size = context.get_constant(
+        types.intp, context.get_abi_sizeof(context.get_data_type(kind.dtype))
+    )
     strides = [size]
     for length in reversed(shape[1:]):
         strides.insert(0, builder.mul(strides[0], length))

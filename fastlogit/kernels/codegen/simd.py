@@ -29,6 +29,7 @@ NEAREST_BYTES = 1 << 15
 PREFETCH_ROWS = 12
 
 INDEX = ir.IntType(64)
+COLUMN = ir.IntType(32)
 _LANE = ir.IntType(32)
 
 
@@ -46,6 +47,13 @@ def steps(
     end = builder.add(start, builder.mul(count, index(step)))
     with cgutils.for_range(builder, count) as loop:
         yield builder.add(start, builder.mul(loop.index, index(step))), end
+
+
+def load_element(
+    builder: ir.IRBuilder, element: ir.Type, base: ir.Value, offset: ir.Value
+) -> ir.Value:
+    """Emit a load of one element of an array of that type."""
+    return builder.load(builder.gep(base, [offset], source_etype=element), typ=element)
 
 
 class Vectors:
@@ -81,18 +89,22 @@ class Vectors:
         lane = ir.Constant(index_type, [index(n) for n in range(self.count)])
         return self.builder.icmp_signed("<", lane, self.splat(lanes, index_type))
 
-    def element(self, base: ir.Value, place: ir.Value) -> ir.Value:
-        """Load one element of an array of any type."""
-        return self.builder.load(self.builder.gep(base, [place]))
+    def address(self, base: ir.Value, offset: ir.Value) -> ir.Value:
+        """Return the address of an element of the vectors' element type."""
+        return self.builder.gep(base, [offset], source_etype=self.type.element)
+
+    def element(self, base: ir.Value, offset: ir.Value) -> ir.Value:
+        """Load one element of the vectors' element type."""
+        return load_element(self.builder, self.type.element, base, offset)
 
     def _pointer(self, base: ir.Value, offset: ir.Value) -> ir.Value:
-        return self.builder.bitcast(self.builder.gep(base, [offset]), self.type.as_pointer())
+        return self.builder.bitcast(self.address(base, offset), self.type.as_pointer())
 
     def load(self, base: ir.Value, offset: ir.Value, mask: ir.Value | None) -> ir.Value:
         """Load from element `offset` on; lanes outside the mask are 0."""
         pointer = self._pointer(base, offset)
         if mask is None:
-            return self.builder.load(pointer, align=self.element_bytes)
+            return self.builder.load(pointer, align=self.element_bytes, typ=self.type)
         align = ir.Constant(_LANE, self.element_bytes)
         return self._call(".masked.load.", self.type, pointer, align, mask, self.zero)
 
@@ -106,6 +118,21 @@ class Vectors:
         else:
             align = ir.Constant(_LANE, self.element_bytes)
             self._call(".masked.store.", ir.VoidType(), value, pointer, align, mask)
+
+    def sums(self, count: int) -> list[ir.Value]:
+        """Return places on the stack for vectors, set to 0; LLVM promotes them to registers."""
+        places = [cgutils.alloca_once(self.builder, self.type) for _ in range(count)]
+        for place in places:
+            self.builder.store(self.zero, place)
+        return places
+
+    def sum(self, place: ir.Value) -> ir.Value:
+        """Return the vector at one of those places."""
+        return self.builder.load(place, typ=self.type)
+
+    def add_product(self, a: ir.Value, b: ir.Value, place: ir.Value) -> None:
+        """Add a b to the vector at one of those places."""
+        self.builder.store(self.multiply_add(a, b, self.sum(place)), place)
 
     def multiply_add(self, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Value:
         """Return a b + c, in one instruction where the CPU has it."""
@@ -152,14 +179,17 @@ def prefetch(
     """Emit requests to bring a row into the cache, without waiting for it."""
     row_bytes = builder.mul(width, index(element_bytes))
     byte = ir.IntType(8).as_pointer()
-    start = builder.gep(builder.bitcast(base, byte), [builder.mul(row, row_bytes)])
+    start = builder.gep(
+        builder.bitcast(base, byte), [builder.mul(row, row_bytes)], source_etype=ir.IntType(8)
+    )
     flag = ir.IntType(32)
     kinds = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
     function = cgutils.get_or_insert_function(builder.module, kinds, "llvm.prefetch.p0")
     read, keep, data = ir.Constant(flag, 0), ir.Constant(flag, 3), ir.Constant(flag, 1)
     lines = builder.sdiv(builder.add(row_bytes, index(CACHE_LINE - 1)), index(CACHE_LINE))
     with cgutils.for_range(builder, lines) as loop:
-        line = builder.gep(start, [builder.mul(loop.index, index(CACHE_LINE))])
+        offset = builder.mul(loop.index, index(CACHE_LINE))
+        line = builder.gep(start, [offset], source_etype=ir.IntType(8))
         builder.call(function, [line, read, keep, data])
 
 
@@ -201,7 +231,7 @@ def _typed_prefetch_part(_context: Any) -> Callable[..., Any]:
 def _lower_prefetch_part(context: Any, builder: Any, signature: Any, values: Any) -> Any:
     kind = signature.args[0]
     array = context.make_array(kind)(context, builder, values[0])
-    size = context.get_abi_sizeof(context.get_data_type(kind.dtype))
-    start = builder.gep(array.data, [values[1]])
-    prefetch(builder, start, index(0), values[2], size)
+    element = context.get_data_type(kind.dtype)
+    start = builder.gep(array.data, [values[1]], source_etype=element)
+    prefetch(builder, start, index(0), values[2], context.get_abi_sizeof(element))
     return context.get_dummy_value()

@@ -15,12 +15,14 @@ import numpy as np
 from llvmlite import ir
 from numba.core import cgutils
 
-from fastlogit.kernels.codegen.linking import emitted
+from fastlogit.kernels.codegen.linking import llvm_function
 from fastlogit.kernels.codegen.simd import (
     HAS_AVX512,
+    INDEX,
     PREFETCH_ROWS,
     Vectors,
     index,
+    load_element,
     prefetch,
     steps,
 )
@@ -46,7 +48,9 @@ def _generate_product(
         block = _Block(v, n_rows, width, builder.sub(columns, column) if tail else None)
         row_start = builder.mul(row, a_row)
         with cgutils.for_range(builder, inner) as loop:
-            b_row = loop.index if b_rows is None else v.element(b_rows, loop.index)
+            b_row = (
+                loop.index if b_rows is None else load_element(builder, INDEX, b_rows, loop.index)
+            )
             b_start = builder.add(builder.mul(b_row, b_inner), column)
             a_start = builder.add(row_start, builder.mul(loop.index, a_inner))
             block.add_outer_product(a, a_start, a_row, b, b_start)
@@ -100,13 +104,7 @@ class _Block:
         if columns_left is not None:
             left = self.builder.sub(columns_left, self.offsets[-1])
             self.masks[-1] = vectors.mask(left)
-        # LLVM promotes these stack slots to registers.
-        self.sums = [
-            [cgutils.alloca_once(self.builder, vectors.type) for _ in range(width)]
-            for _ in range(rows)
-        ]
-        for place in (place for row in self.sums for place in row):
-            self.builder.store(vectors.zero, place)
+        self.sums = [vectors.sums(width) for _ in range(rows)]
 
     def _row(self, start: ir.Value, stride: ir.Value, row: int) -> ir.Value:
         return self.builder.add(start, self.builder.mul(stride, index(row)))
@@ -122,7 +120,7 @@ class _Block:
         for r, row in enumerate(self.sums):
             loaded = self._load(base, self._row(start, stride, r))
             for place, value in zip(row, loaded, strict=True):
-                self.builder.store(self.builder.fadd(self.builder.load(place), value), place)
+                self.builder.store(self.builder.fadd(self.v.sum(place), value), place)
 
     def add_outer_product(
         self, a: ir.Value, a_start: ir.Value, a_row: ir.Value, b: ir.Value, b_start: ir.Value
@@ -130,11 +128,9 @@ class _Block:
         """Add a's column of `rows` elements times b's row of vectors."""
         b_vectors = self._load(b, b_start)
         for r, row in enumerate(self.sums):
-            element = self.builder.load(self.builder.gep(a, [self._row(a_start, a_row, r)]))
-            factor = self.v.splat(element)
+            factor = self.v.splat(self.v.element(a, self._row(a_start, a_row, r)))
             for place, b_vector in zip(row, b_vectors, strict=True):
-                total = self.v.multiply_add(factor, b_vector, self.builder.load(place))
-                self.builder.store(total, place)
+                self.v.add_product(factor, b_vector, place)
 
     def store(self, base: ir.Value, start: ir.Value, stride: ir.Value) -> None:
         """Write the sums to the rows at base."""
@@ -142,7 +138,7 @@ class _Block:
             first = self._row(start, stride, r)
             for place, offset, mask in zip(row, self.offsets, self.masks, strict=True):
                 target = self.builder.add(first, offset)
-                self.v.store(self.builder.load(place), base, target, mask)
+                self.v.store(self.v.sum(place), base, target, mask)
 
 
 def _generate_dots(
@@ -156,17 +152,14 @@ def _generate_dots(
 
     def tile(n_outputs: int, starts: list[ir.Value], row: ir.Value, output: ir.Value) -> None:
         b_rows = [builder.mul(builder.add(output, index(n)), inner) for n in range(n_outputs)]
-        sums = [[cgutils.alloca_once(builder, v.type) for _ in b_rows] for _ in starts]
-        for place in (place for places in sums for place in places):
-            builder.store(v.zero, place)
+        sums = [v.sums(len(b_rows)) for _ in starts]
 
         def add_products(step: ir.Value, lanes: ir.Value | None) -> None:
             b_vectors = [v.load(b, builder.add(start, step), lanes) for start in b_rows]
             for start, places in zip(starts, sums, strict=True):
                 a_vector = v.load(a, builder.add(start, step), lanes)
                 for place, b_vector in zip(places, b_vectors, strict=True):
-                    total = v.multiply_add(a_vector, b_vector, builder.load(place))
-                    builder.store(total, place)
+                    v.add_product(a_vector, b_vector, place)
 
         with steps(builder, index(0), inner, v.count) as (step, _):
             add_products(step, None)
@@ -177,7 +170,7 @@ def _generate_dots(
     def ahead(place: ir.Value) -> ir.Value:
         later = builder.add(place, index(PREFETCH_ROWS))
         known = builder.icmp_signed("<", later, n_known)
-        return v.element(a_rows, builder.select(known, later, place))
+        return load_element(builder, INDEX, a_rows, builder.select(known, later, place))
 
     one = builder.icmp_signed("==", outputs, index(1))
     row_end = index(0)
@@ -189,7 +182,7 @@ def _generate_dots(
                 with builder.if_then(far), cgutils.for_range(builder, index(n_rows)) as loop:
                     later = ahead(builder.add(row, loop.index))
                     prefetch(builder, a, later, inner, v.element_bytes)
-                places = [v.element(a_rows, place) for place in places]
+                places = [load_element(builder, INDEX, a_rows, place) for place in places]
             starts = [builder.mul(place, inner) for place in places]
             if tile_outputs == (1,):
                 tile(1, starts, row, index(0))
@@ -217,15 +210,15 @@ def store_sums(
     builder, width = v.builder, len(sums[0])
     # A row has 1, 2 or 4 lanes, so that none is cut by the end of a vector.
     lanes = {1: 1, 2: 2}.get(width, 4)
-    padded = [builder.load(row[n]) if n < width else v.zero for row in sums for n in range(lanes)]
+    padded = [v.sum(row[n]) if n < width else v.zero for row in sums for n in range(lanes)]
     padded += [v.zero] * (-len(padded) % v.count)
     totals = [v.sums_of_lanes(padded[n : n + v.count]) for n in range(0, len(padded), v.count)]
-    row_type = ir.VectorType(v.type.element, width).as_pointer()
-    bias_at = builder.bitcast(builder.gep(bias, [output]), row_type)
-    bias_row = builder.load(bias_at, align=v.element_bytes)
+    row_type = ir.VectorType(v.type.element, width)
+    bias_at = builder.bitcast(v.address(bias, output), row_type.as_pointer())
+    bias_row = builder.load(bias_at, align=v.element_bytes, typ=row_type)
     if width == 1 and len(sums) == 8:  # of the only output: c's rows are one vector
-        row_type = ir.VectorType(v.type.element, 8).as_pointer()
-        target = builder.bitcast(builder.gep(c, [row_start]), row_type)
+        row_type = ir.VectorType(v.type.element, 8)
+        target = builder.bitcast(v.address(c, row_start), row_type.as_pointer())
         # Their lanes are in one vector, or in two of AVX2's four float64.
         total = v.shuffle(totals[0], totals[-1], list(range(8)))
         bias_all = v.shuffle(bias_row, bias_row, [0] * 8)
@@ -235,12 +228,12 @@ def store_sums(
         vector, lane = divmod(r * lanes, v.count)
         row = v.shuffle(totals[vector], v.zero, list(range(lane, lane + width)))
         place = builder.add(row_start, builder.mul(outputs, index(r)))
-        target = builder.gep(c, [builder.add(place, output)])
-        target = builder.bitcast(target, row_type)
+        target = v.address(c, builder.add(place, output))
+        target = builder.bitcast(target, row_type.as_pointer())
         builder.store(builder.fadd(row, bias_row), target, align=v.element_bytes)
 
 
-@emitted(_generate_product)
+@llvm_function(_generate_product)
 def product(
     a, a_row, a_inner, b, b_inner, init, init_start, init_row, rows, columns, inner, c, c_row
 ):
@@ -257,13 +250,13 @@ def product(
     c.reshape(-1)[r * c_row + columns] = result
 
 
-@emitted(_generate_dots)
+@llvm_function(_generate_dots)
 def dots(a, b, bias, rows, outputs, inner, c):
     """Compute c = a bᵀ + bias: a (rows, inner), b (outputs, inner), c (rows, outputs). OUT: c."""
     c.reshape(rows, outputs)[...] = a.reshape(rows, inner) @ b.reshape(outputs, inner).T + bias
 
 
-@emitted(_generate_product_with_rows)
+@llvm_function(_generate_product_with_rows)
 def product_with_rows(a, a_inner, X, x_row, rows, init_start, outputs, columns, inner, c):
     """Compute c = aᵀ X' + c, or without the c if init_start is negative, with X' = X[rows].
 
@@ -277,7 +270,7 @@ def product_with_rows(a, a_inner, X, x_row, rows, init_start, outputs, columns, 
     c.reshape(-1)[target] = result + c.ravel()[target] if init_start >= 0 else result
 
 
-@emitted(_generate_dots_of_rows)
+@llvm_function(_generate_dots_of_rows)
 def dots_of_rows(X, x_rows, n_known, far, b, bias, rows, outputs, inner, c):
     """Compute c = X' bᵀ + bias for X' = X[x_rows], the first ``rows`` of them. OUT: c.
 

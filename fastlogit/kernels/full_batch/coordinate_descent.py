@@ -14,10 +14,11 @@ until they are settled. What is left to gain in a coordinate is measured by H_jj
 which is how far the subgradient there was from 0.
 """
 
-from fastlogit.kernels.codegen.jit import entry, kernel
+from fastlogit.kernels.codegen.compile import kernel
+from fastlogit.kernels.codegen.entry_points import entry_point
 
 
-@entry
+@entry_point
 def descend(H, gradient, x, penalty, tol, max_sweeps, step, slope):
     """Go on from step to within tol of a subgradient of 0, in max_sweeps sweeps. OUT: step, slope.
 

@@ -21,7 +21,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastlogit.kernels.codegen.jit import entry, inlined, kernel
+from fastlogit.kernels.codegen.compile import inline, kernel
+from fastlogit.kernels.codegen.entry_points import entry_point
 from fastlogit.kernels.codegen.tiles import dots, product
 from fastlogit.kernels.layers import elementary
 from fastlogit.kernels.layers.output_losses import softmax_proba
@@ -90,7 +91,7 @@ def hessian(
         )  # fmt: skip
 
 
-@entry
+@entry_point
 def add_curvature(Wt, b, X, weight, scale, width, same, other, buffers, first, last, out):
     """Add rows first to last to the sums; fill the Hessian after the last. OUT: out, buffers."""
     total_squares, total_border = buffers.total_squares, buffers.total_border.reshape(-1)
@@ -213,7 +214,7 @@ def sum_border(X, pairs, border, corner):
             corner[pair] += np.float64(pairs[i, pair])
 
 
-@inlined
+@inline
 def spread(width, same, other, buffers, out):
     """Write the totals to all places that they belong to. OUT: out."""
     n_pairs, features = buffers.border.shape

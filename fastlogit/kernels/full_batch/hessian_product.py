@@ -16,7 +16,8 @@ is kept from one product to the next as the curvature.
 
 from typing import Any
 
-from fastlogit.kernels.codegen.jit import entry, kernel
+from fastlogit.kernels.codegen.compile import kernel
+from fastlogit.kernels.codegen.entry_points import entry_point
 from fastlogit.kernels.codegen.tiles import dots, product
 from fastlogit.kernels.full_batch.hessian import logistic_curvature
 from fastlogit.kernels.layers.output_losses import softmax_proba
@@ -29,7 +30,7 @@ def fill_curvature(Wt: Any, b: Any, X: Any, weight: Any, scale: float, curvature
         fill_rows(Wt, b, X, weight, scale, first, last, curvature)
 
 
-@entry
+@entry_point
 def fill_rows(Wt, b, X, weight, scale, first, last, curvature):
     """Do what fill_curvature does for the rows first to last. OUT: curvature."""
     for start in range(first, last, BLOCK_ROWS):
@@ -55,7 +56,7 @@ def hessian_product(
         add_product(curvature, X, weight, scale, V, u, changes, first, last, out_V, out_u)
 
 
-@entry
+@entry_point
 def add_product(curvature, X, weight, scale, V, u, changes, first, last, out_V, out_u):
     """Add rows first to last; row 0 begins the product. OUT: out_V, out_u, changes."""
     outputs, features = V.shape

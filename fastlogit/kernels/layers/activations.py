@@ -1,10 +1,10 @@
 """The hidden layer's activation σ and its derivative, in place over a whole layer."""
 
-from fastlogit.kernels.codegen.linking import linked
+from fastlogit.kernels.codegen.linking import compiled_once
 from fastlogit.kernels.layers import elementary
 
 
-@linked
+@compiled_once
 def sigmoid(hidden):
     """Replace the pre-activations by A = σ(hidden). OUT: hidden (B, H)."""
     values = hidden.reshape(-1)
@@ -12,7 +12,7 @@ def sigmoid(hidden):
         values[i] = elementary.sigmoid(values[i])
 
 
-@linked
+@compiled_once
 def sigmoid_grad(hidden, d_hidden):
     """Multiply the gradient of A by σ' = A (1 − A). OUT: d_hidden (B, H)."""
     values, gradients = hidden.reshape(-1), d_hidden.reshape(-1)

@@ -1,8 +1,9 @@
 """The products of a layer: its output, and the gradients of its parameters and of its input.
 
-A hidden layer has `affine`, an output layer on top of it `output_affine`, and a linear model, whose
-output layer sees the data themselves, `rows_affine`. Those that see the data have a twin for sparse
-rows in :mod:`fastlogit.kernels.layers.sparse`.
+A hidden layer has `hidden_forward` and `hidden_backward`, an output layer on top of it those with
+`output_`, and a linear model, whose output layer sees the data themselves, those with `linear_`.
+Those that see the data are called through :mod:`fastlogit.kernels.layers.inputs`, which chooses
+between them and their twins for sparse rows in :mod:`fastlogit.kernels.layers.sparse`.
 
 Shapes: X (B, D), b (H,), out and d_out (B, H), all C-contiguous and of one dtype. The weights W of
 a hidden layer are (D, H); those of an output layer, which has few outputs, are kept transposed as
@@ -11,9 +12,9 @@ function writes come last and are marked OUT. With `accumulate` a gradient is ad
 array holds, else it replaces it; the first row of d_out is used up then.
 """
 
-from fastlogit.kernels.codegen.arrays import part
-from fastlogit.kernels.codegen.jit import inlined, viewing
-from fastlogit.kernels.codegen.linking import linked
+from fastlogit.kernels.codegen.arrays import part, rows_from
+from fastlogit.kernels.codegen.compile import inline
+from fastlogit.kernels.codegen.linking import compiled_once
 from fastlogit.kernels.codegen.simd import NEAR_BYTES, NEAREST_BYTES, PREFETCH_ROWS, prefetch_row
 from fastlogit.kernels.codegen.tiles import dots, dots_of_rows, product, product_with_rows
 
@@ -28,9 +29,28 @@ FAR_APART = 4096
 FEW_OUTPUTS = 16
 
 
-@inlined
-def affine(X, W, b, panel, out):
-    """Compute a hidden layer's pre-activations, out = X W + b. OUT: panel, out."""
+@inline
+def hidden_forward(X, rows, W, b, X_rows, panel, out):
+    """Compute a hidden layer's pre-activations on the given rows. OUT: X_rows, panel, out.
+
+    Rows that do not lie one after another are copied to X_rows, for hidden_backward too.
+    """
+    if not rows.in_order:
+        gather(X, rows.numbers, is_far(X), rows_from(X_rows, 0, out.shape[0]))
+    X_rows = rows_from(X if rows.in_order else X_rows, 0, out.shape[0])
+    dense_forward(X_rows, W, b, panel, out)
+
+
+@inline
+def hidden_backward(X, rows, d_out, accumulate, X_rows, panel, grad_W, grad_b):
+    """Compute the gradients of a hidden layer on the given rows. OUT: panel, grad_W, grad_b."""
+    X_rows = rows_from(X if rows.in_order else X_rows, 0, d_out.shape[0])
+    dense_backward(X_rows, d_out, accumulate, panel, grad_W, grad_b)
+
+
+@inline
+def dense_forward(X, W, b, panel, out):
+    """Compute out = X W + b. OUT: panel, out."""
     (rows, fan_in), fan_out = X.shape, out.shape[1]
     if W.size <= panel.size or panel.size == 0:
         product(X, fan_in, 1, W, fan_out, b, 0, 0, rows, fan_out, fan_in, out, fan_out)
@@ -38,8 +58,8 @@ def affine(X, W, b, panel, out):
         by_panels(X, fan_in, 1, W, b, 0, 0, panel, out)
 
 
-@inlined
-def affine_grad(X, d_out, accumulate, panel, grad_W, grad_b):
+@inline
+def dense_backward(X, d_out, accumulate, panel, grad_W, grad_b):
     """Compute grad_W = Xᵀ d_out and grad_b = Σ_rows d_out. OUT: panel, grad_W, grad_b."""
     (rows, fan_in), fan_out = X.shape, d_out.shape[1]
     start = 0 if accumulate else -1
@@ -54,7 +74,7 @@ def affine_grad(X, d_out, accumulate, panel, grad_W, grad_b):
     add_rows(d_out, accumulate, grad_b)
 
 
-@linked
+@compiled_once
 def by_panels(a, a_row, a_inner, b, init, init_start, init_row, panel, c):
     """Compute c = init + a b, see tiles.product, by panels of b's columns. OUT: panel, c.
 
@@ -86,15 +106,15 @@ def by_panels(a, a_row, a_inner, b, init, init_start, init_row, panel, c):
             )  # fmt: skip
 
 
-@inlined
-def output_affine(X, Wt, b, out):
+@inline
+def output_forward(X, Wt, b, out):
     """Compute an output layer's logits, out = X Wtᵀ + b. OUT: out."""
     rows, fan_in = X.shape
     dots(X, Wt, b, rows, b.size, fan_in, out)
 
 
-@inlined
-def output_affine_grad(X, d_out, accumulate, grad_Wt, grad_b):
+@inline
+def output_backward(X, d_out, accumulate, grad_Wt, grad_b):
     """Compute grad_Wt = d_outᵀ X and grad_b = Σ_rows d_out. OUT: grad_Wt, grad_b."""
     (rows, fan_in), fan_out = X.shape, d_out.shape[1]
     start = 0 if accumulate else -1
@@ -104,7 +124,7 @@ def output_affine_grad(X, d_out, accumulate, grad_Wt, grad_b):
     add_rows(d_out, accumulate, grad_b)
 
 
-@inlined
+@inline
 def output_input_grad(d_out, Wt, d_X):
     """Compute the gradient of an output layer's input, d_X = d_out Wt. OUT: d_X."""
     fan_out, fan_in = Wt.shape
@@ -112,23 +132,23 @@ def output_input_grad(d_out, Wt, d_X):
     product(d_out, fan_out, 1, Wt, fan_in, Wt, -1, 0, rows, fan_in, fan_out, d_X, fan_in)
 
 
-@inlined
-def rows_affine(X, rows, Wt, b, out):
-    """Compute a linear model's logits on the given rows of X, out = X Wtᵀ + b. OUT: out."""
+@inline
+def linear_forward(X, rows, W, b, out):
+    """Compute a linear model's logits on the given rows, out = X Wᵀ + b, W (H, D). OUT: out."""
     (n_rows, outputs), numbers = out.shape, rows.numbers
-    dots_of_rows(X, numbers, numbers.size, is_far(X), Wt, b, n_rows, outputs, X.shape[1], out)
+    dots_of_rows(X, numbers, numbers.size, is_far(X), W, b, n_rows, outputs, X.shape[1], out)
 
 
-@inlined
-def rows_affine_grad(X, rows, d_out, accumulate, grad_Wt, grad_b):
-    """Compute grad_Wt = d_outᵀ X on the given rows, and grad_b = Σ_rows d_out. OUT: both."""
+@inline
+def linear_backward(X, rows, d_out, accumulate, grad_W, grad_b):
+    """Compute grad_W = d_outᵀ X on the given rows, and grad_b = Σ_rows d_out. OUT: both."""
     (n_rows, outputs), fan_in, start = d_out.shape, X.shape[1], 0 if accumulate else -1
     width = fan_in
     if outputs > FEW_OUTPUTS:
         width = max(NEAREST_BYTES // (n_rows * X.itemsize * PANEL_UNIT), 1) * PANEL_UNIT
     for first in range(0, fan_in, width):
         X_panel = part(X, first, (X.size - first,))
-        grad_panel = part(grad_Wt, first, (grad_Wt.size - first,))
+        grad_panel = part(grad_W, first, (grad_W.size - first,))
         product_with_rows(
             d_out, outputs, X_panel, fan_in, rows.numbers, start, outputs,
             min(width, fan_in - first), n_rows, grad_panel,
@@ -136,23 +156,13 @@ def rows_affine_grad(X, rows, d_out, accumulate, grad_Wt, grad_b):
     add_rows(d_out, accumulate, grad_b)
 
 
-@viewing
-def gathered(X, rows, n_rows, X_rows):
-    """Return the given rows one after another: a view of X if they lie so. OUT: X_rows."""
-    shape = (n_rows, X.shape[1])
-    if rows.in_order:
-        return part(X, 0, shape)
-    gather(X, rows.numbers, is_far(X), part(X_rows, 0, shape))
-    return part(X_rows, 0, shape)
-
-
-@inlined
+@inline
 def is_far(X):
     """Return whether X is too large for the CPU's near caches, so that prefetching pays."""
     return X.size * X.itemsize > NEAR_BYTES
 
 
-@linked
+@compiled_once
 def gather(X, numbers, far, X_rows):
     """Copy the rows of those numbers. OUT: X_rows.
 
@@ -167,7 +177,7 @@ def gather(X, numbers, far, X_rows):
             X_rows[i, j] = X[row, j]
 
 
-@linked
+@compiled_once
 def add_rows(d_out, accumulate, grad_b):
     """Sum the rows, and add what grad_b holds to whole sums. OUT: d_out's first row, grad_b."""
     if not accumulate:

@@ -9,7 +9,7 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-from fastlogit.kernels.codegen.options import EXACT
+from fastlogit.kernels.codegen.compile import EXACT
 
 f32, i32, i64 = np.float32, np.int32, np.int64
 

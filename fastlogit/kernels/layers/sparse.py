@@ -1,4 +1,7 @@
-"""The products of the first layer over sparse rows; names and meanings are those of linear_maps.
+"""Sparse rows, and the products of the layer that sees them.
+
+The products are the twins of those of the same names in :mod:`fastlogit.kernels.layers.dense`;
+models reach either through :mod:`fastlogit.kernels.layers.inputs`.
 
 Shapes: X a Csr of n rows and D features, numbers of its rows, W (D, H), b (H,), out and d_out
 (B, H). The weights that see sparse rows are (D, H) in every model, never transposed: a non-zero
@@ -6,7 +9,7 @@ meets H weights that lie together. Columns may come in any order and repeat, sin
 linear in the non-zeros.
 
 The weights may be held as s V, V in the place of W, so that a penalty that shrinks all of them is a
-product of two numbers (:mod:`fastlogit.kernels.training.sparse_descent`). scaling of a Csr holds
+product of two numbers (:mod:`fastlogit.kernels.training.sparse_sgd`). scaling of a Csr holds
 what X is multiplied with in the forward product, s; what in the gradient; Σ V²; and whether that is
 kept up:
 
@@ -16,51 +19,76 @@ kept up:
 from typing import Any, NamedTuple
 
 import numpy as np
+from numba.extending import overload
 
-from fastlogit.kernels.codegen.arrays import part
-from fastlogit.kernels.codegen.jit import inlined, kernel, viewing
-from fastlogit.kernels.codegen.linking import linked
+from fastlogit.kernels.codegen.arrays import part, rows_from
+from fastlogit.kernels.codegen.compile import KERNEL_OPTIONS, inline, kernel
+from fastlogit.kernels.codegen.linking import compiled_once
+from fastlogit.kernels.codegen.row_products import (
+    add_sparse_row,
+    add_sparse_row_tracked,
+    sparse_row_product,
+)
 from fastlogit.kernels.codegen.simd import NEAR_BYTES, PREFETCH_ROWS, prefetch_part
-from fastlogit.kernels.codegen.sparse_rows import add_row, add_row_tracked, row_product
 from fastlogit.kernels.layers.dense import add_rows
 
 FORWARD, BACKWARD, SQUARES, TRACKED = range(4)
 
 
-class Gathered(NamedTuple):
-    """Rows of X by their numbers, of which those beyond a block's come next."""
+class Csr(NamedTuple):
+    """Rows by their non-zeros: those of row i are data[indptr[i]:indptr[i + 1]].
 
-    X: Any
-    numbers: Any
+    data (nnz,), indices (nnz,) uint32, their columns in any order, one perhaps several times;
+    indptr (n + 1,) int64. scaling (4,) float64: see above.
+    """
 
-
-@viewing
-def gathered(X, rows, n_rows, X_rows):
-    """Return the given rows, which stay where they lie."""
-    return Gathered(X, rows.numbers)
-
-
-@inlined
-def affine(X, W, b, panel, out):
-    """Compute out = X W + b. OUT: out."""
-    rows_affine(X.X, X, W, b, out)
+    data: Any
+    indices: Any
+    indptr: Any
+    scaling: Any
 
 
-@inlined
-def affine_grad(X, d_out, accumulate, panel, grad_W, grad_b):
-    """Compute grad_W = Xᵀ d_out and grad_b = Σ_rows d_out. OUT: grad_W, grad_b."""
-    rows_affine_grad(X.X, X, d_out, accumulate, grad_W, grad_b)
+def csr(data: Any, indices: Any, indptr: Any) -> Csr:
+    """Return sparse rows that are multiplied as they are."""
+    return Csr(data, indices, indptr, np.array([1.0, 1.0, 0.0, 0.0]))
 
 
-@inlined
-def rows_affine(X, rows, W, b, out):
+def is_csr(X: Any) -> bool:
+    """Return whether X, an array or a named tuple or Numba's type of one, is a Csr."""
+    return isinstance(X, Csr) or getattr(X, "instance_class", None) is Csr
+
+
+@overload(is_csr, jit_options=KERNEL_OPTIONS, inline="always")
+def _is_csr(X):
+    return _yes if is_csr(X) else _no
+
+
+def _yes(X):
+    return True
+
+
+def _no(X):
+    return False
+
+
+@overload(rows_from, jit_options=KERNEL_OPTIONS, inline="always")
+def _rows_from(X, start, n_rows):
+    return _sparse_rows_from if is_csr(X) else None
+
+
+def _sparse_rows_from(X, start, n_rows):
+    return Csr(X.data, X.indices, part(X.indptr, start, (n_rows + 1,)), X.scaling)
+
+
+@inline
+def linear_forward(X, rows, W, b, out):
     """Compute out = s X W + b on the given rows. OUT: out."""
     far = X.data.size * X.data.itemsize > NEAR_BYTES
     csr_product(X.data, X.indices, X.indptr, rows.numbers, far, X.scaling[FORWARD], W, b, out)
 
 
-@inlined
-def rows_affine_grad(X, rows, d_out, accumulate, grad_W, grad_b):
+@inline
+def linear_backward(X, rows, d_out, accumulate, grad_W, grad_b):
     """Compute grad_W = r Xᵀ d_out on the given rows, and grad_b = Σ_rows d_out. OUT: both."""
     if not accumulate:
         clear(grad_W)
@@ -68,13 +96,25 @@ def rows_affine_grad(X, rows, d_out, accumulate, grad_W, grad_b):
     add_rows(d_out, accumulate, grad_b)
 
 
-@linked
+@inline
+def hidden_forward(X, rows, W, b, X_rows, panel, out):
+    """Compute out = s X W + b on the given rows, which are not copied. OUT: out."""
+    linear_forward(X, rows, W, b, out)
+
+
+@inline
+def hidden_backward(X, rows, d_out, accumulate, X_rows, panel, grad_W, grad_b):
+    """Compute what linear_backward does. OUT: grad_W, grad_b."""
+    linear_backward(X, rows, d_out, accumulate, grad_W, grad_b)
+
+
+@compiled_once
 def clear(array):
     """Set all elements to 0. OUT: array."""
     array[...] = 0
 
 
-@linked
+@compiled_once
 def csr_product(data, indices, indptr, numbers, far, factor, W, b, out):
     """Compute out = factor X W + b on the rows of those numbers. OUT: out.
 
@@ -91,7 +131,7 @@ def csr_product(data, indices, indptr, numbers, far, factor, W, b, out):
         if width == 1:
             out[i, 0] = scale * dot(values, columns, part(W, 0, (W.size,))) + b[0]
             continue
-        row_product(values, columns, count, W, width, part(out, i * width, (width,)))
+        sparse_row_product(values, columns, count, W, width, part(out, i * width, (width,)))
         for h in range(width):
             out[i, h] = scale * out[i, h] + b[h]
 
@@ -111,7 +151,7 @@ def dot(values, columns, w):
     return total
 
 
-@linked
+@compiled_once
 def add_csr_product(data, indices, indptr, numbers, d_out, scaling, W):
     """Add r Xᵀ d_out on the rows of those numbers; keep Σ W² up if asked to. OUT: W, scaling."""
     width, tracked = d_out.shape[1], scaling[TRACKED] != 0
@@ -121,9 +161,9 @@ def add_csr_product(data, indices, indptr, numbers, d_out, scaling, W):
         values, columns = part(data, start, (count,)), part(indices, start, (count,))
         d, factor = part(d_out, i * width, (width,)), scaling[BACKWARD]
         if width > 1 and tracked:
-            add_row_tracked(values, columns, count, factor, d, width, squares, W)
+            add_sparse_row_tracked(values, columns, count, factor, d, width, squares, W)
         elif width > 1:
-            add_row(values, columns, count, factor, d, width, squares, W)
+            add_sparse_row(values, columns, count, factor, d, width, squares, W)
         elif tracked:
             squares[0] += add_tracked(values, columns, w.dtype.type(factor) * d[0], w)
         else:

@@ -6,8 +6,8 @@ import numpy as np
 
 from fastlogit.kernels.codegen import dispatch
 from fastlogit.kernels.codegen.arrays import part, rows_from
-from fastlogit.kernels.codegen.jit import inlined
-from fastlogit.kernels.codegen.linking import linked
+from fastlogit.kernels.codegen.compile import inline
+from fastlogit.kernels.codegen.linking import compiled_once
 from fastlogit.kernels.codegen.simd import NEAR_BYTES, PREFETCH_ROWS, VECTOR_BYTES, prefetch_row
 from fastlogit.kernels.layers.dense import PANEL_BYTES
 
@@ -79,7 +79,7 @@ def calls(n_rows: int, multiply_adds: float) -> list[tuple[int, int]]:
     return [(first, min(first + step, n_rows)) for first in range(0, n_rows, step)]
 
 
-@inlined
+@inline
 def mean_scale(weight, order, first, last):
     """Return one over the sum of the rows' weights, or 0 where that would overflow their dtype."""
     if weight.size == 0:
@@ -91,7 +91,7 @@ def mean_scale(weight, order, first, last):
     return 1.0 / total if total >= least else 0.0
 
 
-@inlined
+@inline
 def sum_blocks(params, data, order, first, last, scale, accumulate, loss, grads, buffers):
     """Return loss plus Σ w loss · scale over rows order[first:last]. OUT: grads, its gradient."""
     X, y, weight = data
@@ -115,7 +115,7 @@ def sum_blocks(params, data, order, first, last, scale, accumulate, loss, grads,
     return loss
 
 
-@linked
+@compiled_once
 def gather_labels(y, weight, numbers, y_rows, weight_rows):
     """Copy the labels and weights of the rows of those numbers. OUT: y_rows, weight_rows."""
     if y.size * y.itemsize > NEAR_BYTES:

@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 from fastlogit.kernels.codegen import dispatch
 from fastlogit.kernels.codegen.arrays import flat_views, part, rows_from
 from fastlogit.kernels.codegen.barrier import wait
-from fastlogit.kernels.codegen.jit import entry, inlined
-from fastlogit.kernels.codegen.linking import linked
-from fastlogit.kernels.layers.csr import is_csr
+from fastlogit.kernels.codegen.compile import inline
+from fastlogit.kernels.codegen.entry_points import entry_point
+from fastlogit.kernels.codegen.linking import compiled_once
+from fastlogit.kernels.layers.sparse import is_csr
 from fastlogit.kernels.training.blocks import BLOCK_ROWS, Rows, mean_scale, sum_blocks
 from fastlogit.kernels.training.optimizers import l2_penalty, update
-from fastlogit.kernels.training.row_descent import train_rows
 
 MAX_GROUPS = 8
 # Batches of one row that are trained on in one loop.
@@ -92,7 +92,7 @@ class Team(NamedTuple):
     buffers: Any
 
 
-@entry
+@entry_point
 def run_batches(team, params, state, gradients, rule, data, orders, batch_size, span, losses):
     """Train on the batches of the span; the step of one that is cut follows its last blocks.
 
@@ -140,9 +140,9 @@ def run_batches(team, params, state, gradients, rule, data, orders, batch_size, 
             return
 
 
-@inlined
+@inline
 def run_rows(team, params, state, rule, data, orders, span, losses):
-    """Train on batches of one row, see row_descent. OUT: params, state, losses.
+    """Train on batches of one row, see single_row_sgd. OUT: params, state, losses.
 
     An epoch's rows fall into chains, where spans may end: so no bit depends on where they do.
     """
@@ -153,13 +153,15 @@ def run_rows(team, params, state, rule, data, orders, span, losses):
         end = epoch * n_rows + min((begun // CHAIN_ROWS + 1) * CHAIN_ROWS, n_rows)
         count = min(end, span.last_batch) - first
         order = part(orders, first, (count,))
-        loss = train_rows(params, data.X, data.y, order, rule.settings[0], team.buffers.work)
+        loss = dispatch.train_rows(
+            params, data.X, data.y, order, rule.settings[0], team.buffers.work
+        )
         losses[epoch] += loss / n_rows
         state.steps[0] += count
         first += count
 
 
-@inlined
+@inline
 def step(state, gradients, rule, in_place, n_groups, scale):
     """Take the optimizer's step, unless it is done; return the loss. OUT: state, gradients."""
     if in_place:
@@ -177,20 +179,20 @@ def step(state, gradients, rule, in_place, n_groups, scale):
     return loss
 
 
-@inlined
+@inline
 def group_count(gradients, n_rows):
     """Return how many groups the blocks of so many rows fall into."""
     return min((n_rows + BLOCK_ROWS - 1) // BLOCK_ROWS, gradients.losses.size)
 
 
-@inlined
+@inline
 def blocks_of_group(gradients, n_rows):
     """Return how many blocks of so many rows the largest group has."""
     blocks, n_groups = (n_rows + BLOCK_ROWS - 1) // BLOCK_ROWS, group_count(gradients, n_rows)
     return (blocks + n_groups - 1) // n_groups
 
 
-@inlined
+@inline
 def share_groups(team, params, gradients, accumulate, data, order, first, last, scale, span):
     """Work out this thread's share of the groups of rows order[first:last]. OUT: gradients.
 
@@ -211,7 +213,7 @@ def share_groups(team, params, gradients, accumulate, data, order, first, last, 
         )  # fmt: skip
 
 
-@linked
+@compiled_once
 def add_groups(values, n_groups, thread, n_threads):
     """Add up a thread's share of the elements of all groups in their order. OUT: values[0]."""
     lines = (values.shape[1] + SHARED_ELEMENTS - 1) // SHARED_ELEMENTS
@@ -222,7 +224,7 @@ def add_groups(values, n_groups, thread, n_threads):
             values[0, i] += values[group, i]
 
 
-@entry
+@entry_point
 def predict_proba(buffers, params, X, proba):
     """Fill the rows' class probabilities. OUT: proba (n, max(K, 2))."""
     n_rows, columns = proba.shape

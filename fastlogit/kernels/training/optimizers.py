@@ -9,13 +9,13 @@ import math
 
 import numpy as np
 
-from fastlogit.kernels.codegen.jit import kernel
-from fastlogit.kernels.codegen.linking import linked
+from fastlogit.kernels.codegen.compile import kernel
+from fastlogit.kernels.codegen.linking import compiled_once
 
 NO_STEP, SGD, ADAM = -1, 0, 1
 
 
-@linked
+@compiled_once
 def update(optimizer, theta, grad, moments, steps, settings):
     """Take one step with the optimizer of that number, if any. OUT: theta, moments, steps."""
     if optimizer == SGD:
@@ -70,7 +70,7 @@ def adam(theta, grad, moments, steps, settings):
         theta[i] -= learning_rate * first[i] / (math.sqrt(second[i]) + epsilon)
 
 
-@linked
+@compiled_once
 def l2_penalty(weights, alpha, grad) -> float:
     """Return α/2 ‖w‖² and add its gradient α w. OUT: grad."""
     factor = weights.dtype.type(alpha)

@@ -6,7 +6,8 @@ Indices are unsigned throughout: a signed one is first tested for counting from 
 
 import numpy as np
 
-from fastlogit.kernels.codegen.jit import entry, kernel
+from fastlogit.kernels.codegen.compile import kernel
+from fastlogit.kernels.codegen.entry_points import entry_point
 
 u32, u64 = np.uint32, np.uint64
 ONE = u64(1)
@@ -19,7 +20,7 @@ HALF = u64(32)
 LOW_HALF = u64(0xFFFFFFFF)
 
 
-@entry
+@entry_point
 def legacy_orders(generator, words, partners, order, orders):
     """Shuffle order once for each row of orders, as numpy.random.RandomState.shuffle does.
 
@@ -103,7 +104,7 @@ def temper(state, words):
         words[k] = word ^ (word >> u32(18))
 
 
-@entry
+@entry_point
 def fresh_orders(generator, orders):
     """Fill each row of orders (E, n) with a permutation of 0..n−1, drawn anew. OUT: both arguments.
 

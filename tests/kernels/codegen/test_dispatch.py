@@ -1,54 +1,56 @@
-"""The models' functions over what X is."""
+"""Calls of a model's own functions, chosen by the type of its parameters."""
 
 import inspect
+import sys
 
 import numpy as np
 import pytest
 
-from fastlogit.kernels import logistic, mlp_softmax
+import fastlogit
 from fastlogit.kernels.codegen import dispatch
-from fastlogit.kernels.layers import dense as linear_maps
-from fastlogit.kernels.layers import single_row as row_maps
-from fastlogit.kernels.layers import sparse as sparse_maps
-from fastlogit.kernels.layers.csr import csr
-from fastlogit.kernels.layers.single_row import RowPair
+from fastlogit.kernels.layers import inputs
+from fastlogit.kernels.training.blocks import Rows
 from fastlogit.models import MODELS
 
-SPARSE = csr(np.ones(1), np.zeros(1, np.uint32), np.array([0, 1]))
-PAIR = RowPair(np.eye(2), 0, 1, np.eye(2), np.eye(2))
+GENERIC = ("loss_and_gradient", "loss_and_hidden_gradient", "predict_proba", "train_rows")
 
 
-@pytest.mark.parametrize(("X", "maps"), [(SPARSE, sparse_maps), (PAIR, row_maps)])
-@pytest.mark.parametrize("module", [logistic, mlp_softmax])
-def test_the_same_text_over_other_maps(module, X, maps):
-    kind = {logistic: logistic.LogisticParams, mlp_softmax: mlp_softmax.MLPSoftmaxParams}[module]
-    function = module.loss_and_gradient
-    other = dispatch.of_model(kind, "loss_and_gradient", X)
-    assert dispatch.of_model(kind, "loss_and_gradient", X) is other
-    assert dispatch.of_model(kind, "loss_and_gradient", np.eye(2)) is function
-    code, changed = (getattr(f, "py_func", f) for f in (function, other))
-    assert code.__code__ is changed.__code__
-    used = set(dispatch.MAPS) & set(code.__code__.co_names)
-    assert used
-    for name in used:
-        assert code.__globals__[name] is getattr(linear_maps, name)
-        assert changed.__globals__[name] is getattr(maps, name)
+def plain(function):
+    return getattr(function, "py_func", function)
 
 
-def test_models_reach_their_rows_by_the_maps_alone():
-    """Or their other forms would take an X that is none for an array."""
-    for model in MODELS.values():
-        module = __import__(model.params_types["numba"].__module__, fromlist=["loss_and_gradient"])
-        for name in ("loss_and_gradient", "predict_proba"):
-            function = getattr(module, name)
-            names = getattr(function, "py_func", function).__code__.co_names
-            assert set(names) & {"rows_affine", "gathered"}, (model.name, name)
+def params_type(model):
+    return MODELS[model].params_types["numba"]
 
 
-@pytest.mark.parametrize("maps", [sparse_maps, row_maps])
-def test_other_maps_take_the_same_arguments(maps):
-    for name in dispatch.MAPS:
-        plain, other = (
-            getattr(f, "py_func", f) for f in (getattr(linear_maps, name), getattr(maps, name))
-        )
-        assert len(inspect.signature(plain).parameters) == len(inspect.signature(other).parameters)
+@pytest.mark.parametrize("name", GENERIC)
+def test_the_params_name_the_model(model, name):
+    if name == "loss_and_hidden_gradient" and not MODELS[model].has_hidden:
+        assert not hasattr(sys.modules[params_type(model).__module__], name)
+        return
+    function = dispatch.model_function(params_type(model), name)
+    assert function is getattr(sys.modules[params_type(model).__module__], name)
+    # Numba wants an overload to name its arguments as what it overloads.
+    arguments = inspect.signature(plain(getattr(dispatch, name))).parameters
+    assert list(arguments) == list(inspect.signature(plain(function)).parameters)
+
+
+def test_models_reach_their_rows_by_the_input_layer_alone(model):
+    """Or sparse rows would be taken for an array."""
+    for name in ("loss_and_gradient", "predict_proba"):
+        function = plain(dispatch.model_function(params_type(model), name))
+        forward = "hidden_forward" if MODELS[model].has_hidden else "linear_forward"
+        assert function.__globals__[forward] is getattr(inputs, forward)
+        assert forward in function.__code__.co_names
+
+
+def test_a_call_in_jitted_code(model, jit, dtype):
+    spec, rng = MODELS[model], np.random.default_rng(0)
+    shapes = spec.shapes(3, 4 if spec.has_hidden else None, spec.n_outputs(3))
+    params = [rng.normal(size=shape).astype(dtype) for shape in shapes]
+    X, proba = rng.normal(size=(5, 3)).astype(dtype), np.empty((5, 2 if spec.binary else 3), dtype)
+    named, predict = spec.named(params, "numba"), dispatch.predict_proba
+    call = jit(lambda params, X, rows, proba, work: predict(params, X, rows, proba, work))
+    call(named, X, Rows(np.arange(5), True), proba, spec.buffers(named, 5, "numba").work)
+    expected = fastlogit.predict_proba(model, params, X, backend="numpy")
+    np.testing.assert_allclose(proba, expected, rtol=1e-5 if dtype is np.float32 else 1e-12)

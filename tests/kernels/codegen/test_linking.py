@@ -9,7 +9,7 @@ from fastlogit.kernels.codegen import cache, linking
 pytestmark = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled")
 
 
-@linking.linked
+@linking.compiled_once
 def weighted_total(values, places, factor, negated, shift) -> float:
     total = 0.0
     for i in range(values.shape[0]):
@@ -18,18 +18,19 @@ def weighted_total(values, places, factor, negated, shift) -> float:
     return (-total if negated else total) * factor + shift
 
 
-@linking.linked
+@linking.compiled_once
 def double_in_place(values):
     for i in range(values.size):
         values[i] *= values.dtype.type(2)
 
 
 def add_first_elements(builder, element, a, b, place):
-    values = [builder.load(builder.gep(array, [place])) for array in (a, b)]
-    builder.store(builder.fadd(*values), builder.gep(a, [place]))
+    addresses = [builder.gep(array, [place], source_etype=element) for array in (a, b)]
+    values = [builder.load(address, typ=element) for address in addresses]
+    builder.store(builder.fadd(*values), addresses[0])
 
 
-@linking.emitted(add_first_elements)
+@linking.llvm_function(add_first_elements)
 def add_at(a, b, place):
     """Add b's element at a place to a's. OUT: a."""
     a.reshape(-1)[place] += b.reshape(-1)[place]

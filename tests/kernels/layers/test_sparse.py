@@ -1,4 +1,4 @@
-"""The products of sparse rows against SciPy's, in float64."""
+"""Sparse rows as jitted code knows them, and their products against SciPy's in float64."""
 
 import itertools
 from types import SimpleNamespace
@@ -7,18 +7,62 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from fastlogit.kernels.layers import sparse as sparse_maps
-from fastlogit.kernels.layers.csr import csr
-from fastlogit.kernels.layers.sparse import BACKWARD, FORWARD, SQUARES, TRACKED
+from fastlogit.kernels.codegen.arrays import rows_from
+from fastlogit.kernels.layers import sparse as sparse_layers
+from fastlogit.kernels.layers.sparse import (
+    BACKWARD,
+    FORWARD,
+    SQUARES,
+    TRACKED,
+    Csr,
+    csr,
+    is_csr,
+)
 
 ACCURACY = {np.float32: 2e-6, np.float64: 4e-15}
 WIDTHS = [1, 2, 3, 7, 8, 17, 64]
 
 
+@pytest.fixture
+def rows():
+    indices = np.array([0, 2, 1], np.uint32)
+    return csr(np.array([1.0, 2.0, 3.0]), indices, np.array([0, 2, 2, 3]))
+
+
+def test_is_csr(rows, jit):
+    for function in (is_csr, jit(lambda X: is_csr(X))):
+        assert function(rows)
+        assert not function(np.eye(2))
+        assert not function(tuple(rows))
+    assert not is_csr(None)
+
+
+def test_rows_from(jit, rows):
+    def first(X, start, n_rows):
+        part = rows_from(X, start, n_rows)
+        return part.data[part.indptr[0]] * 10 + part.indptr.size
+
+    for function in (first, jit(first)):
+        assert function(rows, 0, 2) == 10 + 3
+        assert function(rows, 2, 1) == 30 + 2
+
+
+def test_rows_from_dense(jit):
+    X = np.arange(12.0).reshape(4, 3)
+    jitted = jit(lambda X, start, n_rows: rows_from(X, start, n_rows).sum())
+    assert jitted(X, 1, 2) == rows_from(X, 1, 2).sum() == X[1:3].sum()
+
+
+def test_a_csr_is_a_tuple_of_arrays(rows):
+    assert Csr._fields == ("data", "indices", "indptr", "scaling")
+    assert rows.scaling.tolist() == [1, 1, 0, 0]
+    assert csr(*rows[:3]).scaling is not rows.scaling  # each training has its own
+
+
 @pytest.fixture(scope="module")
-def maps(jit):
+def products(jit):
     """Give the primitives as functions that Python can call."""
-    product, add = sparse_maps.csr_product, sparse_maps.add_csr_product
+    product, add = sparse_layers.csr_product, sparse_layers.add_csr_product
 
     def call_product(X, numbers, far, W, b, out):
         product(X.data, X.indices, X.indptr, numbers, far, X.scaling[FORWARD], W, b, out)
@@ -45,7 +89,7 @@ def draw(n, width, dtype, seed=0):
 
 @pytest.mark.parametrize("far", [False, True])
 @pytest.mark.parametrize("outputs", WIDTHS)
-def test_csr_product(maps, outputs, far, dtype):
+def test_csr_product(products, outputs, far, dtype):
     for n, width in itertools.product((1, 5, 40), (1, 6, 50)):
         X, dense = draw(n, width, dtype)
         rng = np.random.default_rng(0)
@@ -53,14 +97,14 @@ def test_csr_product(maps, outputs, far, dtype):
         numbers = rng.integers(n, size=13)
         out = np.full((9, outputs), np.nan, dtype)  # the rows after them are the next batch's
         X.scaling[FORWARD] = 0.3
-        maps.product(X, numbers, far, W, b, out)
+        products.product(X, numbers, far, W, b, out)
         expected = 0.3 * dense[numbers[:9]] @ W + b
         terms = np.abs(dense[numbers[:9]]) @ np.abs(W) + np.abs(b)
         assert (np.abs(out - expected) <= 8 * ACCURACY[dtype] * terms + 1e-30).all()
 
 
 @pytest.mark.parametrize("outputs", WIDTHS)
-def test_add_csr_product(maps, outputs, dtype):
+def test_add_csr_product(products, outputs, dtype):
     for n, width in itertools.product((1, 5, 40), (1, 6, 50)):
         X, dense = draw(n, width, dtype)
         rng = np.random.default_rng(0)
@@ -69,10 +113,10 @@ def test_add_csr_product(maps, outputs, dtype):
         expected = start + 0.3 * dense[numbers[:9]].T @ d_out.astype(float)
         plain, tracked = start.copy(), start.copy()
         X.scaling[BACKWARD] = 0.3
-        maps.add(X, numbers, d_out, plain)
+        products.add(X, numbers, d_out, plain)
         assert X.scaling[SQUARES] == 0
         X.scaling[TRACKED] = 1
-        maps.add(X, numbers, d_out, tracked)
+        products.add(X, numbers, d_out, tracked)
         scale = np.abs(start).max() + np.abs(dense[numbers[:9]]).T @ np.abs(d_out)
         for W in (plain, tracked):
             assert (np.abs(W - expected) <= 8 * ACCURACY[dtype] * scale).all()
@@ -81,14 +125,14 @@ def test_add_csr_product(maps, outputs, dtype):
         assert X.scaling[SQUARES] == pytest.approx(gain, rel=0, abs=tolerance)
 
 
-def test_they_are_scipys(maps, dtype):
+def test_they_are_scipys(products, dtype):
     rng = np.random.default_rng(0)
     X = sparse.random_array((30, 20), density=0.2, rng=rng, dtype=dtype).tocsr()
     ours = csr(X.data, X.indices.astype(np.uint32), X.indptr.astype(np.int64))
     W, d_out = rng.normal(size=(2, 20, 4)).astype(dtype)
     out, grad = np.empty((20, 4), dtype), np.zeros((20, 4), dtype)
     numbers = np.arange(20)
-    maps.product(ours, numbers, False, W, np.zeros(4, dtype), out)
-    maps.add(ours, numbers, d_out, grad)
+    products.product(ours, numbers, False, W, np.zeros(4, dtype), out)
+    products.add(ours, numbers, d_out, grad)
     np.testing.assert_allclose(out, X[:20] @ W, rtol=0, atol=10 * ACCURACY[dtype])
     np.testing.assert_allclose(grad, X[:20].T @ d_out, rtol=0, atol=10 * ACCURACY[dtype])

@@ -1,4 +1,4 @@
-"""What makes a function a kernel: a part of its caller, a call, or an entry point for Python."""
+"""Functions that Python calls, and what their compiled signatures need to be loaded from disk."""
 
 from __future__ import annotations
 
@@ -10,32 +10,12 @@ from numba.core.caching import _Cache
 from numba.core.compiler import CompileResult
 
 from fastlogit.kernels.codegen.cache import CacheEntry, cache_directory
+from fastlogit.kernels.codegen.compile import ENTRY_OPTIONS
 from fastlogit.kernels.codegen.linking import provide, required
-from fastlogit.kernels.codegen.options import ENTRY_OPTIONS, KERNEL_OPTIONS
 
 
-def kernel(function: Callable[..., Any]) -> Any:
-    """Jit a function that only other jitted functions call."""
-    return numba.njit(**KERNEL_OPTIONS)(function)
-
-
-def inlined(function: Callable[..., Any]) -> Any:
-    """Jit a kernel that strings others together, as a part of its caller.
-
-    Handing on its many arrays through the stack, level by level, was two thirds of a step of one
-    row. LLVM does it: Numba's own inlining copies each caller's code with every call, which was a
-    quarter of the time to compile, and runs no faster.
-    """
-    return numba.njit(**KERNEL_OPTIONS, forceinline=True)(function)
-
-
-def viewing(function: Callable[..., Any]) -> Any:
-    """Jit a kernel that returns views; without counted references only Numba's inlining can."""
-    return numba.njit(**KERNEL_OPTIONS, inline="always")(function)
-
-
-def entry(function: Callable[..., Any]) -> Any:
-    """Jit a function that Python calls, and cache what it compiles to on disk."""
+def entry_point(function: Callable[..., Any]) -> Any:
+    """Jit a function that Python calls, and keep what is compiled on disk."""
     dispatcher = numba.njit(**ENTRY_OPTIONS, nogil=True)(function)
     if not numba.config.DISABLE_JIT:
         dispatcher._cache = KernelCache(function)

@@ -1,15 +1,62 @@
-"""The output layers: loss and its gradient in the logits, and probabilities.
+"""What a layer computes: its products, the hidden activation, and the output losses.
 
-Shapes: logits (B, K), y (B,) class indices, weight (B,) or empty for unit weights. `scale` is one
-over the sum of the weights of the rows that the mean is taken over. The loss is summed in float64.
-Both heads replace the logits by their gradient: OUT: logits.
+The names are those of :mod:`fastlogit.kernels.layers`. Shapes: X (B, D), W (D, H), b (H,), out and
+d_out (B, H), logits (B, K), y (B,) class indices, weight (B,) or empty for unit weights. X may be
+one of SciPy's sparse arrays, whose products have no out. `scale` is one over the sum of the weights
+of the rows that the mean is taken over; losses are summed in float64, and replace the logits by
+their gradient: OUT: logits.
 """
 
 import numpy as np
+from scipy.sparse import issparse
 from scipy.special import expit
 
 
-def logistic_head(logits, y, weight, scale):
+def linear_forward(X, W, b, out):
+    """Compute out = X W + b. OUT: out."""
+    _product(X, W, out)
+    out += b
+
+
+def linear_backward(X, d_out, grad_W, grad_b):
+    """Compute grad_W = Xᵀ d_out and grad_b = Σ_rows d_out. OUT: grad_W, grad_b."""
+    _product(X.T, d_out, grad_W)
+    np.add.reduce(d_out, axis=0, out=grad_b)
+
+
+# One text for every layer, under the names that the kernels' layers have.
+hidden_forward = output_forward = linear_forward
+hidden_backward = output_backward = linear_backward
+
+
+def output_input_grad(d_out, W, d_X):
+    """Compute d_X = d_out Wᵀ. OUT: d_X."""
+    np.matmul(d_out, W.T, out=d_X)
+
+
+def _product(a, b, out):
+    if issparse(a):
+        out[...] = a @ b
+    else:
+        np.matmul(a, b, out=out)
+
+
+def sigmoid(hidden):
+    """Replace the pre-activations by A = σ(hidden) = (1 + tanh(hidden / 2)) / 2. OUT: hidden."""
+    hidden *= 0.5
+    np.tanh(hidden, out=hidden)
+    hidden += 1
+    hidden *= 0.5
+
+
+def sigmoid_grad(hidden, d_hidden):
+    """Multiply the gradient of A by σ' = A (1 − A). OUT: d_hidden; hidden is used up."""
+    d_hidden *= hidden
+    np.subtract(1, hidden, out=hidden)
+    d_hidden *= hidden
+
+
+def logistic_loss(logits, y, weight, scale):
     """Return Σ w softplus(u) · scale, u = ∓z by label; logits become dz = w (p − y) · scale.
 
     p − y is σ(u) for y = 0 and −σ(u) for y = 1, without a difference of nearly equal numbers. It
@@ -24,7 +71,7 @@ def logistic_head(logits, y, weight, scale):
     return _weighted(losses, logits, weight, scale)
 
 
-def softmax_head(logits, y, weight, scale):
+def softmax_loss(logits, y, weight, scale):
     """Return Σ w (logsumexp(Z) − Z_y) · scale; logits become dZ = w (P − onehot(y)) · scale.
 
     With eₖ = exp(zₖ − max Z) and others = Σ eₖ over k ≠ y, p_y − 1 is −others / (e_y + others), and

@@ -15,8 +15,9 @@ second layer is small: it shrinks by a copy of what it was before the step, W' =
 import numpy as np
 
 from fastlogit.kernels.codegen.arrays import part
-from fastlogit.kernels.codegen.jit import entry, inlined
-from fastlogit.kernels.codegen.linking import linked
+from fastlogit.kernels.codegen.compile import inline
+from fastlogit.kernels.codegen.entry_points import entry_point
+from fastlogit.kernels.codegen.linking import compiled_once
 from fastlogit.kernels.layers.sparse import BACKWARD, FORWARD, SQUARES, TRACKED
 from fastlogit.kernels.training.blocks import mean_scale, sum_blocks
 
@@ -26,7 +27,7 @@ LEAST_SCALE, MOST_SCALE = 1e-6, 1e6
 LEAST_SHRINK = 1e-12
 
 
-@entry
+@entry_point
 def run_batches(team, params, state, gradients, rule, data, orders, batch_size, span, losses):
     """Do what :func:`fastlogit.kernels.training.epoch.run_batches` does, by one thread, in place.
 
@@ -49,7 +50,7 @@ def run_batches(team, params, state, gradients, rule, data, orders, batch_size, 
             unscale(part(state.theta, 0, (params[0].size,)), data.X.scaling)
 
 
-@inlined
+@inline
 def take_step(team, params, state, gradients, rule, data, order, first, last, scale):
     """Step by the rows order[first:last]; return their loss. OUT: params, state."""
     scaling, rate, factor = data.X.scaling, rule.settings[0], -rule.settings[0] * scale
@@ -71,7 +72,7 @@ def take_step(team, params, state, gradients, rule, data, order, first, last, sc
     return total / -rate + penalty
 
 
-@linked
+@compiled_once
 def scaled_squares(V, scaling) -> float:
     """Return s² Σ V², from now on kept up, with s in its range. OUT: V, scaling."""
     s = scaling[FORWARD]
@@ -84,7 +85,7 @@ def scaled_squares(V, scaling) -> float:
     return scaling[FORWARD] * scaling[FORWARD] * scaling[SQUARES]
 
 
-@linked
+@compiled_once
 def unscale(V, scaling):
     """Multiply s into V: these are the weights. OUT: V, scaling."""
     if scaling[TRACKED] != 0:
@@ -94,7 +95,7 @@ def unscale(V, scaling):
     scaling[FORWARD], scaling[BACKWARD], scaling[TRACKED] = 1.0, 1.0, 0.0
 
 
-@linked
+@compiled_once
 def copy(weights, copied) -> float:
     """Copy the weights; return the sum of their squares. OUT: copied."""
     total = 0.0
@@ -104,7 +105,7 @@ def copy(weights, copied) -> float:
     return total
 
 
-@linked
+@compiled_once
 def add_scaled(values, factor, total):
     """Add factor times the values. OUT: total."""
     scale = total.dtype.type(factor)
