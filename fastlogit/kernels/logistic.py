@@ -1,4 +1,4 @@
-"""Logistic regression: one linear map, one output, σ.
+"""Logistic regression: one linear layer with one output, σ.
 
 Shapes: B rows, D features. X (B, D), y (B,) of 0 and 1, W (D, 1) kept transposed as Wt (1, D),
 b (1,), logits z (B, 1).

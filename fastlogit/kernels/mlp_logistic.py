@@ -1,9 +1,10 @@
 """One hidden sigmoid layer, one output, σ.
 
 Shapes: B rows, D features, H hidden units. X (B, D), y (B,) of 0 and 1, W1 (D, H), b1 (H,),
-hidden A (B, H), W2 (H, 1) kept transposed as W2t (1, H), b2 (1,), logits z (B, 1).
+pre-activations S and hidden A (B, H), W2 (H, 1) kept transposed as W2t (1, H), b2 (1,), logits
+z (B, 1).
 
-    A = σ(X W1 + b1)      z = A W2 + b2      p = σ(z)
+    S = X W1 + b1      A = σ(S)      z = A W2 + b2      p = σ(z)
     loss of a row = softplus(z) − y z
 
 The output layer sees A as its input, so its gradient is that of logistic regression:

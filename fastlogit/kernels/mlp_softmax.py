@@ -1,9 +1,10 @@
 """One hidden sigmoid layer, K outputs, softmax.
 
 Shapes: B rows, D features, H hidden units, K classes. X (B, D), y (B,) of 0..K−1, W1 (D, H),
-b1 (H,), hidden A (B, H), W2 (H, K) kept transposed as W2t (K, H), b2 (K,), logits Z (B, K).
+b1 (H,), pre-activations S and hidden A (B, H), W2 (H, K) kept transposed as W2t (K, H), b2 (K,),
+logits Z (B, K).
 
-    A = σ(X W1 + b1)      Z = A W2 + b2      P = softmax(Z)
+    S = X W1 + b1      A = σ(S)      Z = A W2 + b2      P = softmax(Z)
     loss of a row = logsumexp(z) − z_y
 
 The output layer sees A as its input, so its gradient is that of softmax regression, with yₖ = 1

@@ -1,4 +1,4 @@
-"""Softmax regression: one linear map, K outputs, softmax.
+"""Softmax regression: one linear layer with K outputs, softmax.
 
 Shapes: B rows, D features, K classes. X (B, D), y (B,) of 0..K−1, W (D, K) kept transposed as
 Wt (K, D), b (K,), logits Z (B, K).

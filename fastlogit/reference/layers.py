@@ -4,7 +4,7 @@ The names are those of :mod:`fastlogit.kernels.layers`. Shapes: X (B, D), W (D, 
 d_out (B, H), logits (B, K), y (B,) class indices, weight (B,) or empty for unit weights. X may be
 one of SciPy's sparse arrays, whose products have no out. `scale` is one over the sum of the weights
 of the rows that the mean is taken over; losses are summed in float64, and replace the logits by
-their gradient: OUT: logits.
+their gradient. OUT: logits.
 """
 
 import numpy as np

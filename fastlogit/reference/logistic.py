@@ -1,4 +1,4 @@
-"""Logistic regression in NumPy; its derivation stands in :mod:`fastlogit.kernels.logistic`."""
+"""Logistic regression in NumPy; the derivation is in :mod:`fastlogit.kernels.logistic`."""
 
 from typing import Any, NamedTuple
 

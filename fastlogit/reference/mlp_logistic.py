@@ -1,6 +1,6 @@
 """One hidden sigmoid layer and a logistic output in NumPy.
 
-The derivation stands in :mod:`fastlogit.kernels.mlp_logistic`.
+The derivation is in :mod:`fastlogit.kernels.mlp_logistic`.
 """
 
 from typing import Any, NamedTuple

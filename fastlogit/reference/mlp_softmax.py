@@ -1,6 +1,6 @@
 """One hidden sigmoid layer and a softmax output in NumPy.
 
-The derivation stands in :mod:`fastlogit.kernels.mlp_softmax`.
+The derivation is in :mod:`fastlogit.kernels.mlp_softmax`.
 """
 
 from typing import Any, NamedTuple

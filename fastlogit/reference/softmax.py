@@ -1,4 +1,4 @@
-"""Softmax regression in NumPy; its derivation stands in :mod:`fastlogit.kernels.softmax`."""
+"""Softmax regression in NumPy; the derivation is in :mod:`fastlogit.kernels.softmax`."""
 
 from typing import Any, NamedTuple
 

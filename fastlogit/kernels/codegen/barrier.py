@@ -1,7 +1,7 @@
 """Where the threads of one training run wait for each other, inside jitted code.
 
 Threads are Python's own, each in the same jitted call with the interpreter's lock released; the
-kernels need no threading layer, so forked children and several fits at once are nothing special. A
+kernels need no threading layer, so forked children and concurrent fits need no special care. A
 wait is a few hundred nanoseconds of spinning, where a parallel region of Numba's costs 3 to 300 µs.
 """
 
@@ -25,13 +25,13 @@ _HAS_PAUSE = platform.machine().lower() in {"x86_64", "amd64", "i686"}
 
 @kernel
 def wait(barrier, n_threads):
-    """Return True once all threads have come here as often as this one; False if one gave up."""
+    """Return True once all threads have called this as often as this one; False if one aborted."""
     if n_threads == 1:
         return True
     arrived = add_atomically(barrier, ARRIVED, 1) + 1
-    everyone = (arrived + n_threads - 1) // n_threads * n_threads
+    expected = (arrived + n_threads - 1) // n_threads * n_threads
     spins = 0
-    while add_atomically(barrier, ARRIVED, 0) < everyone:
+    while add_atomically(barrier, ARRIVED, 0) < expected:
         if add_atomically(barrier, ABANDONED, 0) != 0:
             return False
         spins += 1
@@ -41,7 +41,7 @@ def wait(barrier, n_threads):
 
 @intrinsic
 def add_atomically(typing_context: Any, array: Any, place: Any, value: Any) -> Any:
-    """Add to an int64 array's element, and return what it held before."""
+    """Add to an element of an int64 array atomically, and return its value before."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         kind = signature.args[0]
@@ -53,8 +53,8 @@ def add_atomically(typing_context: Any, array: Any, place: Any, value: Any) -> A
 
 
 @intrinsic
-def relax(typing_context: Any, give_way: Any) -> Any:
-    """Pause for some cycles, or give the core to another thread of the system."""
+def relax(typing_context: Any, yields_core: Any) -> Any:
+    """Pause for some cycles, or yield the core to another thread of the system."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         nothing = ir.FunctionType(ir.VoidType(), [])

@@ -97,7 +97,7 @@ def cache_directory() -> Path | None:
     name = f"fastlogit-{source_stamp()}"
     for parent in _candidates():
         if _writable(parent / name):
-            if parent == _in_tree():  # siblings were compiled from sources that are gone
+            if parent == _in_tree():  # siblings belong to older sources
                 for stale in set(parent.glob("fastlogit-*")) - {parent / name}:
                     shutil.rmtree(stale, ignore_errors=True)
             return parent / name
@@ -131,7 +131,7 @@ class CacheEntry:
             if hashlib.sha256(content[32:]).digest() != content[:32]:
                 return None
             result = rebuild(pickle.loads(content[32:]))  # noqa: S301
-        except Exception:  # an unreadable entry, whatever the reason, is compiled anew
+        except Exception:  # an unreadable entry, whatever the reason, is compiled again
             return None
         _counts["loaded"] += 1
         return result

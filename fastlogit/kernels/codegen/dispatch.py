@@ -8,6 +8,7 @@ entry here.
 
 import sys
 
+from numba import types
 from numba.extending import overload
 
 from fastlogit.kernels.codegen.compile import INLINE_OPTIONS
@@ -58,7 +59,7 @@ def train_rows(params, X, y, order, learning_rate, work):
 
 @overload(train_rows, jit_options=INLINE_OPTIONS)
 def _train_rows(params, X, y, order, learning_rate, work):
-    if getattr(X, "instance_class", None) is not None:
+    if not isinstance(X, types.Array):  # sparse: the branch with this call is typed, never taken
         return _unreachable
     return model_function(params.instance_class, "train_rows").py_func
 

@@ -1,6 +1,6 @@
 """Functions that are compiled once and linked to by name, not once more into every caller.
 
-A jitted function hands an array on as nine words, and every caller carries a copy of what it calls.
+A jitted function passes an array as nine words, and every caller carries a copy of what it calls.
 These are C functions, one for each dtype, and an array is an address and its sizes.
 """
 

@@ -39,7 +39,7 @@ from fastlogit.kernels.codegen.tiles import store_sums
 
 # Sums of a dot product that are in flight, to hide the latency of a multiply-add.
 SUMS = 4
-# Vectors of columns, and outputs, of a fused update that are worked on together: each keeps its
+# Vectors of columns, and outputs, of a fused update that are processed together: each keeps its
 # update and its sum in a register.
 WIDTHS = (8, 4, 1) if HAS_AVX512 else (4, 1)
 OUTPUTS = (4, 2, 1)
@@ -243,7 +243,7 @@ def update_and_forward_linear(X, row, following, Wt, pitch, b, fan_in, outputs, 
 def _for_each_panel(
     v: Vectors, width: ir.Value, do: Callable[[list[ir.Value], ir.Value | None], None]
 ) -> None:
-    """Emit what do emits for parts of the width: the offsets of their vectors, the last masked."""
+    """Call do with the offsets of the vectors of each panel of the width, the last masked."""
     builder, end = v.builder, index(0)
     for several in PANELS:
         with steps(builder, end, width, several * v.count) as (start, end):
@@ -311,7 +311,7 @@ def _generate_add_sparse_row(
 def sparse_row_product(values, columns, count, W, width, out):
     """Compute out = Σ values · W[columns]. OUT: out.
 
-    The sums stay in registers; LLVM would store them after each non-zero, in thrice the time.
+    The sums stay in registers; LLVM would store them after each non-zero, at three times the cost.
     """
     out[...] = values @ W[columns]
 

@@ -22,8 +22,8 @@ HAS_AVX512 = "+avx512f" in (
 )
 VECTOR_BYTES = 64 if HAS_AVX512 else 32
 CACHE_LINE = 64
-# Data of more bytes come from memory, or from a cache that is little faster. Their rows are asked
-# for so many rows ahead.
+# Data of more bytes come from memory, or from a cache that is little faster. Their rows are
+# prefetched so many rows ahead.
 NEAR_BYTES = 1 << 20
 NEAREST_BYTES = 1 << 15
 PREFETCH_ROWS = 12
@@ -194,7 +194,7 @@ def prefetch(
 
 
 def prefetch_row(array: Any, row: int) -> None:
-    """Ask for a row of a contiguous array to be brought into the cache, without waiting for it."""
+    """Prefetch a row of a contiguous array: request it for the cache, without waiting for it."""
 
 
 @type_callable(prefetch_row)
@@ -216,7 +216,7 @@ def _lower_prefetch(context: Any, builder: Any, signature: Any, values: Any) -> 
 
 
 def prefetch_part(array: Any, start: int, count: int) -> None:
-    """Ask for some elements of a vector to be brought into the cache, without waiting for them."""
+    """Prefetch count elements of a vector from start on, without waiting for them."""
 
 
 @type_callable(prefetch_part)

@@ -27,7 +27,7 @@ from fastlogit.kernels.codegen.simd import (
     steps,
 )
 
-# Tiles of a product as (rows, vectors), the rows left over by one taken by the next. The first
+# Tiles of a product as (rows, vectors), rows left over by one are taken by the next. The first
 # keeps 16 of AVX-512's 32 registers busy, or 12 of AVX2's 16; few rows take more vectors instead,
 # so that enough sums are in flight to hide the latency of a multiply-add.
 PRODUCT_TILES = ((8 if HAS_AVX512 else 6, 2), (4, 2), (2, 4), (1, 8))

@@ -10,8 +10,8 @@ where, with the slope q = g + H d,
 
 (Friedman, Hastie and Tibshirani, Regularization paths for generalized linear models via coordinate
 descent, 2010). A sweep over all coordinates decides which are not 0; sweeps over those alone follow
-until they are settled. What is left to gain in a coordinate is measured by H_jj times its move,
-which is how far the subgradient there was from 0.
+until they converge. The gain left in a coordinate is measured by H_jj times its move,
+the distance of the subgradient there from 0.
 """
 
 from fastlogit.kernels.codegen.compile import kernel
@@ -20,9 +20,9 @@ from fastlogit.kernels.codegen.entry_points import entry_point
 
 @entry_point
 def descend(H, gradient, x, penalty, tol, max_sweeps, step, slope):
-    """Go on from step to within tol of a subgradient of 0, in max_sweeps sweeps. OUT: step, slope.
+    """Continue from step until a subgradient is within tol of 0; return the number of sweeps.
 
-    Returns the sweeps that it took.
+    They are max_sweeps at most. OUT: step, slope.
     """
     for j in range(slope.size):
         slope[j] = gradient[j]
@@ -43,7 +43,7 @@ def descend(H, gradient, x, penalty, tol, max_sweeps, step, slope):
 
 @kernel
 def sweep(H, x, penalty, only_nonzero, step, slope):
-    """Move every coordinate to where it is best; return the largest gain. OUT: step, slope."""
+    """Move every coordinate to its minimum; return the largest gain. OUT: step, slope."""
     largest = 0.0
     for j in range(step.size):
         bend, value = H[j, j], x[j] + step[j]
@@ -53,7 +53,7 @@ def sweep(H, x, penalty, only_nonzero, step, slope):
         size = max(abs(target) - penalty[j] / bend, 0.0)
         move = (size if target > 0.0 else -size) - value
         if move != 0.0:
-            # So that what is to be 0 is so to the bit.
+            # So that a coordinate that should be 0 is exactly 0.
             step[j] = -x[j] if size == 0.0 else step[j] + move
             add_multiple(move, H[j], slope)
             largest = max(largest, bend * abs(move))

@@ -12,8 +12,8 @@ Since ∂zₖ/∂wₖ = x and ∂zₖ/∂bₖ = 1, with v the row's second deriv
 
     ∂²L/∂wₖ∂wₗ = Σ_rows v x xᵀ      ∂²L/∂wₖ∂bₗ = Σ_rows v x      ∂²L/∂bₖ∂bₗ = Σ_rows v
 
-The first is symmetric in the classes and in the features: pairs k ≤ l are worked out, for features
-i ≤ j up to whole panels of them. A panel's columns of all pairs, v x, lie side by side, so that few
+The first is symmetric in the classes and in the features: pairs k ≤ l are computed, for features
+i ≤ j up to whole panels of them. A panel's columns of all pairs, v x, are adjacent, so that few
 pairs or few features still make a wide product.
 """
 
@@ -28,7 +28,7 @@ from fastlogit.kernels.layers import elementary
 from fastlogit.kernels.layers.output_losses import softmax_proba
 from fastlogit.kernels.training.blocks import BLOCK_ROWS, calls
 
-# Pairs whose columns are worked on together, so that a block of them stays in cache.
+# Pairs whose columns are processed together, so that a block of them stays in cache.
 PAIRS_AT_ONCE = 16
 
 
@@ -37,8 +37,8 @@ class HessianBuffers(NamedTuple):
 
     squares holds the sums v xᵢ xⱼ of each group of pairs and panel of features: the panel's rows
     i, in each the group's pairs, in each the panel's features j. It and the border are a block's;
-    their totals, and the corner (P,), are summed in float64: the smallest eigenvalues of the
-    Hessian are soon those of rounding.
+    their totals, and the corner (P,), are summed in float64: in float32 the
+    smallest eigenvalues of the Hessian would be those of rounding.
     """
 
     logits: Any
@@ -216,7 +216,7 @@ def sum_border(X, pairs, border, corner):
 
 @inline
 def spread(width, same, other, buffers, out):
-    """Write the totals to all places that they belong to. OUT: out."""
+    """Write the totals to all their places in the Hessian. OUT: out."""
     n_pairs, features = buffers.border.shape
     classes = kept_classes(n_pairs)
     place = 0

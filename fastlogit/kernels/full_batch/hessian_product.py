@@ -4,14 +4,14 @@ Shapes: n rows, B of them in a block, D features, K outputs (1 for two classes).
 (n,) or empty for unit weights, Wt (K, D), b (K,), curvature (n, K).
 
 Along the direction (V, u) of the parameters the logits of a row change by ż = V x + u, and with the
-second derivatives of curvature.py the gradient in them by
+second derivatives of hessian.py the gradient in them by
 
     d(w (pₖ − yₖ)) = w Σₗ pₖ ([k = l] − pₗ) żₗ = w pₖ (żₖ − Σₗ pₗ żₗ)      K > 1
     d(w (p − y))   = w p (1 − p) ż                                        one output
 
 so that the product is what the gradient is, with these in place of w (p − y): Pearlmutter, Fast
 exact multiplication by the Hessian (1994). What depends on the parameters alone, w p (1 − p) or P,
-is kept from one product to the next as the curvature.
+is stored between products as the curvature.
 """
 
 from typing import Any

@@ -18,14 +18,14 @@ from fastlogit.kernels.codegen.linking import compiled_once
 from fastlogit.kernels.codegen.simd import NEAR_BYTES, NEAREST_BYTES, PREFETCH_ROWS, prefetch_row
 from fastlogit.kernels.codegen.tiles import dots, dots_of_rows, product, product_with_rows
 
-# A panel's bytes, and columns that are whole tiles in either dtype. Panels are copied for so many
-# rows, where rows of so many bytes lie apart: a step on (784, 512, 10) in float64 with 1024 rows
+# A panel's bytes, and columns that are whole tiles in either dtype. Panels are copied from so many
+# rows on, where rows are so many bytes apart: a step on (784, 512, 10) in float64 with 1024 rows
 # takes 0.78 of the time, in float32, whose rows have 2048 bytes, 1.1.
 PANEL_BYTES = 1 << 18
 PANEL_UNIT = 32
 ROWS_TO_PACK = 64
 FAR_APART = 4096
-# More outputs than these meet a linear model's rows by panels that stay in the nearest cache.
+# With more outputs than these a linear model's gradient takes X by panels that stay in L1 cache.
 FEW_OUTPUTS = 16
 
 
@@ -33,7 +33,7 @@ FEW_OUTPUTS = 16
 def hidden_forward(X, rows, W, b, X_rows, panel, out):
     """Compute a hidden layer's pre-activations on the given rows. OUT: X_rows, panel, out.
 
-    Rows that do not lie one after another are copied to X_rows, for hidden_backward too.
+    Rows that are not contiguous are copied to X_rows, where hidden_backward finds them.
     """
     if not rows.in_order:
         gather(X, rows.numbers, is_far(X), rows_from(X_rows, 0, out.shape[0]))
@@ -78,8 +78,8 @@ def dense_backward(X, d_out, accumulate, panel, grad_W, grad_b):
 def by_panels(a, a_row, a_inner, b, init, init_start, init_row, panel, c):
     """Compute c = init + a b, see tiles.product, by panels of b's columns. OUT: panel, c.
 
-    Every few rows of a meet all of b, a panel of which stays in the cache. Rows that lie 4096 bytes
-    apart compete for one place in it, so then a panel is copied to lie in one piece.
+    A tile of a few rows of a needs all of b, a panel of which stays in the cache. Rows that lie
+    4096 bytes apart map to the same cache set, so then a panel is copied to contiguous memory.
     """
     (inner, columns), rows = b.shape, c.shape[0]
     width = max(panel.size // (inner * PANEL_UNIT), 1) * PANEL_UNIT
@@ -166,8 +166,8 @@ def is_far(X):
 def gather(X, numbers, far, X_rows):
     """Copy the rows of those numbers. OUT: X_rows.
 
-    Rows further on, those of the next batch too, are asked for while these are copied: rows in
-    random order come from memory, and the CPU cannot foresee them.
+    Later rows, also of the next batch, are prefetched while these are copied: rows in random order
+    come from memory, and the CPU cannot predict them.
     """
     for i in range(X_rows.shape[0]):
         if far:

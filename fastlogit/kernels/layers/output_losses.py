@@ -2,7 +2,7 @@
 
 Shapes: logits (B, K), y (B,) class indices, weight (B,) or empty for unit weights. `scale` is one
 over the sum of the weights of the rows that the mean is taken over. The loss is summed in float64.
-Both losses replace the logits by their gradient: OUT: logits.
+Both losses replace the logits by their gradient. OUT: logits.
 """
 
 import numpy as np
@@ -50,7 +50,7 @@ def softmax_loss(logits, y, weight, scale) -> float:
 
     With eₖ = exp(zₖ − max Z), p_y − 1 is minus the sum of the other classes' e over that of all: a
     difference would keep no digit of it where p_y is next to 1. A sum over k ≠ y for every row, by
-    another loop, a masked one or vectors with a row a lane, takes 1.05 to 1.9 of the time.
+    another loop, a masked one or vectors with one row per lane, takes 1.05 to 1.9 of the time.
     """
     rows, classes = logits.shape
     factor = logits.dtype.type(scale)

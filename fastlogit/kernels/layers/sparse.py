@@ -5,13 +5,13 @@ models reach either through :mod:`fastlogit.kernels.layers.inputs`.
 
 Shapes: X a Csr of n rows and D features, numbers of its rows, W (D, H), b (H,), out and d_out
 (B, H). The weights that see sparse rows are (D, H) in every model, never transposed: a non-zero
-meets H weights that lie together. Columns may come in any order and repeat, since the products are
-linear in the non-zeros.
+is multiplied with H adjacent weights. Columns may come in any order and repeat, since the products
+are linear in the non-zeros.
 
 The weights may be held as s V, V in the place of W, so that a penalty that shrinks all of them is a
 product of two numbers (:mod:`fastlogit.kernels.training.sparse_sgd`). scaling of a Csr holds
-what X is multiplied with in the forward product, s; what in the gradient; Σ V²; and whether that is
-kept up:
+the factor of X in the forward product, s; its factor in the gradient, r; Σ V²; and whether that is
+kept up to date:
 
     out = s X V + b        V += r Xᵀ d_out        Σ V² gains Σ (V' − V)(V' + V) of what changes
 """
@@ -38,7 +38,7 @@ FORWARD, BACKWARD, SQUARES, TRACKED = range(4)
 class Csr(NamedTuple):
     """Rows by their non-zeros: those of row i are data[indptr[i]:indptr[i + 1]].
 
-    data (nnz,), indices (nnz,) uint32, their columns in any order, one perhaps several times;
+    data (nnz,), indices (nnz,) uint32, their columns in any order, perhaps with repeats;
     indptr (n + 1,) int64. scaling (4,) float64: see above.
     """
 
@@ -118,7 +118,7 @@ def clear(array):
 def csr_product(data, indices, indptr, numbers, far, factor, W, b, out):
     """Compute out = factor X W + b on the rows of those numbers. OUT: out.
 
-    Rows further on, those of the next batch too, are asked for while these are worked on.
+    Later rows, also of the next batch, are prefetched while these are processed.
     """
     width, scale = b.size, out.dtype.type(factor)
     for i in range(out.shape[0]):
@@ -153,7 +153,7 @@ def dot(values, columns, w):
 
 @compiled_once
 def add_csr_product(data, indices, indptr, numbers, d_out, scaling, W):
-    """Add r Xᵀ d_out on the rows of those numbers; keep Σ W² up if asked to. OUT: W, scaling."""
+    """Add r Xᵀ d_out on the rows of those numbers; update Σ W² if tracked. OUT: W, scaling."""
     width, tracked = d_out.shape[1], scaling[TRACKED] != 0
     squares, w = part(scaling, SQUARES, (1,)), part(W, 0, (W.size,))
     for i in range(d_out.shape[0]):
@@ -179,9 +179,9 @@ def add(values, columns, factor, w):
 
 @kernel
 def add_tracked(values, columns, factor, w):
-    """Add factor times the values to w[columns]; return what Σ w² gains. OUT: w.
+    """Add factor times the values to w[columns]; return the increase of Σ w². OUT: w.
 
-    By four sums, which do not wait for each other: 0.6 of the time.
+    By four independent sums, which takes 0.6 of the time of one.
     """
     first, second, third, fourth = 0.0, 0.0, 0.0, 0.0
     fours = values.size // 4
@@ -198,7 +198,7 @@ def add_tracked(values, columns, factor, w):
 
 @kernel
 def gained(w, i, step):
-    """Add the step to w[i]; return what its square gains. OUT: w."""
+    """Add the step to w[i]; return the increase of its square. OUT: w."""
     before = w[i]
     after = before + step
     w[i] = after

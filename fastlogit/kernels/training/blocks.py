@@ -1,4 +1,4 @@
-"""A batch's rows, worked on in blocks that stay in cache."""
+"""A batch's rows, processed in blocks that stay in cache."""
 
 from typing import Any, NamedTuple
 
@@ -12,9 +12,9 @@ from fastlogit.kernels.codegen.simd import NEAR_BYTES, PREFETCH_ROWS, VECTOR_BYT
 from fastlogit.kernels.layers.dense import PANEL_BYTES
 
 BLOCK_ROWS = 256
-# Multiply-adds of a jitted call, a tenth of a second to a second: between two, Python sees Ctrl-C.
+# Multiply-adds of a jitted call, 0.1 to 1 second: between two calls, Python sees Ctrl-C.
 CALL_MULTIPLY_ADDS = 1 << 29
-# What a row costs besides its products, in multiply-adds.
+# Cost of a row besides its products, in multiply-adds.
 ROW_MULTIPLY_ADDS = 64
 # A batch whose weights sum to less, the smallest normal number of their dtype, is skipped.
 LEAST_WEIGHT_F32 = float(np.finfo(np.float32).tiny)
@@ -50,7 +50,7 @@ def allocate(params: Any, n_rows: int, sparse: bool = False) -> Buffers:
 def workspace(params: Any, rows: int, sparse: bool) -> tuple[Any, ...]:
     """Allocate a model's own: logits and padded weights, or for a network A, dA, logits, X's rows.
 
-    A network whose first layer is large has a panel besides, see linear_maps.by_panels.
+    A network whose first layer is large has a panel besides, see dense.by_panels.
     """
     outputs, dtype = params[-1].size, params[0].dtype
     shapes: list[tuple[int, ...]]
@@ -68,13 +68,13 @@ def workspace(params: Any, rows: int, sparse: bool) -> tuple[Any, ...]:
 
 
 def blocks_a_call(multiply_adds: float) -> int:
-    """Return how many blocks one jitted call takes, for so many multiply-adds a row."""
+    """Return how many blocks one jitted call processes, given the multiply-adds per row."""
     block = BLOCK_ROWS * (ROW_MULTIPLY_ADDS + multiply_adds)
     return max(int(CALL_MULTIPLY_ADDS / block), 1)
 
 
 def calls(n_rows: int, multiply_adds: float) -> list[tuple[int, int]]:
-    """Return the first row and the end of each jitted call over so many rows, whole blocks each."""
+    """Return the first row and the end of each jitted call over n_rows rows, in whole blocks."""
     step = blocks_a_call(multiply_adds) * BLOCK_ROWS
     return [(first, min(first + step, n_rows)) for first in range(0, n_rows, step)]
 

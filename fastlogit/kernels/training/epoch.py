@@ -2,9 +2,10 @@
 
 A batch of all rows without a step after it is the loss over the data and its gradient.
 
-Rows are worked on in blocks that stay in cache. The blocks of a large batch fall into groups, whose
-number follows from the batch's rows alone; each group has a gradient of its own, and they are added
-up in their order. So threads may share the groups, and the bits do not depend on how many they are.
+Rows are processed in blocks that stay in cache. The blocks of a large batch are divided into
+groups, whose number depends on the batch's rows alone; each group has its own gradient, and these
+are added in their order. So threads may share the groups, and the bits do not depend on the number
+of threads.
 All state lives in the arguments: a slice of an epoch's batches is a call like any other.
 """
 
@@ -71,7 +72,7 @@ class Rule(NamedTuple):
 
 
 class Span(NamedTuple):
-    """What one call works on: the batches first_batch to last_batch, numbered through the epochs.
+    """What one call processes: the batches first_batch to last_batch, numbered through the epochs.
 
     Of a batch that is too large for one call it is one batch, and of each group of its blocks those
     from first_block to last_block, numbered in the group.
@@ -84,7 +85,7 @@ class Span(NamedTuple):
 
 
 class Team(NamedTuple):
-    """One thread's place among those that run the same call: its number, theirs, the barrier."""
+    """One of the threads that run the same call: its number, how many they are, their barrier."""
 
     thread: Any
     n_threads: Any
@@ -96,11 +97,11 @@ class Team(NamedTuple):
 def run_batches(team, params, state, gradients, rule, data, orders, batch_size, span, losses):
     """Train on the batches of the span; the step of one that is cut follows its last blocks.
 
-    Epoch e takes its rows in the order orders[e] (E, n), or as they lie if orders has no columns.
-    A batch's loss is that before its step, and includes the penalty. A batch whose weights sum to
-    next to zero is passed over. losses[e] gains the batch's share of the epoch's mean loss, rows /
-    n of its own. OUT: state, losses (and params, which are state's theta); gradients, of which the
-    first ends as that of the last batch unless steps are taken in place.
+    Epoch e takes its rows in the order orders[e] (E, n), or in their own if orders has no columns.
+    A batch's loss is from before its step, and includes the penalty. A batch whose weights sum to
+    next to zero is skipped. losses[e] gains the batch's share of the epoch's mean loss, rows / n of
+    its own. OUT: state, losses (and params, which are state's theta); gradients, of which the first
+    ends as that of the last batch unless steps are taken in place.
     """
     n_rows = data.y.size
     batches = (n_rows + batch_size - 1) // batch_size
@@ -144,7 +145,8 @@ def run_batches(team, params, state, gradients, rule, data, orders, batch_size, 
 def run_rows(team, params, state, rule, data, orders, span, losses):
     """Train on batches of one row, see single_row_sgd. OUT: params, state, losses.
 
-    An epoch's rows fall into chains, where spans may end: so no bit depends on where they do.
+    An epoch is trained in chains of CHAIN_ROWS rows, each one call, and a span ends where a chain
+    does: so no bit depends on where that is.
     """
     n_rows, first = data.y.size, span.first_batch
     while first < span.last_batch and team.thread == 0:
@@ -163,7 +165,7 @@ def run_rows(team, params, state, rule, data, orders, span, losses):
 
 @inline
 def step(state, gradients, rule, in_place, n_groups, scale):
-    """Take the optimizer's step, unless it is done; return the loss. OUT: state, gradients."""
+    """Take the optimizer's step if not taken in place; return the loss. OUT: state, gradients."""
     if in_place:
         state.steps[0] += 1
         return gradients.losses[0]
@@ -181,22 +183,22 @@ def step(state, gradients, rule, in_place, n_groups, scale):
 
 @inline
 def group_count(gradients, n_rows):
-    """Return how many groups the blocks of so many rows fall into."""
+    """Return the number of groups that the blocks of n_rows rows are divided into."""
     return min((n_rows + BLOCK_ROWS - 1) // BLOCK_ROWS, gradients.losses.size)
 
 
 @inline
 def blocks_of_group(gradients, n_rows):
-    """Return how many blocks of so many rows the largest group has."""
+    """Return the number of blocks in the largest group of n_rows rows."""
     blocks, n_groups = (n_rows + BLOCK_ROWS - 1) // BLOCK_ROWS, group_count(gradients, n_rows)
     return (blocks + n_groups - 1) // n_groups
 
 
 @inline
 def share_groups(team, params, gradients, accumulate, data, order, first, last, scale, span):
-    """Work out this thread's share of the groups of rows order[first:last]. OUT: gradients.
+    """Compute this thread's share of the groups of rows order[first:last]. OUT: gradients.
 
-    With accumulate a group's gradient is added to what is there, and beyond its first block always.
+    With accumulate a group's gradient is added to its array; after the first block always.
     """
     n_groups = group_count(gradients, last - first)
     blocks = (last - first + BLOCK_ROWS - 1) // BLOCK_ROWS
@@ -204,18 +206,18 @@ def share_groups(team, params, gradients, accumulate, data, order, first, last, 
         first_block, end = group * blocks // n_groups, (group + 1) * blocks // n_groups
         start = first + min(first_block + span.first_block, end) * BLOCK_ROWS
         stop = min(first + min(first_block + span.last_block, end) * BLOCK_ROWS, last)
-        goes_on = span.first_block > 0
+        continues = span.first_block > 0
         P = gradients.values.shape[1]
         grads = flat_views(params, part(gradients.values, group * P, (P,)))
         gradients.losses[group] = sum_blocks(
-            params, data, order, start, stop, scale, accumulate or goes_on,
-            gradients.losses[group] if goes_on else 0.0, grads, team.buffers,
+            params, data, order, start, stop, scale, accumulate or continues,
+            gradients.losses[group] if continues else 0.0, grads, team.buffers,
         )  # fmt: skip
 
 
 @compiled_once
 def add_groups(values, n_groups, thread, n_threads):
-    """Add up a thread's share of the elements of all groups in their order. OUT: values[0]."""
+    """Sum a thread's share of the elements over all groups, in their order. OUT: values[0]."""
     lines = (values.shape[1] + SHARED_ELEMENTS - 1) // SHARED_ELEMENTS
     first = lines * thread // n_threads * SHARED_ELEMENTS
     last = min(lines * (thread + 1) // n_threads * SHARED_ELEMENTS, values.shape[1])

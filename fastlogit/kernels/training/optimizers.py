@@ -56,7 +56,7 @@ def adam(theta, grad, moments, steps, settings):
     correction: Kingma and Ba (2015), the efficient form at the end of section 2.
     settings: learning rate η, β₁, β₂, ε.
     """
-    # A float: powers of an integer are multiplied up, and 1 − β₂ᵗ magnifies their rounding.
+    # A float: an integer power is computed by products, whose rounding 1 − β₂ᵗ magnifies.
     t = np.float64(steps[0] + 1)
     corrected = settings[0] * math.sqrt(1 - settings[2] ** t) / (1 - settings[1] ** t)
     scalar = theta.dtype.type

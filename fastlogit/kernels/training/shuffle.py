@@ -1,7 +1,7 @@
 """Row orders: the bits of NumPy's legacy shuffle, and a faster shuffle with a generator of its own.
 
-Both are the shuffle of Fisher and Yates: row i changes places with a partner drawn from rows 0..i.
-Indices are unsigned throughout: a signed one is first tested for counting from the end.
+Both are the Fisher-Yates shuffle: row i is swapped with a partner drawn from rows 0..i.
+Indices are unsigned throughout: Numba tests signed ones for counting from the end.
 """
 
 import numpy as np
@@ -46,12 +46,12 @@ def legacy_orders(generator, words, partners, order, orders):
 def draw_partners(generator, words, partners):
     """Draw a partner in 0..i for every row i from the last to 1, by NumPy's masked rejection.
 
-    A draw is a word's lowest bits, as many as i has, and is drawn anew while it exceeds i. OUT:
+    A draw is a word's lowest bits, as many as i has, and is redrawn while it exceeds i. OUT:
     partners; generator and words, as far as they were used.
 
-    Every other draw may be rejected, which no CPU foresees. So each word is written down as row i's
-    partner, and i goes on where it is accepted: a compare and an add with carry a word, in place of
-    a jump. That takes a third of the time of the loop with a jump, and a fifth of NumPy's.
+    Every other draw may be rejected, which no CPU predicts. So each word is stored as row i's
+    partner, and i advances where it is accepted: a compare and an add with carry, not a branch.
+    That takes a third of the time of the loop with a branch, and a fifth of NumPy's.
     """
     i = u64(partners.size) - ONE
     mask = ONE
@@ -106,7 +106,7 @@ def temper(state, words):
 
 @entry_point
 def fresh_orders(generator, orders):
-    """Fill each row of orders (E, n) with a permutation of 0..n−1, drawn anew. OUT: both arguments.
+    """Fill each row of orders (E, n) with a new random permutation of 0..n−1. OUT: both arguments.
 
     The shuffle "inside out" (Durstenfeld, 1964, CACM 7(7), algorithm 235, the other way round):
     what row i takes the place of moves to the end, so the rows need not be laid out before. The two
@@ -149,7 +149,7 @@ def bounded(half, bound, state):
     """Return a draw from 0..bound−1, bound <= 2³², for 32 random bits, and the generator's state.
 
     Lemire (2019), "Fast random integer generation in an interval", ACM TOMACS 29(1), algorithm 5:
-    the upper half of half · bound, drawn anew where the lower one is below 2³² mod bound. The
+    the upper half of half · bound, redrawn where the lower one is below 2³² mod bound. The
     modulo is taken only where the lower half is below the bound itself, once in 2³² / bound draws.
     """
     product = half * bound

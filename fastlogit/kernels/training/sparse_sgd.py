@@ -1,14 +1,14 @@
 """Plain gradient descent over sparse rows, a step at the cost of its non-zeros.
 
 A step with rate η adds −η times the batch's gradient to the weights in place, so of the first layer
-only those that meet a non-zero are touched. The penalty would touch all of them: with W ← W − η (g
+only those of a non-zero's column change. The penalty would change all of them: with W ← W − η (g
 + α W) every weight shrinks by c = 1 − η α. Held as W = s V, they shrink by s' = c s, and
 
     W' = c s V − η g = s' (V − η g / s')
 
-The penalty's part of the loss, α/2 ‖W‖² = α/2 s² Σ V², needs Σ V², which is kept up in float64 as
+The penalty's part of the loss, α/2 ‖W‖² = α/2 s² Σ V², needs Σ V², which is updated in float64 as
 elements of V change. s is multiplied into V when it becomes very small or large, and at the end of
-every epoch, where Python may look at the weights; Σ V² is summed anew whenever that is done. A
+every epoch, after which Python may read the weights; Σ V² is recomputed whenever that is done. A
 second layer is small: it shrinks by a copy of what it was before the step, W' = W − η g − η α W.
 """
 
@@ -74,7 +74,7 @@ def take_step(team, params, state, gradients, rule, data, order, first, last, sc
 
 @compiled_once
 def scaled_squares(V, scaling) -> float:
-    """Return s² Σ V², from now on kept up, with s in its range. OUT: V, scaling."""
+    """Return s² Σ V², tracked from now on, with s in its range. OUT: V, scaling."""
     s = scaling[FORWARD]
     if scaling[TRACKED] == 0 or not LEAST_SCALE <= abs(s) <= MOST_SCALE:
         factor, total = V.dtype.type(s), 0.0
