@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable
 from itertools import product
@@ -12,7 +13,7 @@ from scipy.sparse import csr_array
 
 from fastlogit.models import BACKENDS, MODELS, Floats, Model, Rows, as_writable_view
 from fastlogit.models import checks as check
-from fastlogit.training.objective import Objective, predict
+from fastlogit.training.objective import Objective, has_nan_rows, predict
 from fastlogit.training.orders import FreshOrders, LegacyOrders, epochs_ahead
 from fastlogit.training.trainer import SOLVERS, Trainer, TrainResult, train_epochs
 
@@ -121,7 +122,7 @@ def predict_proba(model: str, params: Any, X: Any, *, backend: str = "numba") ->
     """
     spec, arrays, matrix = _prepared(model, params, X, backend)
     proba = predict(spec, arrays, matrix, backend)
-    if not check.finite(proba):
+    if has_nan_rows(proba):
         row = int(np.isnan(proba).any(axis=1).argmax())
         raise ValueError(
             f"the logits of row {row} of X overflow {matrix.dtype}: X holds numbers up to "
@@ -287,7 +288,7 @@ def train(
         backend=backend, n_threads=n_threads, sparse=rows.sparse,
     )  # fmt: skip
     result = train_epochs(trainer, rows, orders, epochs, callback)
-    loss, guess = result.loss_curve[-1], np.log(_n_classes(spec, params))
+    loss, guess = float(result.loss_curve[-1]), math.log(_n_classes(spec, params))
     if loss > FAR_ABOVE * guess:
         shapes = tuple(array.shape for array in params)
         objective = Objective(spec, shapes, rows, alpha, backend)

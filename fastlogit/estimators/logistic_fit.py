@@ -141,7 +141,7 @@ def _by_newton(
         tol=est.tol,
         eps=eps,
         name=est.solver,
-        gap=lambda theta: allowed_gap(params, alpha, est.tol, theta),
+        gap=allowed_gap(params, alpha, est.tol),
         verbose=est.verbose,
     )
 

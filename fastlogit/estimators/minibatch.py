@@ -24,6 +24,7 @@ from fastlogit.training.trainer import Trainer
 # A fit has diverged if its loss ends at this many times that of equal probabilities. Steps that are
 # merely too long, for example on features with a mean of 100, end at 100 times.
 DIVERGED_FACTOR = 1000
+LOG_2 = np.log(2)  # the loss of equal probabilities of two classes, the least of any number
 BALANCED_PARTIAL_FIT = (
     "class_weight='balanced' needs all of y, which partial_fit does not see; pass the weights as a "
     "dict"
@@ -224,7 +225,7 @@ class EpochLoop:
 
     def _warn_of_large_loss(self) -> None:
         """Warn of a loss far above those of equal probabilities and of the initial parameters."""
-        if self.estimator.n_iter_ == 0:
+        if self.estimator.n_iter_ == 0 or self.estimator.loss_ <= DIVERGED_FACTOR * LOG_2:
             return
         trainer, rows, loss = self.trainer, self.rows, self.estimator.loss_
         baseline = np.log(max(trainer.flat.public[-1].size, 2))

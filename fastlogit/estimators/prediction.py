@@ -15,7 +15,7 @@ from scipy.special import expit, log_expit, log_softmax
 from fastlogit.models import MODELS, Floats, Model
 from fastlogit.models.checks import FLOATS, compressed, finite
 from fastlogit.solvers.convergence import warn
-from fastlogit.training.objective import predict
+from fastlogit.training.objective import has_nan_rows, predict
 
 
 def kernel_proba(model: str, params: Sequence[Floats], X: Any, n_threads: int = 1) -> Floats | None:
@@ -35,7 +35,7 @@ def kernel_proba(model: str, params: Sequence[Floats], X: Any, n_threads: int = 
     rows = as_kernel_rows(X, dtype)
     proba = predict(spec, arrays, rows, n_threads=n_threads)
     # NumPy's own operations would warn of the overflow.
-    if not finite(proba) and finite(rows.data if issparse(rows) else rows):
+    if has_nan_rows(proba) and finite(rows.data if issparse(rows) else rows):
         warn(f"Logits overflow {dtype}; the probabilities of their rows are NaN.", RuntimeWarning)
     return proba
 

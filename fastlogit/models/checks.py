@@ -222,11 +222,11 @@ def labels(value: Any, rows: int, n_classes: int | None) -> Indices:
 
 def warn_of_missing_classes(indices: Indices) -> None:
     """Warn of classes below the largest that have no rows."""
-    missing = np.flatnonzero(np.bincount(indices) == 0)
-    if missing.size:
+    counts = np.bincount(indices)
+    if not counts.all():
         warnings.warn(
-            f"y has no rows of class {missing[0]}, but some of class {indices.max()}: the model "
-            f"gets an output for each; {AS_INDICES}",
+            f"y has no rows of class {counts.argmin()}, but some of class {counts.size - 1}: the "
+            f"model gets an output for each; {AS_INDICES}",
             stacklevel=3,
         )
 

@@ -7,7 +7,8 @@ hundreds of further iterations to remove it, or never does; a few Newton steps d
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -24,19 +25,24 @@ TIGHT_TOL = 1e-7
 NEARER = 10
 
 
-def allowed_gap(params: LinearParams, alpha: float, tol: float, theta: Floats) -> float:
-    """Return the largest decrease, relative to the loss, that the last Newton step may promise.
+def allowed_gap(params: LinearParams, alpha: float, tol: float) -> Callable[[Floats], float]:
+    """Return the largest decrease that the last Newton step may promise, as a function of theta.
 
+    It is relative to the loss at theta, to which the step leads.
     The gap that a gradient leaves is proportional to its square. At the default tol it may be the
     whole loss, since scikit-learn's iterations suffice there. It is unlimited where the penalty at
     theta is below the rounding of a loss of log K: on separable classes the loss then decreases by
     a constant factor at every step, without end.
     """
-    eps, weights = float(np.finfo(params.rows.X.dtype).eps), theta[: params.n_weights]
-    shows = np.finfo(float).eps * np.log(max(params.n_outputs, 2))
-    if alpha / 2 * float(weights @ weights) <= shows:
-        return np.inf
-    return float(max((tol / DEFAULT_TOL) ** 2, 16 * eps))
+    eps = float(np.finfo(params.rows.X.dtype).eps)
+    gap = max((tol / DEFAULT_TOL) ** 2, 16 * eps)
+    rounding = float(np.finfo(float).eps) * math.log(max(params.n_outputs, 2))
+
+    def at(theta: Floats) -> float:
+        weights = theta[: params.n_weights]
+        return math.inf if alpha / 2 * float(weights @ weights) <= rounding else gap
+
+    return at
 
 
 def newton_polish(
@@ -60,11 +66,11 @@ def newton_polish(
     """
     if tol > TIGHT_TOL or alpha == 0 or params.rows.sparse:
         return None
-    eps = float(np.finfo(params.rows.X.dtype).eps)
+    eps, gap_at = float(np.finfo(params.rows.X.dtype).eps), allowed_gap(params, alpha, tol)
 
     def polish(result: Any) -> Iterable[tuple[Floats, float]]:
-        gap = allowed_gap(params, alpha, tol, result.x)
-        if np.isinf(gap) or most_left(params, alpha, result.jac) <= gap / NEARER * result.fun:
+        gap = gap_at(result.x)
+        if math.isinf(gap) or most_left(params, alpha, result.jac) <= gap / NEARER * result.fun:
             return ()
         start, steps = params.centred(result.x), newton_steps(params, alpha)
         return newton.polish_steps(loss_and_gradient, start, steps, gap=gap, eps=eps)

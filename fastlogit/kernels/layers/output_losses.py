@@ -67,23 +67,29 @@ def softmax_loss(logits, y, weight, scale) -> float:
             logits[i, k] -= largest
     exp_in_place(logits)
     product = 1.0
-    for i in range(rows):
-        total, own = row_sum(logits, i), logits[i, y[i]]
-        # Where own is not the one largest or the others are many, a difference is exact enough.
-        others = total - own if total > MANY_OTHERS or own < 1 else sum_below_one(logits, i)
-        w = weight[i] if weight.size > 0 else logits.dtype.type(1)
-        if weight.size > 0:
-            loss += np.log(np.float64(own) + np.float64(others)) * np.float64(w)
-        else:  # a logarithm for many rows: a total is from 1 to K
-            product *= np.float64(own) + np.float64(others)
+    if weight.size > 0:
+        for i in range(rows):
+            loss += np.log(normalise(logits, i, y[i], weight[i] * factor)) * np.float64(weight[i])
+    else:
+        for i in range(rows):  # a logarithm for many rows: a total is from 1 to K
+            product *= normalise(logits, i, y[i], factor)
             if product > LARGE:
                 loss += np.log(product)
                 product = 1.0
-        share = w * factor / total
-        for k in range(classes):
-            logits[i, k] *= share
-        logits[i, y[i]] = -others * share
     return (loss + np.log(product)) * scale
+
+
+@kernel
+def normalise(logits, i, label, scale):
+    """Return the sum of row i, exp(Z − max Z), in float64. OUT: logits, the row as dZ."""
+    total, own = row_sum(logits, i), logits[i, label]
+    # Where own is not the one largest or the others are many, a difference is exact enough.
+    others = total - own if total > MANY_OTHERS or own < 1 else sum_below_one(logits, i)
+    share = scale / total
+    for k in range(logits.shape[1]):
+        logits[i, k] *= share
+    logits[i, label] = -others * share
+    return np.float64(own) + np.float64(others)
 
 
 @kernel

@@ -75,6 +75,8 @@ def blocks_a_call(multiply_adds: float) -> int:
 
 def calls(n_rows: int, multiply_adds: float) -> list[tuple[int, int]]:
     """Return the first row and the end of each jitted call over n_rows rows, in whole blocks."""
+    if n_rows <= BLOCK_ROWS:
+        return [(0, n_rows)]
     step = blocks_a_call(multiply_adds) * BLOCK_ROWS
     return [(first, min(first + step, n_rows)) for first in range(0, n_rows, step)]
 
