@@ -108,14 +108,12 @@ def by_rows(
 
     A row takes so many multiply-adds; between slices Python sees Ctrl-C.
     """
-    blocks, most = -(-n_rows // BLOCK_ROWS), 1
-    if blocks > 1:
-        most = blocks_a_call(multiply_adds)
-    if blocks == 1 or (n_threads == 1 and blocks <= most):
+    if n_rows <= BLOCK_ROWS:
         function(slice(n_rows))
         return
+    blocks = -(-n_rows // BLOCK_ROWS)
     n_threads = max(min(n_threads, blocks, numba.config.NUMBA_NUM_THREADS), 1)
-    n_slices = n_threads * -(-blocks // (n_threads * most))
+    n_slices = n_threads * -(-blocks // (n_threads * blocks_a_call(multiply_adds)))
     ends = [blocks * n // n_slices * BLOCK_ROWS for n in range(n_slices)]
     slices = [slice(first, last) for first, last in pairwise([*ends, n_rows])]
     if n_threads == 1:
