@@ -16,10 +16,7 @@ __all__ = ["agreements"]
 
 
 def agreements(
-    cases: Sequence[Case],
-    contenders: Sequence[type[Contender]],
-    *,
-    timeout: float | None = None,
+    cases: Sequence[Case], contenders: Sequence[type[Contender]], *, timeout: float | None = None
 ) -> Iterator[dict[str, Any]]:
     """Hold every contender against the NumPy reference in every case.
 

@@ -106,10 +106,7 @@ def pair(base: StoredRun, new: StoredRun) -> Pairing:
         times = (rows.set_index("repeat")["time_s"].sort_index() for rows in (before, after))
         pairs.append(Pair(key[0], first["model"], key[1], int(first["threads"]), *times))
     return Pairing(
-        pairs,
-        failures,
-        sorted(ours.keys() - theirs.keys()),
-        sorted(theirs.keys() - ours.keys()),
+        pairs, failures, sorted(ours.keys() - theirs.keys()), sorted(theirs.keys() - ours.keys())
     )
 
 

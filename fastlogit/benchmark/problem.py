@@ -114,9 +114,7 @@ def build(case: Case) -> Problem:
     return Problem(case, data.X, data.y, data.n_classes, params, order, X_test, y_test)
 
 
-def _load(
-    case: Case,
-) -> tuple[datasets.Dataset, NDArray[Any] | None, NDArray[np.intp] | None]:
+def _load(case: Case) -> tuple[datasets.Dataset, NDArray[Any] | None, NDArray[np.intp] | None]:
     """Give the rows to train on and, of a user's own file, those to test on."""
     if case.source is None:
         binary = MODELS[case.model].binary

@@ -23,13 +23,7 @@ from fastlogit.benchmark.table import duration
 __all__ = ["Progress"]
 
 # What may differ between cells beside model and data set, and how it is written in a row.
-_AXES = {
-    "solver": "{}",
-    "batch_size": "b{}",
-    "dtype": "{}",
-    "threads": "t{}",
-    "seed": "s{}",
-}
+_AXES = {"solver": "{}", "batch_size": "b{}", "dtype": "{}", "threads": "t{}", "seed": "s{}"}
 
 
 class Progress:

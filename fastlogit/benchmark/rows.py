@@ -13,11 +13,7 @@ __all__ = ["curve_rows", "timing_rows"]
 
 
 def timing_rows(
-    entrant: Entrant,
-    case: Case,
-    problem: Problem | None,
-    reference: Outcome | None,
-    run_id: str,
+    entrant: Entrant, case: Case, problem: Problem | None, reference: Outcome | None, run_id: str
 ) -> list[Timing]:
     """Give a row a timed repeat of a visit, and one more for what went wrong.
 
@@ -72,11 +68,7 @@ def curve_rows(entrant: Entrant, case: Case) -> list[CurvePoint]:
 
 
 def _common(
-    entrant: Entrant,
-    case: Case,
-    problem: Problem | None,
-    reference: Outcome | None,
-    run_id: str,
+    entrant: Entrant, case: Case, problem: Problem | None, reference: Outcome | None, run_id: str
 ) -> dict[str, Any]:
     """Collect what all rows of a contender in a case have in common."""
     common: dict[str, Any] = {

@@ -111,10 +111,7 @@ def split_rows(
         if rows.weight.size:
             total_weight(f"sample_weight of the {indices.size} {part} rows", rows.weight[indices])
     validation_set = ValidationSet(
-        model,
-        _take(rows, validation),
-        int(estimator.n_threads),
-        has_loss=stops_on_loss(estimator),
+        model, _take(rows, validation), int(estimator.n_threads), has_loss=stops_on_loss(estimator)
     )
     return _take(rows, train), validation_set
 

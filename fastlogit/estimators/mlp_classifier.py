@@ -384,9 +384,7 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
         # partial_fit and warm_start keep the dtype of the first call.
         dtype = self.coefs_[0].dtype
         return Rows(
-            as_kernel_rows(X, dtype),
-            self._class_indices(y),
-            row_weight(sample_weight, dtype),
+            as_kernel_rows(X, dtype), self._class_indices(y), row_weight(sample_weight, dtype)
         )
 
     def _class_indices(self, y: Any) -> Indices:

@@ -56,12 +56,7 @@ class Model:
         return (n_features, n_hidden), (n_hidden,), (n_hidden, n_outputs), (n_outputs,)
 
     def initial_params(
-        self,
-        n_features: int,
-        n_hidden: int | None,
-        n_outputs: int,
-        dtype: Any,
-        random_state: Any,
+        self, n_features: int, n_hidden: int | None, n_outputs: int, dtype: Any, random_state: Any
     ) -> tuple[Floats, ...]:
         """Draw parameters uniformly from ±√(2 / (fan_in + fan_out)), a layer's bias included.
 

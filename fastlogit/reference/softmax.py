@@ -2,12 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from fastlogit.reference.layers import (
-    linear_backward,
-    linear_forward,
-    softmax_loss,
-    softmax_proba,
-)
+from fastlogit.reference.layers import linear_backward, linear_forward, softmax_loss, softmax_proba
 
 
 class SoftmaxParams(NamedTuple):

@@ -138,12 +138,7 @@ class Stop:
 
 
 def polish_steps(
-    loss_and_gradient: LossAndGradient,
-    theta: Floats,
-    steps: StepSolver,
-    *,
-    gap: float,
-    eps: float,
+    loss_and_gradient: LossAndGradient, theta: Floats, steps: StepSolver, *, gap: float, eps: float
 ) -> Iterator[tuple[Floats, float]]:
     """Yield parameters, and the loss there, of steps that finish what another method left.
 

@@ -35,11 +35,7 @@ class Made:
     def __init__(self):
         self.rows, self.points, self.targets = [], [], {}
         self.facts = {
-            "data": {
-                "file": "letters.csv",
-                "n_train": 800,
-                "classes": {"a": 600, "b": 400},
-            },
+            "data": {"file": "letters.csv", "n_train": 800, "classes": {"a": 600, "b": 400}},
             "config": {"learning_rate": None},
         }
 

@@ -120,10 +120,7 @@ def test_what_does_not_change_times_makes_no_other_machine(change):
         ({"packages": {}}, "numpy: 2.4.6 against none"),
         ({"git": None}, "commit: abc against none"),
         ({"status": "interrupted"}, "NEW is interrupted: only the cells that it measured count"),
-        (
-            {"config": {"impls": ["numba"], "repeats": 5}},
-            "impls: numpy, numba against numba",
-        ),
+        ({"config": {"impls": ["numba"], "repeats": 5}}, "impls: numpy, numba against numba"),
         (
             {"thread_pools": [FACTS["thread_pools"][0] | {"architecture": "Haswell"}]},
             "BLAS: openblas 1 for Zen against openblas 1 for Haswell",

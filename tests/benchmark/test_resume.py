@@ -94,10 +94,7 @@ def test_another_configuration_is_named_and_left_alone(tmp_path, facts):
             {"config": {"impls": ["numpy"], "repeats_per_round": 2}},
             "impls (numpy, now numpy numba)",
         ),
-        (
-            {"config": {"impls": ["numpy", "numba"]}},
-            "repeats_per_round (nothing, now 2)",
-        ),
+        ({"config": {"impls": ["numpy", "numba"]}}, "repeats_per_round (nothing, now 2)"),
     ],
 )
 def test_what_must_not_have_changed(changed, reason):

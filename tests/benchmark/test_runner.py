@@ -75,7 +75,7 @@ def test_a_later_visit_goes_on_counting_in_arrays_of_its_own(measured, monkeypat
     first = measured("numpy", "numba", "open", repeats=2)
     later = measured("numpy", "numba", "open", first=2, repeats=4, turns=6)
     assert [(row.impl, row.repeat, row.order_index) for row in later.timings] == [
-        *(("numpy", 2, 6), ("numpy", 3, 10), ("numba", 2, 7), ("numba", 3, 9), ("open", 2, 8)),
+        *(("numpy", 2, 6), ("numpy", 3, 10), ("numba", 2, 7), ("numba", 3, 9), ("open", 2, 8))
     ]
     assert sorted(row.order_index for row in first.timings) == list(range(6))
     assert {row.status for row in later.timings} == {"ok"}

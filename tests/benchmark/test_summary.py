@@ -161,10 +161,7 @@ def test_the_time_to_the_target_is_that_of_the_first_point_there():
         curve("numba", (0.0, 2.0), (0.25, 0.5), (0.5, 0.4)),
         curve("numpy", (0.0, 2.0), (1.5, 0.9), cell="d"),
     )
-    measured = [
-        *(rows(impl, [1.0]) for impl in ("numpy", "numba")),
-        rows("numpy", [1.0], cell="d"),
-    ]
+    measured = [*(rows(impl, [1.0]) for impl in ("numpy", "numba")), rows("numpy", [1.0], cell="d")]
     table = summary(*measured, curves=curves, target_losses={"c": 0.5, "d": 1.0})
     assert table["time_to_target_s"].to_list() == [2.0, 0.25, 1.5]
 

@@ -226,8 +226,7 @@ def test_tiny_is_by_size():
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(2.5, "2.5 s"), (0.0123, "12.3 ms"), (1e-6, "1 µs"), (4.56e-8, "45.6 ns")],
+    ("seconds", "text"), [(2.5, "2.5 s"), (0.0123, "12.3 ms"), (1e-6, "1 µs"), (4.56e-8, "45.6 ns")]
 )
 def test_durations_have_a_readable_unit(seconds, text):
     assert table.duration(seconds) == text

@@ -94,9 +94,7 @@ def test_without_the_extra_it_says_what_to_install(call, run, monkeypatch, modul
 
     find = importlib.util.find_spec
     monkeypatch.setattr(
-        importlib.util,
-        "find_spec",
-        lambda name, *_: None if name == module else find(name),
+        importlib.util, "find_spec", lambda name, *_: None if name == module else find(name)
     )
     code, _, err = call("bench", "report", "latest")
     assert code == 2

@@ -154,10 +154,7 @@ def test_equal_seeds_draw_the_same_orders_in_every_thread():
 @pytest.mark.parametrize("backend", ["loky", "threading"])
 @pytest.mark.parametrize(
     ("model", "grid"),
-    [
-        (ESTIMATORS[1], {"alpha": [1.0, 100.0]}),
-        (ESTIMATORS[3], {"C": [0.1, 1.0]}),
-    ],
+    [(ESTIMATORS[1], {"alpha": [1.0, 100.0]}), (ESTIMATORS[3], {"C": [0.1, 1.0]})],
     ids=["MLPClassifier", "LogisticRegression"],
 )
 def test_searches_in_parallel_score_as_alone(model, grid, backend):

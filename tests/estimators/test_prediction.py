@@ -21,10 +21,7 @@ METHODS = {
     MLPClassifier: ("predict", "predict_proba", "predict_log_proba"),
     LogisticRegression: ("predict", "decision_function", "predict_proba", "predict_log_proba"),
 }
-THEIRS = {
-    MLPClassifier: SklearnMLPClassifier,
-    LogisticRegression: SklearnLogisticRegression,
-}
+THEIRS = {MLPClassifier: SklearnMLPClassifier, LogisticRegression: SklearnLogisticRegression}
 CASES = [(kind, method) for kind, methods in METHODS.items() for method in methods]
 LABELS = {"two": [0, 1], "three": [-1, 4, 7], "strings": ["a", "bb", "ccc"]}
 
@@ -136,12 +133,7 @@ def test_subclasses_keep_what_they_override():
 def test_networks_without_two_classes_predict_as_scikit_learns(y):
     X = np.random.default_rng(0).normal(size=(30, 4))
     ours, theirs = (
-        kind(
-            (3,),
-            activation="logistic",
-            solver="sgd",
-            random_state=0,
-        )
+        kind((3,), activation="logistic", solver="sgd", random_state=0)
         for kind in (MLPClassifier, SklearnMLPClassifier)
     )
     classes = [0] if y.ndim == 1 else [0, 1]

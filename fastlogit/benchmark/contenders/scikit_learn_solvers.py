@@ -11,13 +11,7 @@ from typing import Any, ClassVar
 
 from fastlogit.benchmark.contenders.estimator import AllRowsContender
 
-__all__ = [
-    "SklearnLbfgs",
-    "SklearnNewtonCG",
-    "SklearnNewtonCholesky",
-    "SklearnSag",
-    "SklearnSaga",
-]
+__all__ = ["SklearnLbfgs", "SklearnNewtonCG", "SklearnNewtonCholesky", "SklearnSag", "SklearnSaga"]
 
 
 class _Sklearn(AllRowsContender):

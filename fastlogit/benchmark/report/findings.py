@@ -10,12 +10,7 @@ import numpy as np
 import pandas as pd
 
 from fastlogit.benchmark.contenders import BASELINE
-from fastlogit.benchmark.summary import (
-    begun_at_target,
-    first_calls,
-    paired_ratio,
-    times_to_target,
-)
+from fastlogit.benchmark.summary import begun_at_target, first_calls, paired_ratio, times_to_target
 from fastlogit.benchmark.table import outcome, outcome_to_target
 
 if TYPE_CHECKING:
@@ -292,10 +287,7 @@ def row_of(row: Row, axes: list[str]) -> tuple[str, ...]:
 
 def of_cell(row: Row, axes: list[str]) -> str:
     """Name a cell by its data set and the axes that vary: "digits, batches of 32"."""
-    words = {
-        "batch_size": "batches of {}",
-        "threads": "{} threads",
-    }
+    words = {"batch_size": "batches of {}", "threads": "{} threads"}
     parts = [str(row["dataset"])]
     parts += [words.get(axis, "{}").format(row[axis]) for axis in axes]
     return ", ".join(parts)

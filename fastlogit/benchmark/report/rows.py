@@ -15,12 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AXIS_NAMES", "Field", "all_results", "columns"]
 
-AXIS_NAMES = {
-    "solver": "Solver",
-    "batch_size": "Batch",
-    "dtype": "Type",
-    "threads": "Threads",
-}
+AXIS_NAMES = {"solver": "Solver", "batch_size": "Batch", "dtype": "Type", "threads": "Threads"}
 _VERDICTS = {"win": "▲ faster", "loss": "▼ slower", "even": "= even", "": ""}
 
 

@@ -220,10 +220,7 @@ def test_arrays_of_another_machine_s_byte_order(kinds, write):
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        (
-            {"X": FEW},
-            "which array of a.npz names the classes? Say it with --target; there are X",
-        ),
+        ({"X": FEW}, "which array of a.npz names the classes? Say it with --target; there are X"),
         ({"y": KINDS}, "must have the rows in an array X of two dimensions; it holds y int64[20]"),
         ({"a": FEW, "b": FEW, "y": KINDS}, "must have the rows in an array X of two dimensions"),
         ({"X": FEW, "y": KINDS[1:]}, "has shape (19,); for the 20 rows of 'X' it must be (20,)"),

@@ -21,12 +21,7 @@ def exact_softplus(z):
     return np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))
 
 
-EXACT = {
-    "exp": np.exp,
-    "log1p": np.log1p,
-    "sigmoid": exact_sigmoid,
-    "softplus": exact_softplus,
-}
+EXACT = {"exp": np.exp, "log1p": np.log1p, "sigmoid": exact_sigmoid, "softplus": exact_softplus}
 
 
 @pytest.fixture(scope="module")

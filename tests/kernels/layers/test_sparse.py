@@ -9,15 +9,7 @@ from scipy import sparse
 
 from fastlogit.kernels.codegen.arrays import rows_from
 from fastlogit.kernels.layers import sparse as sparse_layers
-from fastlogit.kernels.layers.sparse import (
-    BACKWARD,
-    FORWARD,
-    SQUARES,
-    TRACKED,
-    Csr,
-    csr,
-    is_csr,
-)
+from fastlogit.kernels.layers.sparse import BACKWARD, FORWARD, SQUARES, TRACKED, Csr, csr, is_csr
 
 ACCURACY = {np.float32: 2e-6, np.float64: 4e-15}
 WIDTHS = [1, 2, 3, 7, 8, 17, 64]
