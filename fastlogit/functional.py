@@ -11,11 +11,20 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array
 
-from fastlogit.models import BACKENDS, MODELS, Floats, Model, Rows, as_writable_view
+from fastlogit.models import (
+    ACTIVATIONS,
+    BACKENDS,
+    MODELS,
+    OPTIMIZERS,
+    Floats,
+    Model,
+    Rows,
+    as_writable_view,
+)  # fmt: skip
 from fastlogit.models import checks as check
 from fastlogit.training.objective import Objective, has_nan_rows, predict
 from fastlogit.training.orders import FreshOrders, LegacyOrders, epochs_ahead
-from fastlogit.training.trainer import SOLVERS, Trainer, TrainResult, train_epochs
+from fastlogit.training.trainer import Trainer, TrainResult, train_epochs
 
 # A training whose loss ends at so many times that of equal probabilities has diverged.
 FAR_ABOVE = 10
@@ -29,6 +38,7 @@ def loss_and_gradient(
     *,
     alpha: float = 0.0,
     sample_weight: Any = None,
+    activation: str = "logistic",
     backend: str = "numba",
 ) -> tuple[float, tuple[Floats, ...]]:
     """Compute a model's loss over the rows of X, and its gradient in every parameter.
@@ -50,6 +60,8 @@ def loss_and_gradient(
         Adds alpha/2 times the sum of the squared weights (not biases) to the mean loss.
     sample_weight : array_like of shape (n,), optional
         Weights of the rows; the loss is the weighted mean.
+    activation : {"logistic"}
+        Activation of a network's hidden layer.
     backend : {"numba", "numpy"}
         Jitted kernels or the NumPy reference.
 
@@ -77,7 +89,9 @@ def loss_and_gradient(
     >>> gradient.W.ravel().tolist()
     [-0.5, 0.75]
     """
-    spec, arrays, matrix = _prepared(model, params, X, backend)
+    spec = _model(model, activation, backend)
+    matrix = check.matrix("X", X)
+    arrays = check.params_like(spec, params, matrix.shape[1], matrix.dtype)
     indices = check.labels(y, matrix.shape[0], _n_classes(spec, arrays))
     weight = check.row_weights(sample_weight, matrix.shape[0], matrix.dtype)
     alpha = check.real("alpha", alpha, 0)
@@ -88,7 +102,9 @@ def loss_and_gradient(
     return loss, objective.gradient.copies()
 
 
-def predict_proba(model: str, params: Any, X: Any, *, backend: str = "numba") -> Floats:
+def predict_proba(
+    model: str, params: Any, X: Any, *, activation: str = "logistic", backend: str = "numba"
+) -> Floats:
     """Compute the class probabilities of the rows of X.
 
     Parameters
@@ -100,6 +116,8 @@ def predict_proba(model: str, params: Any, X: Any, *, backend: str = "numba") ->
     X : array_like or SciPy's sparse matrix or array of shape (n, D)
         Rows. float32 stays float32, everything else is worked on in float64. Sparse rows are
         worked on as they are, in the CSR form.
+    activation : {"logistic"}
+        Activation of a network's hidden layer.
     backend : {"numba", "numpy"}
         Jitted kernels or the NumPy reference.
 
@@ -120,7 +138,9 @@ def predict_proba(model: str, params: Any, X: Any, *, backend: str = "numba") ->
     >>> proba.round(4).tolist()
     [[0.5, 0.5], [0.1192, 0.8808]]
     """
-    spec, arrays, matrix = _prepared(model, params, X, backend)
+    spec = _model(model, activation, backend)
+    matrix = check.matrix("X", X)
+    arrays = check.params_like(spec, params, matrix.shape[1], matrix.dtype)
     proba = predict(spec, arrays, matrix, backend)
     if has_nan_rows(proba):
         row = int(np.isnan(proba).any(axis=1).argmax())
@@ -153,6 +173,7 @@ def train(
     sample_weight: Any = None,
     random_state: Any = None,
     n_threads: int = 1,
+    activation: str = "logistic",
     backend: str = "numba",
     callback: Callable[[int, float, Any], Any] | None = None,
 ) -> TrainResult:
@@ -201,6 +222,8 @@ def train(
     n_threads : int
         Threads that share batches of more than 256 rows. In the kernels the result does not depend
         on it; in the NumPy backend they are BLAS's.
+    activation : {"logistic"}
+        Activation of a network's hidden layer.
     backend : {"numba", "numpy"}
         Jitted kernels or the NumPy reference: the same steps, equal to rounding.
     callback : callable, optional
@@ -235,9 +258,8 @@ def train(
     >>> fastlogit.predict_proba("logistic", result.params, X).argmax(axis=1).tolist()
     [0, 0, 1, 1]
     """
-    spec = check.model_named(model)
-    check.one_of("backend", backend, BACKENDS)
-    check.one_of("solver", solver, SOLVERS)
+    spec = _model(model, activation, backend)
+    check.one_of("solver", solver, OPTIMIZERS)
     settings = {
         "learning_rate": check.real("learning_rate", learning_rate, 0, open_low=True),
         "momentum": check.real("momentum", momentum, 0, 1),
@@ -322,6 +344,10 @@ def warmup(*, sparse: bool = False) -> None:
     dense, y = np.array([[0.0, 1.0], [1.0, 0.0]]), np.array([0, 1])
     LegacyOrders(np.random.RandomState(0), len(dense)).draw(1)
     for spec, dtype in product(MODELS.values(), (np.float32, np.float64)):
+        for optimizer in OPTIMIZERS.values():
+            optimizer.code(BACKENDS["numba"], dtype)
+        for activation in ACTIVATIONS:
+            spec.with_activation(activation).record(BACKENDS["numba"], dtype)
         hidden = 1 if spec.has_hidden else None
         for X in [dense.astype(dtype), csr_array(dense, dtype=dtype)][: 1 + sparse]:
             params = train(spec.name, X, y, hidden=hidden, random_state=0).params
@@ -329,13 +355,12 @@ def warmup(*, sparse: bool = False) -> None:
             predict_proba(spec.name, params, X)
 
 
-def _prepared(
-    model: str, params: Any, X: Any, backend: str
-) -> tuple[Model, tuple[Floats, ...], Any]:
-    spec = check.model_named(model)
+def _model(name: str, activation: str, backend: str) -> Model:
+    """Return the model with its activation, after a check of all three names."""
+    spec = check.model_named(name)
+    check.one_of("activation", activation, ACTIVATIONS)
     check.one_of("backend", backend, BACKENDS)
-    matrix = check.matrix("X", X)
-    return spec, check.params_like(spec, params, matrix.shape[1], matrix.dtype), matrix
+    return spec.with_activation(activation)
 
 
 def _n_classes(spec: Model, params: tuple[Floats, ...]) -> int:

@@ -11,8 +11,7 @@ from scipy.special import softmax
 from sklearn import datasets
 from sklearn.preprocessing import StandardScaler
 
-from fastlogit.models import BACKENDS, MODELS
-from fastlogit.training.trainer import SOLVERS
+from fastlogit.models import BACKENDS, MODELS, OPTIMIZERS
 
 TOY_SETS = {
     "iris": lambda: datasets.load_iris(return_X_y=True),
@@ -76,7 +75,7 @@ def backend(request):
     return request.param
 
 
-@pytest.fixture(params=list(SOLVERS))
+@pytest.fixture(params=list(OPTIMIZERS))
 def solver(request):
     return request.param
 

@@ -8,7 +8,7 @@ from scipy.sparse import csr_array
 
 import fastlogit
 from fastlogit.kernels.codegen.cache import compilations
-from fastlogit.models import MODELS
+from fastlogit.models import ACTIVATIONS, MODELS
 from fastlogit.training.orders import LegacyOrders
 
 # Rows, features, hidden units, classes.
@@ -49,13 +49,16 @@ def test_gradient_is_that_of_finite_differences(
     problem, relative_error, model, backend, size, weighted, alpha
 ):
     task = problem(model, *size, weighted=weighted)
-    _, gradient = evaluate(model, task, backend, alpha=alpha)
-    copies = tuple(array.copy() for array in task.params)
-    expected = finite_differences(
-        lambda params: evaluate(model, task, backend, alpha=alpha, params=params)[0], copies
-    )
-    for name, array, slopes in zip(gradient._fields, gradient, expected, strict=True):
-        assert relative_error(array, slopes) < 1e-7, name
+    for activation in ACTIVATIONS if MODELS[model].has_hidden else ["logistic"]:
+        changes = {"alpha": alpha, "activation": activation}
+        _, gradient = evaluate(model, task, backend, **changes)
+        copies = tuple(array.copy() for array in task.params)
+        expected = finite_differences(
+            lambda params: evaluate(model, task, backend, params=params, **changes)[0],  # noqa: B023
+            copies,
+        )
+        for name, array, slopes in zip(gradient._fields, gradient, expected, strict=True):
+            assert relative_error(array, slopes) < 1e-7, (activation, name)
 
 
 def loss_by_formula(model, task, alpha):

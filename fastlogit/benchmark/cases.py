@@ -13,8 +13,7 @@ from dataclasses import dataclass, replace
 from fastlogit import datasets
 from fastlogit.benchmark.names import check_name
 from fastlogit.benchmark.own_data import Source
-from fastlogit.models import MODELS
-from fastlogit.training.trainer import SOLVERS
+from fastlogit.models import MODELS, OPTIMIZERS
 
 __all__ = ["DTYPES", "Case", "Grid", "epoch_seconds", "sizes", "usual_rate"]
 
@@ -41,7 +40,7 @@ class Case:
         A name that `fastlogit.datasets.load` knows; binary models take its two-class form. With a
         `source` the name of its file.
     solver : str
-        A name in `fastlogit.training.trainer.SOLVERS`.
+        A name in `fastlogit.models.OPTIMIZERS`.
     batch_size : int
         Rows of one step.
     dtype : str
@@ -122,7 +121,7 @@ class Grid:
         for kind, names, known in (
             ("model", self.models, MODELS),
             ("dtype", self.dtypes, DTYPES),
-            ("solver", self.solvers, SOLVERS),
+            ("solver", self.solvers, OPTIMIZERS),
         ):
             for name in names:
                 check_name(kind, name, known)

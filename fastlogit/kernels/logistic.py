@@ -17,7 +17,7 @@ mean taken as Σ w loss / Σ w:
     dz = w (p − y) / Σ w      dW = Xᵀ dz      db = Σ_rows dz
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from fastlogit.kernels.codegen.arrays import part, rows_from
 from fastlogit.kernels.codegen.compile import inline
@@ -26,15 +26,12 @@ from fastlogit.kernels.layers.output_losses import logistic_loss, logistic_proba
 from fastlogit.kernels.training.single_row_sgd import logistic_rows
 
 
-class LogisticParams(NamedTuple):
-    """Wt (1, D), b (1,)."""
-
-    Wt: Any
-    b: Any
+class Logistic(NamedTuple):
+    """The model, which has no settings; its parameters are (Wt, b)."""
 
 
 @inline
-def loss_and_gradient(params, X, rows, y, weight, scale, accumulate, grads, work):
+def loss_and_gradient(model, params, X, rows, y, weight, scale, accumulate, grads, work):
     """Return the batch's loss; scale is 1 / Σ w. OUT: grads, work."""
     Wt, b = params
     grad_Wt, grad_b = grads
@@ -47,14 +44,14 @@ def loss_and_gradient(params, X, rows, y, weight, scale, accumulate, grads, work
 
 
 @inline
-def train_rows(params, X, y, order, learning_rate, work):
+def train_rows(model, params, X, y, order, learning_rate, work):
     """Train on one row per step, in that order; return the sum of losses. OUT: params, work."""
     (Wt, b), padded = params, part(work[1], 0, (work[1].size,))
     return logistic_rows(X, y, order, learning_rate, padded, part(Wt, 0, (Wt.size,)), b)
 
 
 @inline
-def predict_proba(params, X, rows, proba, work):
+def predict_proba(model, params, X, rows, proba, work):
     """Fill proba (B, 2) with 1 − p and p. OUT: proba, work."""
     Wt, b = params
     logits = rows_from(work[0], 0, proba.shape[0])

@@ -28,24 +28,21 @@ from typing import Any, NamedTuple
 
 from fastlogit.kernels.codegen.arrays import rows_from
 from fastlogit.kernels.codegen.compile import inline
-from fastlogit.kernels.layers.activations import sigmoid, sigmoid_grad
+from fastlogit.kernels.layers.activations import activate, activation_grad
 from fastlogit.kernels.layers.dense import output_backward, output_forward, output_input_grad
 from fastlogit.kernels.layers.inputs import hidden_backward, hidden_forward
 from fastlogit.kernels.layers.output_losses import logistic_loss, logistic_proba
 from fastlogit.kernels.training.single_row_sgd import network_rows
 
 
-class MLPLogisticParams(NamedTuple):
-    """W1 (D, H), b1 (H,), W2t (1, H), b2 (1,)."""
+class MLPLogistic(NamedTuple):
+    """The model: its activation, see layers.activations; its parameters are (W1, b1, W2t, b2)."""
 
-    W1: Any
-    b1: Any
-    W2t: Any
-    b2: Any
+    activation: Any
 
 
 @inline
-def loss_and_gradient(params, X, rows, y, weight, scale, accumulate, grads, work):
+def loss_and_gradient(model, params, X, rows, y, weight, scale, accumulate, grads, work):
     """Return the batch's loss; scale is 1 / Σ w. OUT: grads, work."""
     W1, b1, _W2t, _b2 = params
     grad_W1, grad_b1, _grad_W2t, _grad_b2 = grads
@@ -53,42 +50,42 @@ def loss_and_gradient(params, X, rows, y, weight, scale, accumulate, grads, work
     X_rows, panel = work[3], work[4]
 
     hidden_forward(X, rows, W1, b1, X_rows, panel, hidden)  # S
-    loss = loss_and_hidden_gradient(params, y, weight, scale, accumulate, grads, work)  # dS
+    loss = loss_and_hidden_gradient(model, params, y, weight, scale, accumulate, grads, work)  # dS
     hidden_backward(X, rows, d_hidden, accumulate, X_rows, panel, grad_W1, grad_b1)
     return loss
 
 
 @inline
-def loss_and_hidden_gradient(params, y, weight, scale, accumulate, grads, work):
+def loss_and_hidden_gradient(model, params, y, weight, scale, accumulate, grads, work):
     """Return the batch's loss and fill dS, given S in work. OUT: work; grads of W2t and b2."""
     _W1, _b1, W2t, b2 = params
     _grad_W1, _grad_b1, grad_W2t, grad_b2 = grads
     hidden, d_hidden = rows_from(work[0], 0, y.size), rows_from(work[1], 0, y.size)
     logits = rows_from(work[2], 0, y.size)
 
-    sigmoid(hidden)  # S becomes A
+    activate(model.activation, hidden)  # S becomes A
     output_forward(hidden, W2t, b2, logits)  # z
     loss = logistic_loss(logits, y, weight, scale)  # z becomes dz
     output_input_grad(logits, W2t, d_hidden)  # dA
     output_backward(hidden, logits, accumulate, grad_W2t, grad_b2)
-    sigmoid_grad(hidden, d_hidden)  # dA becomes dS
+    activation_grad(model.activation, hidden, d_hidden)  # dA becomes dS
     return loss
 
 
 @inline
-def train_rows(params, X, y, order, learning_rate, work):
+def train_rows(model, params, X, y, order, learning_rate, work):
     """Train on one row per step, in that order; return the sum of losses. OUT: params, work."""
-    return network_rows(params, X, y, order, learning_rate, work)
+    return network_rows(model, params, X, y, order, learning_rate, work)
 
 
 @inline
-def predict_proba(params, X, rows, proba, work):
+def predict_proba(model, params, X, rows, proba, work):
     """Fill proba (B, 2) with 1 − p and p. OUT: proba, work."""
     W1, b1, W2t, b2 = params
     hidden, logits = rows_from(work[0], 0, len(proba)), rows_from(work[2], 0, len(proba))
     X_rows, panel = work[3], work[4]
 
     hidden_forward(X, rows, W1, b1, X_rows, panel, hidden)
-    sigmoid(hidden)
+    activate(model.activation, hidden)
     output_forward(hidden, W2t, b2, logits)
     logistic_proba(logits, proba)

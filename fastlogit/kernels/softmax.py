@@ -16,7 +16,7 @@ Over a batch, with row weights w (1 if none) and the mean taken as Σ w loss / �
     dZ = w (P − onehot(y)) / Σ w      dW = Xᵀ dZ      db = Σ_rows dZ
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from fastlogit.kernels.codegen.arrays import rows_from
 from fastlogit.kernels.codegen.compile import inline
@@ -25,15 +25,12 @@ from fastlogit.kernels.layers.output_losses import softmax_loss, softmax_proba
 from fastlogit.kernels.training.single_row_sgd import softmax_rows
 
 
-class SoftmaxParams(NamedTuple):
-    """Wt (K, D), b (K,)."""
-
-    Wt: Any
-    b: Any
+class Softmax(NamedTuple):
+    """The model, which has no settings; its parameters are (Wt, b)."""
 
 
 @inline
-def loss_and_gradient(params, X, rows, y, weight, scale, accumulate, grads, work):
+def loss_and_gradient(model, params, X, rows, y, weight, scale, accumulate, grads, work):
     """Return the batch's loss; scale is 1 / Σ w. OUT: grads, work."""
     Wt, b = params
     grad_Wt, grad_b = grads
@@ -46,14 +43,14 @@ def loss_and_gradient(params, X, rows, y, weight, scale, accumulate, grads, work
 
 
 @inline
-def train_rows(params, X, y, order, learning_rate, work):
+def train_rows(model, params, X, y, order, learning_rate, work):
     """Train on one row per step, in that order; return the sum of losses. OUT: params, work."""
     Wt, b = params
     return softmax_rows(Wt, b, X, y, order, learning_rate, work)
 
 
 @inline
-def predict_proba(params, X, rows, proba, work):
+def predict_proba(model, params, X, rows, proba, work):
     """Fill proba (B, K). OUT: proba, work."""
     Wt, b = params
     logits = rows_from(work[0], 0, proba.shape[0])

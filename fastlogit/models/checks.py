@@ -276,7 +276,7 @@ def row_order(value: Any, epochs: int, rows: int) -> Indices:
 
 def params_like(model: Model, params: Any, n_features: int, dtype: Any) -> tuple[Floats, ...]:
     """Return a model's parameters as arrays of that dtype after a check of their shapes."""
-    names: tuple[str, ...] = model.params_types["numpy"]._fields
+    names = model.param_names
     if not isinstance(params, Sequence) or len(params) != len(names):
         found = len(params) if isinstance(params, Sequence) else type(params).__name__
         raise ValueError(

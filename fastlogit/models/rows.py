@@ -43,9 +43,9 @@ class Rows:
         """Estimate what a training row costs, forward and back; a non-zero costs four times."""
         return 3 * n_weights * (min(4 * self.density, 1) if self.sparse else 1)
 
-    def data(self, backend: str) -> Data:
-        """Return the rows as the backend wants them, with a scaling of their own if sparse."""
-        X = csr(*self._for_kernels) if self.sparse and backend == "numba" else self.X
+    def data(self, *, jitted: bool) -> Data:
+        """Return the rows as a backend takes them, sparse ones with a scaling of their own."""
+        X = csr(*self._for_kernels) if self.sparse and jitted else self.X
         return Data(X, self.y, self.weight)
 
 

@@ -1,56 +1,137 @@
-"""The four models as data: names, shapes, initial values, and which code computes them."""
+"""The tables of what is chosen by name: models, activations, optimizers and backends.
+
+A record carries what its name stands for, in the kernels and in the NumPy reference, so that no
+other file asks for a name.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from types import ModuleType
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from fastlogit.kernels import logistic, mlp_logistic, mlp_softmax, softmax
-from fastlogit.kernels.training import epoch as jitted_epoch
-from fastlogit.kernels.training.blocks import allocate
-from fastlogit.models.parameters import Floats, Shapes, is_transposed
-from fastlogit.models.rows import as_writable_view
-from fastlogit.reference import epoch as plain_epoch
+from fastlogit.kernels.codegen.linking import address_of
+from fastlogit.kernels.layers import activations
+from fastlogit.kernels.training import blocks, epoch, optimizers, sparse_sgd
+from fastlogit.models.parameters import Floats, LayerParams, NetworkParams, Shapes
+from fastlogit.reference import epoch as reference_epoch
+from fastlogit.reference import layers as reference_layers
 from fastlogit.reference import logistic as reference_logistic
 from fastlogit.reference import mlp_logistic as reference_mlp_logistic
 from fastlogit.reference import mlp_softmax as reference_mlp_softmax
+from fastlogit.reference import optimizers as reference_optimizers
 from fastlogit.reference import softmax as reference_softmax
 
-# Where a backend's entry points are: run_batches and predict_proba.
-BACKENDS: dict[str, ModuleType] = {"numba": jitted_epoch, "numpy": plain_epoch}
+Function = Callable[..., None]
 
 
-@dataclass(frozen=True)
-class Model:
-    """One of the four models.
+@dataclass(frozen=True, eq=False)
+class Backend:
+    """Which code computes: the functions that Python calls, and how records reach their own.
 
-    Attributes
-    ----------
-    name : str
-        What the public functions and the command line call it.
-    binary : bool
-        Whether it has one output for two classes.
-    has_hidden : bool
-        Whether it has a hidden layer.
-    params_types : dict
-        Named tuple of the parameters for each backend; its fields are the parameters' names.
+    ``jitted`` code works in blocks of rows that threads share, reads sparse rows as a Csr, and is
+    told a function by its address.
     """
 
     name: str
+    jitted: bool
+    run_batches: Callable[..., None]
+    run_sparse_sgd: Callable[..., None]
+    predict_proba: Callable[..., None]
+    allocate: Callable[..., Any]
+    code: Callable[..., Any]
+
+    def transposes(self, n_arrays: int, sparse: bool) -> bool:
+        """Return whether it keeps an output layer's weights transposed.
+
+        The kernels do, unless it sees sparse rows: a non-zero's weights are to lie together.
+        """
+        return self.jitted and not (sparse and n_arrays == 2)
+
+    def choose(self, kernels: Any, reference: Any) -> Any:
+        """Return what belongs to this backend of a record's two columns."""
+        return kernels if self.jitted else reference
+
+
+@dataclass(frozen=True, eq=False)
+class Activation:
+    """An activation of the hidden layer: forward and derivative, in place over the layer.
+
+    ``init_factor`` is the f of initial parameters from ±√(f / (fan_in + fan_out)).
+    """
+
+    name: str
+    kernels: tuple[Function, Function]
+    reference: tuple[Function, Function]
+    init_factor: float
+
+
+@dataclass(frozen=True, eq=False)
+class Optimizer:
+    """An optimizer: its step, the settings that it reads in their order, and its moments.
+
+    ``n_moments`` arrays like the parameters are carried from step to step. With settings that
+    ``is_plain`` says yes to, a step is θ ← θ − η g, which may be fused with the gradient's sum.
+    """
+
+    name: str
+    kernels: Function
+    reference: Function
+    settings: tuple[str, ...]
+    n_moments: int
+    is_plain: Callable[[Mapping[str, Any]], bool] = lambda _settings: False
+
+    def code(self, backend: Backend, dtype: Any) -> Any:
+        """Return its step as a Rule holds it."""
+        params, counts = np.dtype(dtype), np.dtype(np.int64)
+        kinds = (params, 1), (params, 1), (params, 2), (counts, 1), (np.dtype(float), 1)
+        return backend.code(backend.choose(self.kernels, self.reference), *kinds)
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """One of the models: its record for each backend, its outputs, and its activation.
+
+    A ``binary`` model has one output for two classes; one without a hidden layer has no activation.
+    """
+
+    name: str
+    kernels: type
+    reference: type
     binary: bool
-    has_hidden: bool
-    params_types: dict[str, Any]
+    activation: Activation | None = None
+
+    @property
+    def has_hidden(self) -> bool:
+        """Whether it has a hidden layer."""
+        return self.activation is not None
+
+    @property
+    def param_names(self) -> tuple[str, ...]:
+        """Names of the parameters, in their order."""
+        return (NetworkParams if self.has_hidden else LayerParams)._fields
+
+    def with_activation(self, name: str) -> Model:
+        """Return the model with the activation of that name, if it has a hidden layer."""
+        if self.activation is None or name == self.activation.name:
+            return self
+        return replace(self, activation=ACTIVATIONS[name])
+
+    def record(self, backend: Backend, dtype: Any) -> Any:
+        """Return the model as the backend's functions take it."""
+        kind = backend.choose(self.kernels, self.reference)
+        return kind() if self.activation is None else _record(kind, self.activation, backend, dtype)
 
     def n_outputs(self, n_classes: int) -> int:
-        """Return the number of outputs K: 1 for a binary model, else one a class."""
+        """Return the number of outputs K: 1 for a binary model, else one per class."""
         return 1 if self.binary else n_classes
 
     def shapes(self, n_features: int, n_hidden: int | None, n_outputs: int) -> Shapes:
-        """Return the parameters' shapes: a weight matrix and a bias vector a layer."""
+        """Return the parameters' shapes: a weight matrix and a bias vector per layer."""
         if n_hidden is None:
             return (n_features, n_outputs), (n_outputs,)
         return (n_features, n_hidden), (n_hidden,), (n_hidden, n_outputs), (n_outputs,)
@@ -58,28 +139,18 @@ class Model:
     def initial_params(
         self, n_features: int, n_hidden: int | None, n_outputs: int, dtype: Any, random_state: Any
     ) -> tuple[Floats, ...]:
-        """Draw parameters uniformly from ±√(2 / (fan_in + fan_out)), a layer's bias included.
+        """Draw parameters uniformly from ±√(f / (fan_in + fan_out)), a layer's bias included.
 
-        Glorot and Bengio (2010), with the factor that suits a sigmoid. They are drawn in float64 in
-        the order of the parameters, then cast, as scikit-learn's MLPClassifier does.
+        Glorot and Bengio (2010), with the factor f that suits the activation. They are drawn in
+        float64 in the order of the parameters, then cast, as scikit-learn's MLPClassifier does.
         """
+        factor = 2.0 if self.activation is None else self.activation.init_factor
         params: list[Floats] = []
         for shape in self.shapes(n_features, n_hidden, n_outputs):
             if len(shape) == 2:
-                bound = np.sqrt(2 / sum(shape))
+                bound = np.sqrt(factor / sum(shape))
             params.append(random_state.uniform(-bound, bound, shape).astype(dtype))
         return tuple(params)
-
-    def named(self, params: Sequence[Floats], backend: str, sparse: bool = False) -> Any:
-        """Return parameters as the backend wants them: see :class:`FlatParams`."""
-        arrays = [as_writable_view(array) for array in params]
-        if is_transposed(backend, arrays, sparse):
-            arrays[-2] = np.ascontiguousarray(arrays[-2].T)
-        return self.params_types[backend](*arrays)
-
-    def buffers(self, named: Any, n_rows: int, backend: str, sparse: bool = False) -> Any:
-        """Return a thread's workspace for up to n_rows rows."""
-        return allocate(named, n_rows, sparse) if backend == "numba" else None
 
     def flops_per_sample(self, n_features: int, n_hidden: int | None, n_outputs: int) -> int:
         """Count the matrix products' flops of one training row, a multiply-add as two.
@@ -92,21 +163,68 @@ class Model:
         return 4 * n_features * n_hidden + 6 * n_hidden * n_outputs
 
 
-def _model(name: str, jitted: Any, plain: Any, params_name: str) -> Model:
-    return Model(
-        name,
-        binary=name.endswith("logistic"),
-        has_hidden=name.startswith("mlp"),
-        params_types={"numba": getattr(jitted, params_name), "numpy": getattr(plain, params_name)},
+@cache
+def _record(kind: type, activation: Activation, backend: Backend, dtype: Any) -> Any:
+    forward, derivative = backend.choose(activation.kernels, activation.reference)
+    layer = np.dtype(dtype), 2
+    return kind((backend.code(forward, layer), backend.code(derivative, layer, layer)))
+
+
+BACKENDS = {
+    backend.name: backend
+    for backend in (
+        Backend(
+            "numba", True, epoch.run_batches, sparse_sgd.run_batches, epoch.predict_proba,
+            blocks.allocate, address_of,
+        ),
+        Backend(
+            "numpy", False, reference_epoch.run_batches, reference_epoch.run_batches,
+            reference_epoch.predict_proba, reference_epoch.allocate,
+            lambda function, *_kinds: function,
+        ),
     )
+}  # fmt: skip
 
-
-MODELS: dict[str, Model] = {
-    model.name: model
-    for model in (
-        _model("logistic", logistic, reference_logistic, "LogisticParams"),
-        _model("softmax", softmax, reference_softmax, "SoftmaxParams"),
-        _model("mlp-logistic", mlp_logistic, reference_mlp_logistic, "MLPLogisticParams"),
-        _model("mlp-softmax", mlp_softmax, reference_mlp_softmax, "MLPSoftmaxParams"),
+ACTIVATIONS = {
+    activation.name: activation
+    for activation in (
+        Activation(
+            "logistic",
+            (activations.logistic, activations.logistic_grad),
+            (reference_layers.logistic, reference_layers.logistic_grad),
+            init_factor=2.0,
+        ),
     )
 }
+
+OPTIMIZERS = {
+    optimizer.name: optimizer
+    for optimizer in (
+        Optimizer(
+            "sgd", optimizers.sgd, reference_optimizers.sgd,
+            ("learning_rate", "momentum", "nesterov"), 1,
+            is_plain=lambda settings: settings["momentum"] == 0,
+        ),
+        Optimizer(
+            "adam", optimizers.adam, reference_optimizers.adam,
+            ("learning_rate", "beta_1", "beta_2", "epsilon"), 2,
+        ),
+    )
+}  # fmt: skip
+
+_SIGMOID = ACTIVATIONS["logistic"]
+MODELS = {
+    model.name: model
+    for model in (
+        Model("logistic", logistic.Logistic, reference_logistic.Logistic, binary=True),
+        Model("softmax", softmax.Softmax, reference_softmax.Softmax, binary=False),
+        Model(
+            "mlp-logistic", mlp_logistic.MLPLogistic, reference_mlp_logistic.MLPLogistic,
+            binary=True, activation=_SIGMOID,
+        ),
+        Model(
+            "mlp-softmax", mlp_softmax.MLPSoftmax, reference_mlp_softmax.MLPSoftmax,
+            binary=False, activation=_SIGMOID,
+        ),
+    )
+}  # fmt: skip

@@ -12,23 +12,24 @@ from scipy.sparse import issparse
 from fastlogit.reference.optimizers import l2_penalty, update
 
 
-def model_of(params):
-    """Return the module of the model that these parameters belong to."""
-    return sys.modules[type(params).__module__]
+def module_of(model):
+    """Return the module with the functions of a model."""
+    return sys.modules[type(model).__module__]
 
 
-def run_batches(_team, params, state, gradients, rule, data, orders, batch_size, span, losses):
+def run_batches(
+    team, model, params, state, gradients, rule, data, orders, batch_size, span, losses
+):
     """Train on the batches of the span, none of which is cut.
 
     OUT: state, losses (and params, which are state's theta); gradients, the last batch's.
     """
-    model = model_of(params)
+    loss_and_gradient = module_of(model).loss_and_gradient
     X, y, weight = data
     n_rows, n_weights = y.size, rule.n_weights
     batches = (n_rows + batch_size - 1) // batch_size
     gradient = gradients.values[0]
     grads = flat_views(params, gradient)
-    work = workspace(params, min(batch_size, n_rows))
     if params[-1].size == 1:
         y = y.astype(X.dtype)  # once, not in the arithmetic of every batch
     labels, gathered, begin = y, -1, 0
@@ -43,11 +44,11 @@ def run_batches(_team, params, state, gradients, rule, data, orders, batch_size,
             y = labels.take(order)
             weight = data.weight.take(order) if data.weight.size else data.weight
         rows = slice(first - begin, last - begin)
-        row_weight = weight[rows] if weight.size else weight
-        scale = mean_scale(row_weight, last - first)
+        w = weight[rows] if weight.size else weight
+        scale = mean_scale(w, last - first)
         if scale == 0:
             continue
-        loss = model.loss_and_gradient(params, X[rows], y[rows], row_weight, scale, grads, work)
+        loss = loss_and_gradient(model, params, X[rows], y[rows], w, scale, grads, team.buffers)
         if rule.alpha > 0:
             alpha = rule.alpha * scale if rule.alpha_by_row else rule.alpha
             loss += l2_penalty(state.theta[:n_weights], alpha, gradient[:n_weights])
@@ -55,10 +56,9 @@ def run_batches(_team, params, state, gradients, rule, data, orders, batch_size,
         losses[epoch] += loss * ((last - first) / n_rows)
 
 
-def predict_proba(_buffers, params, X, proba):
+def predict_proba(buffers, model, params, X, proba):
     """Fill the rows' class probabilities. OUT: proba (n, max(K, 2))."""
-    model = model_of(params)
-    model.predict_proba(params, X, proba, workspace(params, X.shape[0]))
+    module_of(model).predict_proba(model, params, X, proba, buffers)
 
 
 def mean_scale(weight, rows):
@@ -69,10 +69,11 @@ def mean_scale(weight, rows):
     return 1.0 / total if total >= np.finfo(weight.dtype).tiny else 0.0
 
 
-def workspace(params, rows):
-    """Allocate a batch's workspace: A and dA of a hidden layer, then the logits."""
+def allocate(params, n_rows, sparse=False):  # noqa: ARG001
+    """Allocate the workspace for n_rows rows: A and dA of a hidden layer, then the logits."""
     *hidden, outputs = (b.size for b in params[1::2])
-    return tuple(np.empty((rows, width), params[0].dtype) for width in [*hidden, *hidden, outputs])
+    widths = [*hidden, *hidden, outputs]
+    return tuple(np.empty((n_rows, width), params[0].dtype) for width in widths)
 
 
 def flat_views(params, flat):

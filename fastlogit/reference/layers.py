@@ -41,16 +41,26 @@ def _product(a, b, out):
         np.matmul(a, b, out=out)
 
 
-def sigmoid(hidden):
-    """Replace the pre-activations by A = σ(hidden) = (1 + tanh(hidden / 2)) / 2. OUT: hidden."""
+def activate(activation, hidden):
+    """Replace the pre-activations S by A. OUT: hidden."""
+    activation[0](hidden)
+
+
+def activation_grad(activation, hidden, d_hidden):
+    """Multiply the gradient of A by the derivative at S. OUT: d_hidden; hidden is used up."""
+    activation[1](hidden, d_hidden)
+
+
+def logistic(hidden):
+    """Compute A = σ(S) = (1 + tanh(S / 2)) / 2. OUT: hidden."""
     hidden *= 0.5
     np.tanh(hidden, out=hidden)
     hidden += 1
     hidden *= 0.5
 
 
-def sigmoid_grad(hidden, d_hidden):
-    """Multiply the gradient of A by σ' = A (1 − A). OUT: d_hidden; hidden is used up."""
+def logistic_grad(hidden, d_hidden):
+    """Multiply by σ'(S) = A (1 − A). OUT: d_hidden; hidden is used up."""
     d_hidden *= hidden
     np.subtract(1, hidden, out=hidden)
     d_hidden *= hidden

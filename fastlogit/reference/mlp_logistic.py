@@ -1,4 +1,4 @@
-"""One hidden sigmoid layer and a logistic output in NumPy.
+"""One hidden layer and a logistic output in NumPy.
 
 The derivation is in :mod:`fastlogit.kernels.mlp_logistic`.
 """
@@ -6,6 +6,8 @@ The derivation is in :mod:`fastlogit.kernels.mlp_logistic`.
 from typing import Any, NamedTuple
 
 from fastlogit.reference.layers import (
+    activate,
+    activation_grad,
     hidden_backward,
     hidden_forward,
     logistic_loss,
@@ -13,42 +15,37 @@ from fastlogit.reference.layers import (
     output_backward,
     output_forward,
     output_input_grad,
-    sigmoid,
-    sigmoid_grad,
 )
 
 
-class MLPLogisticParams(NamedTuple):
-    """W1 (D, H), b1 (H,), W2 (H, 1), b2 (1,)."""
+class MLPLogistic(NamedTuple):
+    """The model: its activation, (forward, derivative); its parameters are (W1, b1, W2, b2)."""
 
-    W1: Any
-    b1: Any
-    W2: Any
-    b2: Any
+    activation: Any
 
 
-def loss_and_gradient(params, X, y, weight, scale, grads, work):
+def loss_and_gradient(model, params, X, y, weight, scale, grads, work):
     """Return the batch's loss; scale is 1 / Σ w. OUT: grads, work."""
     W1, b1, W2, b2 = params
     grad_W1, grad_b1, grad_W2, grad_b2 = grads
     hidden, d_hidden, logits = (array[: X.shape[0]] for array in work)
 
     hidden_forward(X, W1, b1, hidden)  # S
-    sigmoid(hidden)  # S becomes A
+    activate(model.activation, hidden)  # S becomes A
     output_forward(hidden, W2, b2, logits)  # z
     loss = logistic_loss(logits, y, weight, scale)  # z becomes dz
     output_input_grad(logits, W2, d_hidden)  # dA
     output_backward(hidden, logits, grad_W2, grad_b2)
-    sigmoid_grad(hidden, d_hidden)  # dA becomes dS
+    activation_grad(model.activation, hidden, d_hidden)  # dA becomes dS
     hidden_backward(X, d_hidden, grad_W1, grad_b1)
     return loss
 
 
-def predict_proba(params, X, proba, work):
+def predict_proba(model, params, X, proba, work):
     """Fill the class probabilities. OUT: proba, work."""
     W1, b1, W2, b2 = params
-    hidden, _, logits = work
+    hidden, _, logits = (array[: X.shape[0]] for array in work)
     hidden_forward(X, W1, b1, hidden)
-    sigmoid(hidden)
+    activate(model.activation, hidden)
     output_forward(hidden, W2, b2, logits)
     logistic_proba(logits, proba)

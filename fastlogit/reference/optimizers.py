@@ -51,14 +51,10 @@ def adam(theta, grad, moments, steps, settings):
     theta -= grad
 
 
-OPTIMIZERS = (sgd, adam)
-NO_STEP = -1
-
-
 def update(optimizer, theta, grad, moments, steps, settings):
-    """Take one step with the optimizer of that number, if any. OUT: theta, moments, steps."""
-    if optimizer != NO_STEP:
-        OPTIMIZERS[optimizer](theta, grad, moments, steps, settings)
+    """Take one step with that optimizer, if any. OUT: theta, moments, steps."""
+    if optimizer:
+        optimizer(theta, grad, moments, steps, settings)
     steps[0] += 1
 
 

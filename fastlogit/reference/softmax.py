@@ -1,18 +1,15 @@
 """Softmax regression in NumPy; the derivation is in :mod:`fastlogit.kernels.softmax`."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from fastlogit.reference.layers import linear_backward, linear_forward, softmax_loss, softmax_proba
 
 
-class SoftmaxParams(NamedTuple):
-    """W (D, K), b (K,)."""
-
-    W: Any
-    b: Any
+class Softmax(NamedTuple):
+    """The model, which has no settings; its parameters are (W, b)."""
 
 
-def loss_and_gradient(params, X, y, weight, scale, grads, work):
+def loss_and_gradient(model, params, X, y, weight, scale, grads, work):  # noqa: ARG001
     """Return the batch's loss; scale is 1 / Σ w. OUT: grads, work."""
     W, b = params
     grad_W, grad_b = grads
@@ -24,7 +21,7 @@ def loss_and_gradient(params, X, y, weight, scale, grads, work):
     return loss
 
 
-def predict_proba(params, X, proba, work):
+def predict_proba(model, params, X, proba, work):  # noqa: ARG001
     """Fill the class probabilities. OUT: proba, work."""
     W, b = params
     logits = work[0][: X.shape[0]]

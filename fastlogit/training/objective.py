@@ -19,6 +19,7 @@ from fastlogit.models import (
     Model,
     Rows,
     Shapes,
+    arrange,
     as_writable_view,
     matrix_for_kernels,
 )
@@ -29,54 +30,35 @@ from fastlogit.training.threads import ThreadPool, by_rows, cut, team_size, work
 class Objective:
     """Mean loss over the rows plus α/2 ‖w‖², with its gradient: what a batch optimizer minimises.
 
-    Parameters
-    ----------
-    model : Model
-        The model.
-    shapes : tuple of tuple of int
-        Its parameters' shapes.
-    rows : Rows
-        The data; their dtype is that of parameters and gradient.
-    alpha : float
-        Factor of the penalty, on the weights only.
-    backend : {"numba", "numpy"}
-        Which code runs.
-    n_threads : int
-        Threads that share the rows in the kernels; the result does not depend on it.
-
-    Attributes
-    ----------
-    params, gradient : FlatParams
-        Where the last evaluation was, and what came of it.
+    ``params`` is where the last evaluation was and ``gradient`` what came of it, in the rows'
+    dtype. In the kernels, n_threads threads share the rows, to the same result.
     """
 
     def __init__(
         self, model: Model, shapes: Shapes, rows: Rows, alpha: float, backend: str = "numba",
         n_threads: int = 1,
     ) -> None:  # fmt: skip
-        dtype, n_rows = rows.X.dtype, rows.y.size
-        self.params = FlatParams(model, backend, shapes, dtype, sparse=rows.sparse)
+        code, dtype, n_rows = BACKENDS[backend], rows.X.dtype, rows.y.size
+        transposed = code.transposes(len(shapes), rows.sparse)
+        self.params = FlatParams(shapes, dtype, transposed=transposed)
         theta, n_weights = self.params.flat, self.params.n_weights
         gradients = workspace(theta, n_rows)
-        self.gradient = FlatParams(
-            model, backend, shapes, dtype, gradients.values[0], sparse=rows.sparse
-        )
+        self.gradient = FlatParams(shapes, dtype, gradients.values[0], transposed=transposed)
         self._loss = np.zeros(1)
         # One batch of all rows as they lie, and no step after it.
         rule = Rule(NO_STEP, np.zeros(1), n_weights, float(alpha), False, False)
         state = State(theta, np.empty((0, theta.size), dtype), np.zeros(1, np.int64))
         arguments = (
-            self.params.named, state, gradients, rule, rows.data(backend),
-            np.empty((1, 0), np.intp), n_rows,
+            model.record(code, dtype), self.params.named, state, gradients, rule,
+            rows.data(jitted=code.jitted), np.empty((1, 0), np.intp), n_rows,
         )  # fmt: skip
-        spans = cut(n_rows, rows.multiply_adds(n_weights)) if backend == "numba" else [(0, 1)]
+        spans = cut(n_rows, rows.multiply_adds(n_weights)) if code.jitted else [(0, 1)]
         self._calls = [(*arguments, Span(0, 1, *blocks), self._loss) for blocks in spans]
-        self._multiply_adds = int(n_weights * n_rows * rows.density)
-        self._pool = ThreadPool(
-            team_size(n_threads, n_rows) if backend == "numba" else 1,
-            lambda: model.buffers(self.params.named, n_rows, backend, rows.sparse),
+        pool = ThreadPool(
+            team_size(n_threads, n_rows) if code.jitted else 1,
+            lambda: code.allocate(self.params.named, n_rows, rows.sparse),
         )
-        self._run_batches = BACKENDS[backend].run_batches
+        self._run_batches = pool.bind(code.run_batches, n_weights * n_rows * rows.density)
 
     def __call__(self, theta: Floats) -> tuple[float, Floats]:
         """Return the loss at theta, flat parameters, and its gradient, flat too."""
@@ -88,7 +70,7 @@ class Objective:
         """Return the loss at ``params`` and leave its gradient in ``gradient``."""
         self._loss[0] = 0
         for arguments in self._calls:
-            self._pool.call(self._multiply_adds, self._run_batches, *arguments)
+            self._run_batches(*arguments)
         return float(self._loss[0])
 
 
@@ -96,16 +78,17 @@ def predict(
     model: Model, params: Sequence[Floats], X: Any, backend: str = "numba", n_threads: int = 1
 ) -> Floats:
     """Return the class probabilities of the rows of X for parameters of X's dtype."""
-    (n_rows, _), sparse = X.shape, bool(issparse(X))
-    n_classes = 2 if model.binary else params[-1].size
-    proba = np.empty((n_rows, n_classes), X.dtype)
-    named = model.named(params, backend, sparse)
-    if backend == "numba":
+    code, n_rows, sparse = BACKENDS[backend], X.shape[0], bool(issparse(X))
+    proba = np.empty((n_rows, 2 if model.binary else params[-1].size), X.dtype)
+    arrays = [as_writable_view(array) for array in params]
+    named = arrange(arrays, transposed=code.transposes(len(arrays), sparse))
+    record = model.record(code, X.dtype)
+    if code.jitted:
         X = csr(*matrix_for_kernels(X)) if sparse else as_writable_view(X)
 
     def fill(rows: slice) -> None:
-        buffers = model.buffers(named, n_rows, backend, sparse)
-        BACKENDS[backend].predict_proba(buffers, named, _taken(X, rows), proba[rows])
+        buffers = code.allocate(named, rows.stop - rows.start, sparse)
+        code.predict_proba(buffers, record, named, _taken(X, rows), proba[rows])
 
     by_rows(n_threads, fill, n_rows, sum([array.size for array in params[::2]]))
     return proba

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -45,21 +46,16 @@ def cut(n_rows: int, multiply_adds: float) -> list[tuple[int, int]]:
 
     One call takes them all but where that would keep Python from Ctrl-C for long.
     """
-    groups, step = n_groups(n_rows), blocks_a_call(multiply_adds)
+    groups = n_groups(n_rows)
     largest = math.ceil(n_rows / BLOCK_ROWS / groups)
-    step = max(step // groups, 1)
+    step = max(blocks_a_call(multiply_adds) // groups, 1)
     return [(first, first + step) for first in range(0, largest, step)]
 
 
 class ThreadPool:
-    """Threads for calls that several make together.
+    """Threads that make calls together, the caller's among them.
 
-    Parameters
-    ----------
-    n_threads : int
-        How many there are, the caller's included.
-    allocate : callable
-        Makes the buffers of one thread.
+    ``allocate`` makes the buffers of one thread.
     """
 
     def __init__(self, n_threads: int, allocate: Callable[[], Any]) -> None:
@@ -67,21 +63,29 @@ class ThreadPool:
         self._buffers = [allocate() for _ in range(n_threads)]
         # Not shared: two pools could each hold a thread that the other waits for.
         self._executor = ThreadPoolExecutor(n_threads - 1) if n_threads > 1 else None
+        self._alone = Team(0, 1, np.zeros(BARRIER_SIZE, np.int64), self._buffers[0])
 
-    def call(self, multiply_adds: int, function: Callable[..., Any], *args: Any) -> Any:
-        """Call function(team, *args) once in each thread; return what the caller's returns.
+    def bind(self, function: Callable[..., None], multiply_adds: float) -> Callable[..., None]:
+        """Return function(team, ...) as a function of the rest, which the threads call together.
 
-        The threads wait for each other inside the call. If one raises, the others give up and the
-        error is raised. A call of few multiply-adds is the caller's alone.
+        Where a call has few multiply-adds, the caller makes it alone.
+        """
+        if self._executor is None or multiply_adds < WORTH_SHARING:
+            return partial(function, self._alone)
+        return partial(self._call_together, self._executor, function)
+
+    def _call_together(
+        self, executor: ThreadPoolExecutor, function: Callable[..., None], *args: Any
+    ) -> None:
+        """Call function(team, *args) in each thread; they wait for each other inside the call.
+
+        If one raises, the others give up and the error is raised.
         """
         barrier = np.zeros(BARRIER_SIZE, np.int64)
-        if self._executor is None or multiply_adds < WORTH_SHARING:
-            return function(Team(0, 1, barrier, self._buffers[0]), *args)
 
-        def take_part(thread: int) -> Any:
+        def take_part(thread: int) -> None:
             try:
-                team = Team(thread, self._n_threads, barrier, self._buffers[thread])
-                return function(team, *args)
+                function(Team(thread, self._n_threads, barrier, self._buffers[thread]), *args)
             except BaseException:
                 barrier[ABANDONED] = 1
                 raise
@@ -89,8 +93,8 @@ class ThreadPool:
         others = []
         try:
             for thread in range(1, self._n_threads):
-                others.append(self._executor.submit(take_part, thread))
-            result = take_part(0)
+                others.append(executor.submit(take_part, thread))
+            take_part(0)
         except BaseException:
             barrier[ABANDONED] = 1
             raise
@@ -98,7 +102,6 @@ class ThreadPool:
             wait(others)
         for other in others:
             other.result()
-        return result
 
 
 def by_rows(
@@ -109,7 +112,7 @@ def by_rows(
     A row takes so many multiply-adds; between slices Python sees Ctrl-C.
     """
     if n_rows <= BLOCK_ROWS:
-        function(slice(n_rows))
+        function(slice(0, n_rows))
         return
     blocks = -(-n_rows // BLOCK_ROWS)
     n_threads = max(min(n_threads, blocks, numba.config.NUMBA_NUM_THREADS), 1)

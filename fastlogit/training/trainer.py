@@ -13,40 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
-from fastlogit.kernels.training import sparse_sgd
 from fastlogit.kernels.training.blocks import BLOCK_ROWS
 from fastlogit.kernels.training.epoch import CHAIN_ROWS, Rule, Span, State
-from fastlogit.models import BACKENDS, FlatParams, Floats, Indices, Model, Rows
+from fastlogit.models import BACKENDS, OPTIMIZERS, FlatParams, Floats, Indices, Model, Rows
 from fastlogit.models.checks import finite
 from fastlogit.training.threads import ThreadPool, cut, team_size, workspace
 
 # Duration of a jitted call: between two of them Python handles Ctrl-C.
 SLICE_SECONDS = 0.1
-
-
-@dataclass(frozen=True)
-class Solver:
-    """An optimizer as data.
-
-    Attributes
-    ----------
-    optimizer : int
-        Its number in both backends' ``optimizers.update``.
-    moments : int
-        Arrays like the parameters that it carries from step to step.
-    settings : tuple of str
-        Its hyper-parameters, in the order in which its function reads them.
-    """
-
-    optimizer: int
-    moments: int
-    settings: tuple[str, ...]
-
-
-SOLVERS: dict[str, Solver] = {
-    "sgd": Solver(0, 1, ("learning_rate", "momentum", "nesterov")),
-    "adam": Solver(1, 2, ("learning_rate", "beta_1", "beta_2", "epsilon")),
-}
 
 
 class DivergenceError(ArithmeticError):
@@ -105,19 +79,19 @@ class Trainer:
         The model to train.
     params : sequence of ndarray
         Its initial parameters, all of one dtype, float32 or float64; they are copied.
-    solver : {"sgd", "adam"}
-        The optimizer.
+    solver : str
+        The optimizer's name.
     settings : dict of str to float
-        The solver's hyper-parameters by name; others are ignored.
+        The optimizer's hyper-parameters by name; others are ignored.
     alpha : float
         Factor of the penalty α/2 ‖w‖² on the weights, not the biases.
-    alpha_by_row : bool
-        Divide alpha by the sum of a batch's weights, as scikit-learn's MLPClassifier does.
     batch_size : int
         Rows of a batch; the last of an epoch may have fewer.
+    alpha_by_row : bool
+        Divide alpha by the sum of a batch's weights, as scikit-learn's MLPClassifier does.
     fit_bias : bool
         Whether the biases are trained; if not they stay what they are.
-    backend : {"numba", "numpy"}
+    backend : str
         Which code runs.
     n_threads : int
         Threads that share large batches; the result does not depend on it.
@@ -128,7 +102,7 @@ class Trainer:
     ----------
     flat : FlatParams
         The parameters.
-    moments : ndarray of shape (n_moments, n_params)
+    moments : ndarray of shape (n_moments, n_trained)
         What the optimizer carries from step to step.
     steps : ndarray of shape (1,)
         Steps taken.
@@ -136,50 +110,38 @@ class Trainer:
         Of the steps to come.
     checkpoint : Checkpoint
         The state after the last whole epoch.
-    batch_size : int
-        Rows of a batch.
     """
 
     def __init__(
-        self,
-        model: Model,
-        params: Sequence[Floats],
-        *,
-        solver: str,
-        settings: Mapping[str, float],
-        alpha: float,
-        batch_size: int,
-        alpha_by_row: bool = False,
-        fit_bias: bool = True,
-        backend: str = "numba",
-        n_threads: int = 1,
-        sparse: bool = False,
-    ) -> None:
-        dtype = params[0].dtype
+        self, model: Model, params: Sequence[Floats], *, solver: str,
+        settings: Mapping[str, float], alpha: float, batch_size: int, alpha_by_row: bool = False,
+        fit_bias: bool = True, backend: str = "numba", n_threads: int = 1, sparse: bool = False,
+    ) -> None:  # fmt: skip
+        code, optimizer, dtype = BACKENDS[backend], OPTIMIZERS[solver], params[0].dtype
         shapes = tuple(array.shape for array in params)
-        self.solver = SOLVERS[solver]
-        self.flat = FlatParams(model, backend, shapes, dtype, sparse=sparse)
+        transposed = code.transposes(len(shapes), sparse)
+        self.flat = FlatParams(shapes, dtype, transposed=transposed)
         self.flat.assign(params)
         n_trained = self.flat.flat.size if fit_bias else self.flat.n_weights
-        self.moments = np.zeros((self.solver.moments, n_trained), dtype)
+        self.moments = np.zeros((optimizer.n_moments, n_trained), dtype)
         self.steps = np.zeros(1, np.int64)
         self._state = State(self.flat.flat[:n_trained], self.moments, self.steps)
-        self._settings = np.array([float(settings[name]) for name in self.solver.settings])
-        plain = solver == "sgd" and fit_bias and settings["momentum"] == 0
-        in_place = plain and alpha == 0 and not sparse
+        self._settings = np.array([float(settings[name]) for name in optimizer.settings])
+        is_plain = fit_bias and optimizer.is_plain(settings)
+        in_place = is_plain and alpha == 0 and not sparse
         self._rule = Rule(
-            self.solver.optimizer, self._settings, self.flat.n_weights, float(alpha), alpha_by_row,
-            in_place,
+            optimizer.code(code, dtype), self._settings, self.flat.n_weights, float(alpha),
+            alpha_by_row, in_place,
         )  # fmt: skip
         self.batch_size = batch_size
         self._gradients = workspace(self.flat.flat, batch_size)
-        self._backend, self._run_batches = backend, BACKENDS[backend].run_batches
-        if sparse and plain and batch_size <= BLOCK_ROWS and backend == "numba":
-            self._run_batches = sparse_sgd.run_batches
-        self._blas_limit = n_threads if backend == "numpy" else None
+        self._backend, self._record = code, model.record(code, dtype)
+        fused = is_plain and sparse and batch_size <= BLOCK_ROWS
+        self._run_batches = code.run_sparse_sgd if fused else code.run_batches
+        self._n_threads = n_threads
         self._pool = ThreadPool(
-            1 if backend == "numpy" else team_size(n_threads, batch_size),
-            lambda: model.buffers(self.flat.named, batch_size, backend, sparse),
+            team_size(n_threads, batch_size) if code.jitted else 1,
+            lambda: code.allocate(self.flat.named, batch_size, sparse),
         )
         self._slice_batches = 1
         self.checkpoint = self._reached(0)
@@ -258,28 +220,27 @@ class Trainer:
 
     def _threads(self) -> AbstractContextManager[Any]:
         """Hold BLAS to the threads asked for; the kernels have their own."""
-        if self._blas_limit is None:
+        if self._backend.jitted:
             return nullcontext()
-        limits: AbstractContextManager[Any] = _blas().limit(
-            limits=self._blas_limit, user_api="blas"
-        )
+        limits: AbstractContextManager[Any]
+        limits = _blas().limit(limits=self._n_threads, user_api="blas")
         return limits
 
     def _run_slices(
         self, rows: Rows, orders: Indices, start: int, end: int, losses: NDArray[np.float64]
     ) -> None:
         """Run batches in calls of about SLICE_SECONDS: between two, Python sees Ctrl-C."""
-        data = rows.data(self._backend)
+        data = rows.data(jitted=self._backend.jitted)
         multiply_adds = int(self.flat.n_weights * self.batch_size * rows.density)
         with self._threads(), np.errstate(all="ignore"):  # what overflows is reported once, later
             while start < end:
                 stop = self._slice_end(start, end, -(-rows.y.size // self.batch_size))
                 began = time.perf_counter()
+                run = self._pool.bind(self._run_batches, multiply_adds * (stop - start))
                 for blocks in self._parts(rows, start) if stop == start + 1 else [()]:
-                    self._pool.call(
-                        multiply_adds * (stop - start), self._run_batches, self.flat.named,
-                        self._state, self._gradients, self._rule, data, orders, self.batch_size,
-                        Span(start, stop, *blocks), losses,
+                    run(
+                        self._record, self.flat.named, self._state, self._gradients, self._rule,
+                        data, orders, self.batch_size, Span(start, stop, *blocks), losses,
                     )  # fmt: skip
                 # A slice of whole epochs is rarely the longest allowed, a last one short.
                 if 2 * (stop - start) >= self._slice_batches:
@@ -299,7 +260,7 @@ class Trainer:
 
     def _parts(self, rows: Rows, batch: int) -> Sequence[tuple[int, ...]]:
         """Return the blocks of each call on one batch: the first and last, or nothing for all."""
-        if self._backend != "numba" or self.batch_size <= BLOCK_ROWS:
+        if not self._backend.jitted or self.batch_size <= BLOCK_ROWS:
             return [()]
         n_rows = rows.y.size
         first = batch % -(-n_rows // self.batch_size) * self.batch_size

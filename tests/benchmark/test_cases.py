@@ -6,8 +6,7 @@ import pytest
 from fastlogit.benchmark.cases import Grid
 from fastlogit.benchmark.own_data import Source
 from fastlogit.datasets import TOY_SETS
-from fastlogit.models import MODELS
-from fastlogit.training.trainer import SOLVERS
+from fastlogit.models import MODELS, OPTIMIZERS
 
 
 def test_the_default_grid_is_every_model_on_every_toy_set():
@@ -37,7 +36,7 @@ def test_a_cell_id_spells_the_case_out():
 
 
 def test_every_solver_has_a_learning_rate():
-    cases = Grid(models=("softmax",), datasets=("iris",), solvers=tuple(SOLVERS)).cases()
+    cases = Grid(models=("softmax",), datasets=("iris",), solvers=tuple(OPTIMIZERS)).cases()
     assert {case.solver: case.learning_rate for case in cases} == {"sgd": 0.1, "adam": 0.001}
 
 

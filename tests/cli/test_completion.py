@@ -10,15 +10,14 @@ from fastlogit.benchmark.cases import DTYPES
 from fastlogit.benchmark.contenders import CONTENDERS
 from fastlogit.cli import completion
 from fastlogit.datasets import TOY_SETS
-from fastlogit.models import MODELS
-from fastlogit.training.trainer import SOLVERS
+from fastlogit.models import MODELS, OPTIMIZERS
 
 
 def test_the_names_are_those_of_the_tables():
     assert tuple(MODELS) == completion.MODELS
     assert tuple(TOY_SETS) == completion.DATASETS
     assert tuple(DTYPES) == completion.DTYPES
-    assert tuple(SOLVERS) == completion.SOLVERS
+    assert tuple(OPTIMIZERS) == completion.SOLVERS
     assert sorted(completion.impls()) == sorted([*CONTENDERS, "all"])
 
 

@@ -16,15 +16,14 @@ from fastlogit.kernels.codegen.simd import NEAR_BYTES, VECTOR_BYTES
 from fastlogit.kernels.full_batch import hessian as curvature
 from fastlogit.kernels.full_batch.coordinate_descent import descend
 from fastlogit.kernels.full_batch.hessian_product import fill_curvature, hessian_product
-from fastlogit.kernels.layers import activations, output_losses
 from fastlogit.kernels.layers import dense as dense_layers
+from fastlogit.kernels.layers import output_losses
 from fastlogit.kernels.layers import sparse as sparse_layers
 from fastlogit.kernels.training import optimizers, shuffle
 from fastlogit.kernels.training.blocks import BLOCK_ROWS
 from fastlogit.kernels.training.single_row_sgd import logistic_rows
-from fastlogit.models import MODELS
+from fastlogit.models import ACTIVATIONS, MODELS, OPTIMIZERS
 from fastlogit.reference import layers as plain_layers
-from fastlogit.reference import optimizers as plain_optimizers
 
 # What rounding may make of a result, by the bytes of an item.
 ACCURACY = {4: 2e-4, 8: 1e-9}
@@ -156,15 +155,16 @@ def of_updates(draw):
     size, steps = draw.size(2000), np.ones(1, np.int64)
     theta, grad, squares = draw.floats(size), draw.floats(size), draw.floats(2, size) ** 2
     sgd = 0.1, draw.one_of(0.0, 0.9), draw.one_of(0.0, 1.0)
-    for number, settings in enumerate((sgd, (0.1, 0.9, 0.999, 0.1))):
-        args = theta, grad, squares[: number + 1].copy(), steps, np.array(settings)
-        plain = plain_optimizers.update
-        yield primitive(optimizers.update, number, *args, plain=plain, spent=(2,))
+    for name, settings in (("sgd", sgd), ("adam", (0.1, 0.9, 0.999, 0.1))):
+        moments = squares[: OPTIMIZERS[name].n_moments].copy()
+        args, plain = (theta, grad, moments, steps, np.array(settings)), OPTIMIZERS[name].reference
+        yield primitive(OPTIMIZERS[name].kernels, *args, plain=plain, spent=(1,))
     yield primitive(optimizers.l2_penalty, theta, 0.3, grad)
-    hidden, plain = squares / squares.max(), plain_layers
-    yield primitive(activations.sigmoid, hidden, plain=plain.sigmoid)
-    args = hidden, draw.floats(2, size)
-    yield primitive(activations.sigmoid_grad, *args, plain=plain.sigmoid_grad, spent=(0,))
+    hidden, d_hidden = squares / squares.max(), draw.floats(2, size)
+    for activation in ACTIVATIONS.values():
+        (forward, derivative), (plain, plain_derivative) = activation.kernels, activation.reference
+        yield primitive(forward, hidden, plain=plain)
+        yield primitive(derivative, hidden, d_hidden, plain=plain_derivative, spent=(0,))
 
 
 def of_dense_layers(draw):

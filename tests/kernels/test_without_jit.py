@@ -12,7 +12,7 @@ import itertools, numba, numpy as np, fastlogit
 from scipy.sparse import csr_array
 from fastlogit.models import BACKENDS, MODELS
 from fastlogit.training.orders import LegacyOrders
-from fastlogit.training.trainer import SOLVERS
+from fastlogit.models import OPTIMIZERS
 
 assert numba.config.DISABLE_JIT
 rng = np.random.default_rng(0)
@@ -35,7 +35,7 @@ for dtype, tolerance in ((np.float32, 1e-5), (np.float64, 1e-12)):
             arrays = [np.array(loss), *gradient]
             arrays.append(fastlogit.predict_proba(name, start, rows, backend=backend))
             regular = {"alpha": 0.1, "sample_weight": weight, "batch_size": 3}
-            ways = [{"solver": solver, "momentum": 0.9} | regular for solver in SOLVERS]
+            ways = [{"solver": solver, "momentum": 0.9} | regular for solver in OPTIMIZERS]
             for way in (*ways, {"solver": "sgd"} | regular, {"solver": "sgd", "batch_size": 1}):
                 result = fastlogit.train(
                     name, rows, labels, start, **way, nesterov=True, epochs=2,

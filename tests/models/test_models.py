@@ -6,7 +6,7 @@ import weakref
 import numpy as np
 import pytest
 
-from fastlogit.models import BACKENDS, MODELS, FlatParams, Rows, as_writable_view
+from fastlogit.models import MODELS, FlatParams, Rows, as_writable_view
 
 D, H, K = 5, 4, 3
 SHAPES = {
@@ -15,6 +15,11 @@ SHAPES = {
     "mlp-logistic": ((D, H), (H,), (H, 1), (1,)),
     "mlp-softmax": ((D, H), (H,), (H, K), (K,)),
 }
+
+
+@pytest.fixture(params=[False, True], ids=["", "transposed"])
+def transposed(request):
+    return request.param
 
 
 def shapes_of(model):
@@ -78,8 +83,8 @@ def test_initial_params_are_those_of_scikit_learn():
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_flat_params_hold_all_weights_then_all_biases(model, backend):
-    flat = FlatParams(MODELS[model], backend, shapes_of(model), np.float32)
+def test_flat_params_hold_all_weights_then_all_biases(model, transposed):
+    flat = FlatParams(shapes_of(model), np.float32, transposed=transposed)
     assert flat.flat.dtype == np.float32
     assert not flat.flat.any()
     rng = np.random.default_rng(0)
@@ -100,18 +105,18 @@ def test_flat_params_hold_all_weights_then_all_biases(model, backend):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_flat_params_begin_with_a_cache_line(model, backend, dtype):
+def test_flat_params_begin_with_a_cache_line(model, transposed, dtype):
     shapes, kept = shapes_of(model), []
     for _ in range(20):
-        flat = FlatParams(MODELS[model], backend, shapes, dtype).flat
+        flat = FlatParams(shapes, dtype, transposed=transposed).flat
         assert flat.ctypes.data % 64 == 0
         assert flat.size == sum(int(np.prod(shape)) for shape in shapes)
         assert not flat.any()
         kept.append(np.append(flat, 0))  # so that the next one lies elsewhere
 
 
-def test_copies_of_flat_params_are_their_own(model, backend):
-    flat = FlatParams(MODELS[model], backend, shapes_of(model), np.float64)
+def test_copies_of_flat_params_are_their_own(model, transposed):
+    flat = FlatParams(shapes_of(model), np.float64, transposed=transposed)
     copies = flat.copies()
     flat.flat[:] = 1
     for array, shape in zip(copies, shapes_of(model), strict=True):
@@ -123,16 +128,16 @@ def test_copies_of_flat_params_are_their_own(model, backend):
 
 def test_both_backends_name_results_alike(model):
     results = [
-        FlatParams(MODELS[model], backend, shapes_of(model), np.float64).copies()
-        for backend in BACKENDS
+        FlatParams(shapes_of(model), np.float64, transposed=transposed).copies()
+        for transposed in (False, True)
     ]
     assert len({type(result) for result in results}) == 1
     layers = ("W1", "b1", "W2", "b2") if MODELS[model].has_hidden else ("W", "b")
     assert results[0]._fields == layers
 
 
-def test_assigning_other_shapes_fails(model, backend):
-    flat = FlatParams(MODELS[model], backend, shapes_of(model), np.float64)
+def test_assigning_other_shapes_fails(model, transposed):
+    flat = FlatParams(shapes_of(model), np.float64, transposed=transposed)
     with pytest.raises(ValueError, match=r"zip|broadcast"):
         flat.assign(flat.copies()[1:])
 

@@ -102,15 +102,20 @@ def test_an_interrupted_fit_leaves_the_estimator_as_it_was(rows, name, refitted,
     if refitted:
         estimator.fit(X[:300, :4], y[:300])
     before = dict(vars(estimator))
-    made, call = [], ThreadPool.call
+    made, bind = [], ThreadPool.bind
 
-    def interrupted(*args):
-        made.append(args)
-        if len(made) == 3:
-            raise KeyboardInterrupt
-        return call(*args)
+    def bind_interrupted(*args):
+        function = bind(*args)
 
-    monkeypatch.setattr(ThreadPool, "call", interrupted)
+        def call(*call_args):
+            made.append(call_args)
+            if len(made) == 3:
+                raise KeyboardInterrupt
+            function(*call_args)
+
+        return call
+
+    monkeypatch.setattr(ThreadPool, "bind", bind_interrupted)
     with pytest.raises(KeyboardInterrupt):
         estimator.fit(X, y)
     assert vars(estimator) == before

@@ -89,14 +89,15 @@ def test_a_thread_that_fails_ends_the_call(failing):
             waiting.wait(0.01)
 
     with pytest.raises(OSError, match="no memory"):
-        threads.ThreadPool(2, lambda: None).call(1, function)
+        threads.ThreadPool(2, lambda: None).bind(function, 1)()
 
 
 def test_small_calls_are_the_callers_alone(monkeypatch):
     monkeypatch.setattr(threads, "WORTH_SHARING", 100)
-    crew = threads.ThreadPool(2, lambda: None)
-    assert crew.call(99, lambda team: team.n_threads) == 1
-    assert crew.call(100, lambda team: team.n_threads) == 2
+    pool, sizes = threads.ThreadPool(2, lambda: None), []
+    for multiply_adds in (99, 100):
+        pool.bind(lambda team: sizes.append(team.n_threads), multiply_adds)()
+    assert sizes == [1, 2, 2]
 
 
 def test_a_team_is_no_larger_than_its_work_or_numbas_limit(monkeypatch):

@@ -4,12 +4,9 @@ import numpy as np
 import pytest
 
 import fastlogit
-from fastlogit.kernels.training import optimizers as jitted_optimizers
 from fastlogit.models import BACKENDS, MODELS
-from fastlogit.reference import optimizers as plain_optimizers
 from fastlogit.training import trainer as trainer_module
 from fastlogit.training.orders import FreshOrders
-from fastlogit.training.trainer import SOLVERS
 
 ACCURACY = {np.float32: 1e-4, np.float64: 1e-9}
 # Adam divides by the root of the squared gradients' mean, so where these vanish its steps magnify
@@ -239,12 +236,6 @@ def test_slices_of_single_rows_give_the_same_bits(problem, model, n_rows, monkey
     for seconds in (1e-9, 1e-5, 1e9):
         monkeypatch.setattr(trainer_module, "SLICE_SECONDS", seconds)
         assert_equal(run(model, task, **arguments), expected)
-
-
-def test_a_row_of_solvers_names_its_function(solver):
-    number = SOLVERS[solver].optimizer
-    assert plain_optimizers.OPTIMIZERS[number].__name__ == solver
-    assert getattr(jitted_optimizers, solver.upper()) == number
 
 
 def test_the_number_of_threads_changes_rounding_at_most(problem, model, backend):

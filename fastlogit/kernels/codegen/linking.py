@@ -1,7 +1,8 @@
 """Functions that are compiled once and linked to by name, not once more into every caller.
 
 A jitted function passes an array as nine words, and every caller carries a copy of what it calls.
-These are C functions, one for each dtype, and an array is an address and its sizes.
+These are C functions, one for each dtype, and an array is an address and its sizes. So a function
+may also travel as a number, its address: `address_of` returns it, and `call` calls it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import llvmlite.binding
+import numba
 from llvmlite import ir
 from numba.core import compiler, registry, types
 from numba.core.compiler_lock import global_compiler_lock
@@ -72,17 +74,7 @@ def _by_name(function: Callable[..., Any], *, with_sizes: bool) -> Callable[...,
 
     @lower_builtin(function, types.VarArg(types.Any))
     def lowered(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        kinds, words = [], []
-        for given, value in zip(signature.args, values, strict=True):
-            if isinstance(given, types.Array):
-                array = context.make_array(given)(context, builder, value)
-                sizes = given.ndim if with_sizes else 0
-                kinds.append(f"{_LETTERS[given.dtype]}{sizes}")
-                words.append(array.data)
-                words += [builder.extract_value(array.shape, n) for n in range(sizes)]
-            else:
-                kinds.append("r" if isinstance(given, types.Float) else "i")
-                words.append(context.cast(builder, value, given, _SCALARS[kinds[-1]]))
+        kinds, words = _flattened(context, builder, signature.args, values, with_sizes)
         symbol = PREFIX + ".".join([name, *kinds])
         provide(symbol)
         callee = _declared(builder.module, symbol, [word.type for word in words])
@@ -90,6 +82,61 @@ def _by_name(function: Callable[..., Any], *, with_sizes: bool) -> Callable[...,
         return result if signature.return_type is types.float64 else context.get_dummy_value()
 
     return function
+
+
+def _flattened(
+    context: Any, builder: Any, given: Any, values: Any, with_sizes: bool
+) -> tuple[list[str], list[ir.Value]]:
+    """Return the arguments' kinds, and the words that they are passed as."""
+    kinds, words = [], []
+    for argument, value in zip(given, values, strict=True):
+        if isinstance(argument, types.Array):
+            array = context.make_array(argument)(context, builder, value)
+            sizes = argument.ndim if with_sizes else 0
+            kinds.append(f"{_LETTERS[argument.dtype]}{sizes}")
+            words.append(array.data)
+            words += [builder.extract_value(array.shape, n) for n in range(sizes)]
+        else:
+            kinds.append("r" if isinstance(argument, types.Float) else "i")
+            words.append(context.cast(builder, value, argument, _SCALARS[kinds[-1]]))
+    return kinds, words
+
+
+def address_of(function: Callable[..., Any], *kinds: Any) -> Any:
+    """Return where the code of a `compiled_once` function is, for `call`.
+
+    Its arguments are arrays, given here as (dtype, number of dimensions). Where jitting is disabled
+    the function stands for itself.
+    """
+    if numba.config.DISABLE_JIT:
+        return function
+    letters = [f"{_LETTERS[numba.from_dtype(dtype)]}{ndim}" for dtype, ndim in kinds]
+    symbol = PREFIX + ".".join([function.__name__, *letters])
+    provide(symbol)
+    return _libraries[symbol].get_pointer_to_function(symbol)
+
+
+def call(function: Any, arrays: tuple[Any, ...]) -> None:
+    """Call the function at an address; nothing checks that it is one for arrays like these."""
+    function(*arrays)
+
+
+@type_callable(call)
+def _typed_call(_context: Any) -> Callable[..., Any]:
+    def nothing(function: Any, arrays: Any) -> Any:
+        return types.void
+
+    return nothing
+
+
+@lower_builtin(call, types.Integer, types.BaseTuple)
+def _lower_call(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+    kinds = list(signature.args[1])
+    arrays = [builder.extract_value(values[1], n) for n in range(len(kinds))]
+    _letters, words = _flattened(context, builder, kinds, arrays, with_sizes=True)
+    kind = ir.FunctionType(ir.VoidType(), [word.type for word in words])
+    builder.call(builder.inttoptr(values[0], kind.as_pointer()), words)
+    return context.get_dummy_value()
 
 
 def _returned(name: str) -> Any:

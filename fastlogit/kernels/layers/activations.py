@@ -1,20 +1,41 @@
-"""The hidden layer's activation σ and its derivative, in place over a whole layer."""
+"""The hidden layer's activations and their derivatives, in place over a whole layer.
 
-from fastlogit.kernels.codegen.linking import compiled_once
+An activation is a pair of functions, and a model holds their addresses, (forward, derivative). So
+it is chosen once per block, and compiled only where it is used. The derivative is written in terms
+of A, since S is no longer there.
+
+Shapes: hidden, S and then A, and d_hidden, the gradient of A and then of S, are (B, H). OUT: the
+last argument.
+"""
+
+from fastlogit.kernels.codegen.compile import inline
+from fastlogit.kernels.codegen.linking import call, compiled_once
 from fastlogit.kernels.layers import elementary
 
 
+@inline
+def activate(activation, hidden):
+    """Replace the pre-activations S by A."""
+    call(activation[0], (hidden,))
+
+
+@inline
+def activation_grad(activation, hidden, d_hidden):
+    """Multiply the gradient of A by the derivative at S."""
+    call(activation[1], (hidden, d_hidden))
+
+
 @compiled_once
-def sigmoid(hidden):
-    """Replace the pre-activations by A = σ(hidden). OUT: hidden (B, H)."""
+def logistic(hidden):
+    """Compute A = σ(S) = 1 / (1 + e^−S)."""
     values = hidden.reshape(-1)
     for i in range(values.size):
         values[i] = elementary.sigmoid(values[i])
 
 
 @compiled_once
-def sigmoid_grad(hidden, d_hidden):
-    """Multiply the gradient of A by σ' = A (1 − A). OUT: d_hidden (B, H)."""
+def logistic_grad(hidden, d_hidden):
+    """Multiply by σ'(S) = A (1 − A)."""
     values, gradients = hidden.reshape(-1), d_hidden.reshape(-1)
     one = hidden.dtype.type(1)
     for i in range(values.size):

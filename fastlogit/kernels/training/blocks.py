@@ -94,7 +94,7 @@ def mean_scale(weight, order, first, last):
 
 
 @inline
-def sum_blocks(params, data, order, first, last, scale, accumulate, loss, grads, buffers):
+def sum_blocks(model, params, data, order, first, last, scale, accumulate, loss, grads, buffers):
     """Return loss plus Σ w loss · scale over rows order[first:last]. OUT: grads, its gradient."""
     X, y, weight = data
     work, numbers, y_rows, weight_rows = buffers
@@ -111,8 +111,8 @@ def sum_blocks(params, data, order, first, last, scale, accumulate, loss, grads,
             y_block, weight_block = part(y_rows, 0, (n_rows,)), part(weight_rows, 0, (n_weights,))
             gather_labels(y, weight, rows.numbers, y_block, weight_block)
         loss += dispatch.loss_and_gradient(
-            params, X_block, rows, y_block, weight_block, scale, accumulate or start > first,
-            grads, work,
+            model, params, X_block, rows, y_block, weight_block, scale,
+            accumulate or start > first, grads, work,
         )  # fmt: skip
     return loss
 

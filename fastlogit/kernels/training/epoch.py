@@ -56,7 +56,7 @@ class Gradients(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """How a step is taken: the optimizer's number and settings, and the penalty α/2 ‖w‖².
+    """How a step is taken: the optimizer's address or NO_STEP, its settings, the penalty α/2 ‖w‖².
 
     The first n_weights elements of theta are penalised. With alpha_by_row α is divided by the sum
     of a batch's weights. A step of plain gradient descent may be taken in place: the gradient of a
@@ -94,7 +94,9 @@ class Team(NamedTuple):
 
 
 @entry_point
-def run_batches(team, params, state, gradients, rule, data, orders, batch_size, span, losses):
+def run_batches(
+    team, model, params, state, gradients, rule, data, orders, batch_size, span, losses
+):
     """Train on the batches of the span; the step of one that is cut follows its last blocks.
 
     Epoch e takes its rows in the order orders[e] (E, n), or in their own if orders has no columns.
@@ -107,7 +109,7 @@ def run_batches(team, params, state, gradients, rule, data, orders, batch_size, 
     batches = (n_rows + batch_size - 1) // batch_size
     unweighted_rows = batch_size == 1 and data.weight.size == 0 and orders.shape[1] > 0
     if unweighted_rows and rule.in_place and not is_csr(data.X):
-        run_rows(team, params, state, rule, data, orders, span, losses)
+        run_rows(team, model, params, state, rule, data, orders, span, losses)
         return
     theta = Gradients(part(state.theta, 0, (1, state.theta.size)), gradients.losses)
     epoch, last = span.first_batch // batches, span.first_batch % batches * batch_size
@@ -122,8 +124,8 @@ def run_batches(team, params, state, gradients, rule, data, orders, batch_size, 
         in_place = rule.in_place and last - first <= BLOCK_ROWS
         factor = -rule.settings[0] if in_place else 1.0
         share_groups(
-            team, params, theta if in_place else gradients, in_place, data, order, first, last,
-            factor * scale, span,
+            team, model, params, theta if in_place else gradients, in_place, data, order, first,
+            last, factor * scale, span,
         )  # fmt: skip
         if span.last_block < blocks_of_group(gradients, last - first):
             return
@@ -142,7 +144,7 @@ def run_batches(team, params, state, gradients, rule, data, orders, batch_size, 
 
 
 @inline
-def run_rows(team, params, state, rule, data, orders, span, losses):
+def run_rows(team, model, params, state, rule, data, orders, span, losses):
     """Train on batches of one row, see single_row_sgd. OUT: params, state, losses.
 
     An epoch is trained in chains of CHAIN_ROWS rows, each one call, and a span ends where a chain
@@ -156,7 +158,7 @@ def run_rows(team, params, state, rule, data, orders, span, losses):
         count = min(end, span.last_batch) - first
         order = part(orders, first, (count,))
         loss = dispatch.train_rows(
-            params, data.X, data.y, order, rule.settings[0], team.buffers.work
+            model, params, data.X, data.y, order, rule.settings[0], team.buffers.work
         )
         losses[epoch] += loss / n_rows
         state.steps[0] += count
@@ -195,7 +197,7 @@ def blocks_of_group(gradients, n_rows):
 
 
 @inline
-def share_groups(team, params, gradients, accumulate, data, order, first, last, scale, span):
+def share_groups(team, model, params, gradients, accumulate, data, order, first, last, scale, span):
     """Compute this thread's share of the groups of rows order[first:last]. OUT: gradients.
 
     With accumulate a group's gradient is added to its array; after the first block always.
@@ -210,7 +212,7 @@ def share_groups(team, params, gradients, accumulate, data, order, first, last, 
         P = gradients.values.shape[1]
         grads = flat_views(params, part(gradients.values, group * P, (P,)))
         gradients.losses[group] = sum_blocks(
-            params, data, order, start, stop, scale, accumulate or continues,
+            model, params, data, order, start, stop, scale, accumulate or continues,
             gradients.losses[group] if continues else 0.0, grads, team.buffers,
         )  # fmt: skip
 
@@ -227,12 +229,12 @@ def add_groups(values, n_groups, thread, n_threads):
 
 
 @entry_point
-def predict_proba(buffers, params, X, proba):
+def predict_proba(buffers, model, params, X, proba):
     """Fill the rows' class probabilities. OUT: proba (n, max(K, 2))."""
     n_rows, columns = proba.shape
     for first in range(0, n_rows, BLOCK_ROWS):
         rows = min(BLOCK_ROWS, n_rows - first)
         dispatch.predict_proba(
-            params, rows_from(X, first, rows), Rows(part(buffers.numbers, 0, (rows,)), True),
+            model, params, rows_from(X, first, rows), Rows(part(buffers.numbers, 0, (rows,)), True),
             part(proba, first * columns, (rows, columns)), buffers.work,
         )  # fmt: skip

@@ -2,31 +2,42 @@
 
 theta, grad (P,); moments (M, P), the rows that an optimizer carries from step to step; steps (1,)
 counts the steps taken; settings are the optimizer's hyper-parameters in the order that its function
-names them. The rows of :data:`fastlogit.training.trainer.SOLVERS` name an optimizer by its number.
+names them. A step is told its optimizer by its address.
 """
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
-from fastlogit.kernels.codegen.compile import kernel
-from fastlogit.kernels.codegen.linking import compiled_once
+from fastlogit.kernels.codegen.compile import inline, kernel
+from fastlogit.kernels.codegen.linking import call, compiled_once
 
-NO_STEP, SGD, ADAM = -1, 0, 1
+NO_STEP = 0
 
 
-@compiled_once
+@inline
 def update(optimizer, theta, grad, moments, steps, settings):
-    """Take one step with the optimizer of that number, if any. OUT: theta, moments, steps."""
-    if optimizer == SGD:
-        sgd(theta, grad, moments, settings)
-    elif optimizer == ADAM:
-        adam(theta, grad, moments, steps, settings)
+    """Take one step with the optimizer at that address, if any. OUT: theta, moments, steps."""
+    if optimizer != NO_STEP:
+        call(optimizer, (theta, grad, moments, steps, settings))
     steps[0] += 1
 
 
-@kernel
-def sgd(theta, grad, moments, settings):
+def optimizer(function: Callable[..., None]) -> Callable[..., None]:
+    """Compile an optimizer, as a function that is called by its address."""
+    # Optimised by LLVM before it is linked in: in one pass it would fuse other multiply-adds.
+    step = kernel(function)
+
+    def take_step(theta, grad, moments, steps, settings):
+        step(theta, grad, moments, steps, settings)
+
+    take_step.__name__ = function.__name__
+    return compiled_once(take_step)
+
+
+@optimizer
+def sgd(theta, grad, moments, steps, settings):
     """Step with momentum: v ← μ v − η g; θ ← θ + v, or with Nesterov's look-ahead θ + μ v − η g.
 
     settings: learning rate η, momentum μ, Nesterov (0 or 1).
@@ -48,7 +59,7 @@ def sgd(theta, grad, moments, settings):
             theta[i] += momentum * velocity[i] - learning_rate * grad[i]
 
 
-@kernel
+@optimizer
 def adam(theta, grad, moments, steps, settings):
     """Step with Adam: m ← β₁ m + (1 − β₁) g; v ← β₂ v + (1 − β₂) g²; θ ← θ − η_t m / (√v + ε).
 

@@ -95,7 +95,7 @@ def softmax_rows(Wt, b, X, y, order, learning_rate, work):
 
 
 @inline
-def network_rows(params, X, y, order, learning_rate, work):
+def network_rows(model, params, X, y, order, learning_rate, work):
     """Train a network, of which work holds the hidden layer and its gradient. OUT: params, work."""
     W1, b1, _W2t, _b2 = params
     fan_in, fan_out = W1.shape
@@ -109,7 +109,7 @@ def network_rows(params, X, y, order, learning_rate, work):
             prefetch_row(X, order[min(i + PREFETCH_ROWS, last)])
         row, following = order[i], order[min(i + 1, last)]
         loss += dispatch.loss_and_hidden_gradient(
-            params, part(y, row, (1,)), unit_weight, -learning_rate, True, params, work
+            model, params, part(y, row, (1,)), unit_weight, -learning_rate, True, params, work
         )
         update_and_forward_hidden(X, row, following, d_hidden, W1, b1, fan_in, fan_out, hidden)
     return loss / -learning_rate

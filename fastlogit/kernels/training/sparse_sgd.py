@@ -28,7 +28,9 @@ LEAST_SHRINK = 1e-12
 
 
 @entry_point
-def run_batches(team, params, state, gradients, rule, data, orders, batch_size, span, losses):
+def run_batches(
+    team, model, params, state, gradients, rule, data, orders, batch_size, span, losses
+):
     """Do what :func:`fastlogit.kernels.training.epoch.run_batches` does, by one thread, in place.
 
     Batches are of one block at most, and in the middle of an epoch params are scaled. OUT: state,
@@ -44,14 +46,16 @@ def run_batches(team, params, state, gradients, rule, data, orders, batch_size, 
         order = part(orders, epoch * orders.shape[1], (orders.shape[1],))
         scale = mean_scale(data.weight, order, first, last)
         if scale != 0:
-            loss = take_step(team, params, state, gradients, rule, data, order, first, last, scale)
+            loss = take_step(
+                team, model, params, state, gradients, rule, data, order, first, last, scale
+            )
             losses[epoch] += loss * ((last - first) / n_rows)
         if last == n_rows:
             unscale(part(state.theta, 0, (params[0].size,)), data.X.scaling)
 
 
 @inline
-def take_step(team, params, state, gradients, rule, data, order, first, last, scale):
+def take_step(team, model, params, state, gradients, rule, data, order, first, last, scale):
     """Step by the rows order[first:last]; return their loss. OUT: params, state."""
     scaling, rate, factor = data.X.scaling, rule.settings[0], -rule.settings[0] * scale
     alpha = rule.alpha * scale if rule.alpha_by_row else rule.alpha
@@ -64,7 +68,9 @@ def take_step(team, params, state, gradients, rule, data, order, first, last, sc
         shrink = max(shrink, LEAST_SHRINK) if shrink >= 0 else min(shrink, -LEAST_SHRINK)
         penalty = 0.5 * alpha * (scaled_squares(first_layer, scaling) + copy(second_layer, before))
         scaling[BACKWARD] = 1.0 / (scaling[FORWARD] * shrink)
-    total = sum_blocks(params, data, order, first, last, factor, True, 0.0, params, team.buffers)
+    total = sum_blocks(
+        model, params, data, order, first, last, factor, True, 0.0, params, team.buffers
+    )
     if rule.alpha > 0:
         scaling[FORWARD] *= shrink
         add_scaled(before, -rate * alpha, second_layer)

@@ -36,7 +36,7 @@ def test_flat_views_are_the_parameters(jit, dtype):
     call = jit(lambda params, flat: flat_views(params, flat))
     for model in MODELS.values():
         shapes = model.shapes(5, 3 if model.has_hidden else None, model.n_outputs(4))
-        params = FlatParams(model, "numba", shapes, dtype)
+        params = FlatParams(shapes, dtype, transposed=True)
         params.flat[...] = np.arange(params.flat.size)
         for views in (call(params.named, params.flat), flat_views(params.named, params.flat)):
             for view, expected in zip(views, params.named, strict=True):

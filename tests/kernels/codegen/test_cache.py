@@ -17,6 +17,7 @@ import pytest
 import fastlogit
 from fastlogit.kernels.codegen import cache as disk
 from fastlogit.kernels.codegen import entry_points, linking
+from fastlogit.kernels.logistic import Logistic
 from fastlogit.kernels.training import blocks, epoch
 
 pytestmark = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled")
@@ -148,15 +149,15 @@ def test_an_unwritable_directory_only_costs_time(tmp_path):
 def test_compilations_counts_new_signatures_once():
     proba = np.empty((1, 2))
     X = np.ones((1, 1))
-    params = fastlogit.models.MODELS["logistic"].named((X, np.zeros(1)), "numba")
+    model, params = Logistic(), (X, np.zeros(1))
     buffers = blocks.allocate(params, 1)
-    epoch.predict_proba(buffers, params, X, proba)
+    epoch.predict_proba(buffers, model, params, X, proba)
     before = disk.compilations()
-    epoch.predict_proba(buffers, params, X, proba)
+    epoch.predict_proba(buffers, model, params, X, proba)
     assert disk.compilations() == before
     X.flags.writeable = False  # a type of its own, that links to the same primitives
     known = len(epoch.predict_proba.signatures)
-    epoch.predict_proba(buffers, params, X, proba)
+    epoch.predict_proba(buffers, model, params, X, proba)
     assert len(epoch.predict_proba.signatures) == known + 1
     assert disk.compilations() == before + 1
 
@@ -178,10 +179,10 @@ def test_what_an_interrupt_stopped_is_provided_again(monkeypatch):
     monkeypatch.setattr(linking, "_compiled", interrupted)
     monkeypatch.setattr(linking, "_libraries", {})
     with pytest.raises(KeyboardInterrupt):
-        linking.provide("fastlogit.sigmoid.d2")
-    linking.provide("fastlogit.sigmoid.d2")
-    linking.provide("fastlogit.sigmoid.d2")
-    assert calls == ["fastlogit.sigmoid.d2"] * 2
+        linking.provide("fastlogit.logistic.d2")
+    linking.provide("fastlogit.logistic.d2")
+    linking.provide("fastlogit.logistic.d2")
+    assert calls == ["fastlogit.logistic.d2"] * 2
 
 
 def test_a_user_without_a_home_has_a_cache_in_the_package_or_none(monkeypatch):

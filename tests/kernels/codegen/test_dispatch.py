@@ -1,4 +1,4 @@
-"""Calls of a model's own functions, chosen by the type of its parameters."""
+"""Calls of a model's own functions, chosen by the type of the model."""
 
 import inspect
 import sys
@@ -10,7 +10,7 @@ import fastlogit
 from fastlogit.kernels.codegen import dispatch
 from fastlogit.kernels.layers import inputs
 from fastlogit.kernels.training.blocks import Rows
-from fastlogit.models import MODELS
+from fastlogit.models import BACKENDS, MODELS, arrange
 
 GENERIC = ("loss_and_gradient", "loss_and_hidden_gradient", "predict_proba", "train_rows")
 
@@ -19,17 +19,17 @@ def plain(function):
     return getattr(function, "py_func", function)
 
 
-def params_type(model):
-    return MODELS[model].params_types["numba"]
+def type_of(model):
+    return MODELS[model].kernels
 
 
 @pytest.mark.parametrize("name", GENERIC)
-def test_the_params_name_the_model(model, name):
+def test_the_type_names_the_functions(model, name):
     if name == "loss_and_hidden_gradient" and not MODELS[model].has_hidden:
-        assert not hasattr(sys.modules[params_type(model).__module__], name)
+        assert not hasattr(sys.modules[type_of(model).__module__], name)
         return
-    function = dispatch.model_function(params_type(model), name)
-    assert function is getattr(sys.modules[params_type(model).__module__], name)
+    function = dispatch.model_function(type_of(model), name)
+    assert function is getattr(sys.modules[type_of(model).__module__], name)
     # Numba wants an overload to name its arguments as what it overloads.
     arguments = inspect.signature(plain(getattr(dispatch, name))).parameters
     assert list(arguments) == list(inspect.signature(plain(function)).parameters)
@@ -38,7 +38,7 @@ def test_the_params_name_the_model(model, name):
 def test_models_reach_their_rows_by_the_input_layer_alone(model):
     """Or sparse rows would be taken for an array."""
     for name in ("loss_and_gradient", "predict_proba"):
-        function = plain(dispatch.model_function(params_type(model), name))
+        function = plain(dispatch.model_function(type_of(model), name))
         forward = "hidden_forward" if MODELS[model].has_hidden else "linear_forward"
         assert function.__globals__[forward] is getattr(inputs, forward)
         assert forward in function.__code__.co_names
@@ -49,8 +49,10 @@ def test_a_call_in_jitted_code(model, jit, dtype):
     shapes = spec.shapes(3, 4 if spec.has_hidden else None, spec.n_outputs(3))
     params = [rng.normal(size=shape).astype(dtype) for shape in shapes]
     X, proba = rng.normal(size=(5, 3)).astype(dtype), np.empty((5, 2 if spec.binary else 3), dtype)
-    named, predict = spec.named(params, "numba"), dispatch.predict_proba
-    call = jit(lambda params, X, rows, proba, work: predict(params, X, rows, proba, work))
-    call(named, X, Rows(np.arange(5), True), proba, spec.buffers(named, 5, "numba").work)
+    named, code = arrange(params, transposed=True), BACKENDS["numba"]
+    predict = dispatch.predict_proba
+    call = jit(lambda model, params, X, *rest: predict(model, params, X, *rest))
+    record, work = spec.record(code, dtype), code.allocate(named, 5).work
+    call(record, named, X, Rows(np.arange(5), True), proba, work)
     expected = fastlogit.predict_proba(model, params, X, backend="numpy")
     np.testing.assert_allclose(proba, expected, rtol=1e-5 if dtype is np.float32 else 1e-12)

@@ -1,48 +1,81 @@
-"""σ over a layer and its derivative, against NumPy in float64."""
+"""Every activation in both backends: forward alike, derivative by differences; σ in closed form."""
 
 import numpy as np
 import pytest
 
-from fastlogit.kernels.layers import activations
+from fastlogit.kernels.layers.activations import activate, activation_grad
+from fastlogit.models import ACTIVATIONS, BACKENDS, MODELS
+from fastlogit.reference import layers
 
 SHAPES = [(1, 1), (1, 7), (2, 8), (3, 9), (5, 16), (7, 17), (31, 33), (256, 3)]
 ACCURACY = {np.float32: 4e-7, np.float64: 1e-15}
 
 
 @pytest.fixture(scope="module")
-def run_sigmoid(jit):
-    return jit(lambda hidden: activations.sigmoid(hidden))
+def run(jit):
+    """Return activate and activation_grad of a backend, as functions of a name and arrays."""
+    jitted = (
+        jit(lambda pair, hidden: activate(pair, hidden)),
+        jit(lambda pair, hidden, d_hidden: activation_grad(pair, hidden, d_hidden)),
+    )
+    plain = layers.activate, layers.activation_grad
+
+    def choose(backend, name, dtype):
+        code = BACKENDS[backend]
+        pair = MODELS["mlp-softmax"].with_activation(name).record(code, dtype).activation
+        forward, derivative = jitted if code.jitted else plain
+        return lambda *arrays: forward(pair, *arrays), lambda *arrays: derivative(pair, *arrays)
+
+    return choose
 
 
-@pytest.fixture(scope="module")
-def run_sigmoid_grad(jit):
-    return jit(lambda hidden, d_hidden: activations.sigmoid_grad(hidden, d_hidden))
+@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_both_backends_compute_the_same(run, name, shape, dtype):
+    rng, results = np.random.default_rng(0), []
+    pre, incoming = (rng.normal(scale=4, size=shape).astype(dtype) for _ in range(2))
+    for backend in BACKENDS:
+        forward, derivative = run(backend, name, dtype)
+        hidden, d_hidden = pre.copy(), incoming.copy()
+        forward(hidden)
+        results.append(hidden.copy())
+        derivative(hidden, d_hidden)
+        results.append(d_hidden)
+    for ours, theirs in zip(results[:2], results[2:], strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=8 * np.finfo(dtype).eps * 20)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_the_derivative_is_that_of_the_forward_function(run, name, backend):
+    forward, derivative = run(backend, name, np.float64)
+    pre = np.linspace(-3, 3, 41).reshape(1, -1) + 0.01  # not on a kink
+    below, hidden, above = pre - 1e-6, pre.copy(), pre + 1e-6
+    for array in (below, hidden, above):
+        forward(array)
+    d_hidden = np.full_like(hidden, 2)
+    derivative(hidden, d_hidden)
+    np.testing.assert_allclose(d_hidden, 2 * (above - below) / 2e-6, atol=1e-8)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_sigmoid(run_sigmoid, shape, dtype):
-    pre = np.random.default_rng(0).normal(scale=4, size=shape).astype(dtype)
-    hidden = pre.copy()
-    run_sigmoid(hidden)
-    np.testing.assert_allclose(hidden, 1 / (1 + np.exp(-pre.astype(float))), rtol=ACCURACY[dtype])
-
-
-@pytest.mark.parametrize("shape", SHAPES)
-def test_sigmoid_grad(run_sigmoid_grad, shape, dtype):
+def test_logistic(run, shape, dtype):
+    forward, derivative = run("numba", "logistic", dtype)
     rng = np.random.default_rng(1)
-    hidden, incoming = rng.random(shape).astype(dtype), rng.normal(size=shape).astype(dtype)
-    d_hidden = incoming.copy()
-    before = hidden.copy()
-    run_sigmoid_grad(hidden, d_hidden)
-    a = before.astype(float)
+    pre = rng.normal(scale=4, size=shape).astype(dtype)
+    hidden, incoming = pre.copy(), rng.normal(size=shape).astype(dtype)
+    forward(hidden)
+    np.testing.assert_allclose(hidden, 1 / (1 + np.exp(-pre.astype(float))), rtol=ACCURACY[dtype])
+    a, d_hidden = hidden.astype(float), incoming.copy()
+    derivative(hidden, d_hidden)
     # 1 − a loses the digits that a shares with 1: the error counts against the incoming gradient.
     np.testing.assert_allclose(d_hidden, incoming * a * (1 - a), atol=4 * np.finfo(dtype).eps)
 
 
-def test_saturated_units_pass_no_gradient(run_sigmoid, run_sigmoid_grad, dtype):
+def test_saturated_units_pass_no_gradient(run, dtype, backend):
+    forward, derivative = run(backend, "logistic", dtype)
     hidden = np.array([[-1e4, 1e4, -np.inf, np.inf]], dtype)
-    run_sigmoid(hidden)
+    forward(hidden)
     assert hidden.tolist() == [[0, 1, 0, 1]]
     d_hidden = np.full_like(hidden, 1e4)
-    run_sigmoid_grad(hidden, d_hidden)
+    derivative(hidden, d_hidden)
     assert not d_hidden.any()
