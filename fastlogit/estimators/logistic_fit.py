@@ -28,12 +28,10 @@ from fastlogit.estimators.prediction import as_kernel_rows, match_model
 from fastlogit.estimators.sklearn_compat import check_sample_weight, lbfgs_print_option
 from fastlogit.models import MODELS, Floats, Indices, Model, Rows
 from fastlogit.models.checks import plain_matrix
-from fastlogit.solvers import lbfgs, newton
+from fastlogit.solvers import LossAndGradient, lbfgs, newton
 from fastlogit.solvers import proximal_newton as proximal
-from fastlogit.solvers.conjugate_gradients import newton_steps
-from fastlogit.solvers.newton import LossAndGradient
-from fastlogit.solvers.newton_polish import allowed_gap, newton_polish
-from fastlogit.solvers.newton_steps import LinearParams
+from fastlogit.solvers.newton import allowed_gap, newton_polish
+from fastlogit.solvers.newton_steps import LinearParams, newton_steps
 from fastlogit.training.objective import Objective
 
 # Attributes that a fit by mini-batches sets and one by another solver does not.

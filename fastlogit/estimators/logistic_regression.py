@@ -40,7 +40,7 @@ from fastlogit.estimators.sklearn_compat import (
     is_first_partial_fit,
 )
 from fastlogit.models import Floats
-from fastlogit.solvers.convergence import warn
+from fastlogit.solvers import warn
 
 # scikit-learn's solvers that the kernels support.
 FULL_BATCH_SOLVERS = ("lbfgs", "newton-cholesky", "newton-cg", "saga")

@@ -16,7 +16,7 @@ from fastlogit.estimators import convergence, resume
 from fastlogit.estimators.callbacks import FitCall
 from fastlogit.estimators.early_stopping import EarlyStopping, ValidationSet
 from fastlogit.models import Floats, Indices, Model, Rows
-from fastlogit.solvers.convergence import warn
+from fastlogit.solvers import warn
 from fastlogit.training.objective import Objective
 from fastlogit.training.orders import epochs_ahead
 from fastlogit.training.trainer import Trainer

@@ -14,7 +14,7 @@ from scipy.special import expit, log_expit, log_softmax
 
 from fastlogit.models import MODELS, Floats, Model
 from fastlogit.models.checks import FLOATS, compressed, finite
-from fastlogit.solvers.convergence import warn
+from fastlogit.solvers import warn
 from fastlogit.training.objective import has_nan_rows, predict
 
 

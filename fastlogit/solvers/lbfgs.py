@@ -10,15 +10,16 @@ import numpy as np
 from scipy.optimize import minimize
 
 from fastlogit.models import Floats
-from fastlogit.solvers.convergence import lbfgs_not_converged, warn
+from fastlogit.solvers import LossAndGradient, warn
 from fastlogit.training.objective import Objective
 
 # Given SciPy's result, the parameters and values of further iterations.
 Polish = Callable[[Any], Iterable[tuple[Floats, float]]]
+SCALING = "https://scikit-learn.org/stable/modules/preprocessing.html"
 
 
 def minimise(
-    objective: Callable[[Floats], tuple[float, Floats]],
+    objective: LossAndGradient,
     start: Floats,
     *,
     max_iter: int,
@@ -31,33 +32,22 @@ def minimise(
 ) -> tuple[Floats, float, int]:
     """Return where the objective is least, its value there, and the iterations taken.
 
-    Warns with a ConvergenceWarning when it stops before the gradient is within tol.
-
-    Parameters
-    ----------
-    objective : callable
-        Loss and gradient at flat parameters.
-    start : ndarray of shape (P,)
-        Where to begin.
-    max_iter : int
-        Iterations at most.
-    tol : float
-        Of the gradient's largest element.
-    advice : callable
-        Returns the end of the warning.
-    refine : int
-        Further iterations at most where the loss no longer falls by ftol but the gradient is not
-        within tol yet. They never warn, since what they work on is little above rounding.
-    callback : callable or None
-        Called with the parameters after each iteration; a true value ends the fit, as it is.
-    polish : callable or None
-        Called where it has converged; its steps are taken while iterations are left.
-    **options : Any
-        More of L-BFGS-B's options.
+    A fit that stops before the gradient's largest element is within tol warns, and ends the warning
+    with the advice. A fit that stops since the loss no longer falls by ftol takes at most `refine`
+    further iterations; they never warn, since what they work on is little above rounding. The
+    callback is called with the parameters after each iteration, and ends the fit, as it is, by a
+    true value. The steps of polish follow a fit that has converged, while iterations are left. The
+    options are L-BFGS-B's.
     """
     options["gtol"] = tol
-    parts = LossThenGradient(objective)
-    stopped = False
+    gradient, stopped = start, False
+
+    # SciPy asks for the loss, then for the gradient at the same parameters. With jac=True it keeps
+    # a copy of these and compares with it, which on few rows takes a quarter of an iteration.
+    def loss(theta: Floats) -> float:
+        nonlocal gradient
+        value, gradient = objective(theta)
+        return value
 
     def after_iteration(theta: Floats) -> None:
         nonlocal stopped
@@ -67,7 +57,7 @@ def minimise(
 
     def run(start: Floats, **more: Any) -> Any:
         return minimize(
-            parts.loss, start, method="L-BFGS-B", jac=parts.gradient, options=options | more,
+            loss, start, method="L-BFGS-B", jac=lambda _theta: gradient, options=options | more,
             callback=None if callback is None else after_iteration,
         )  # fmt: skip
 
@@ -75,7 +65,7 @@ def minimise(
     n_iter = min(int(result.nit), max_iter)
     converged = bool(result.success)
     if not (converged or stopped):
-        warn(lbfgs_not_converged(result, n_iter, max_iter) + advice())
+        warn(not_converged(result, n_iter, max_iter) + advice())
     refine = min(refine, max_iter - n_iter)
     if converged and refine > 0 and np.max(np.abs(result.jac)) > tol:
         further = run(result.x, maxiter=refine, ftol=0)
@@ -90,32 +80,19 @@ def minimise(
     return *end, n_iter
 
 
-class LossThenGradient:
-    """An objective's loss, and after it the gradient that was computed with it.
-
-    SciPy asks for both at the same parameters. With ``jac=True`` it keeps a copy of these and
-    compares with it, which on few rows takes a quarter of an iteration's time.
-
-    Parameters
-    ----------
-    objective : callable
-        Loss and gradient at flat parameters.
-    """
-
-    def __init__(self, objective: Callable[[Floats], tuple[float, Floats]]) -> None:
-        self._objective = objective
-
-    def loss(self, theta: Floats) -> float:
-        """Return the loss at theta."""
-        loss, self._gradient = self._objective(theta)
-        return loss
-
-    def gradient(self, _theta: Floats) -> Floats:
-        """Return the gradient where the loss was last asked for."""
-        return self._gradient
+def not_converged(result: Any, n_iter: int, max_iter: int) -> str:
+    """Return scikit-learn's text for what SciPy returned, and how large the gradient is there."""
+    more = "\nIncrease the number of iterations to improve the convergence (max_iter={})."
+    return (
+        f"lbfgs failed to converge after {n_iter} iteration(s) (status={result.status}):\n"
+        f"{result.message}\n"
+        f"{more.format(max_iter) if n_iter == max_iter else ''}"
+        f"\nYou might also want to scale the data as shown in:\n    {SCALING}\n"
+        f"The gradient's largest element is {np.max(np.abs(result.jac)):.0e}."
+    )
 
 
-def weights_only(objective: Objective) -> Callable[[Floats], tuple[float, Floats]]:
+def weights_only(objective: Objective) -> LossAndGradient:
     """Return the objective as a function of the weights alone, all biases 0."""
     n_weights = objective.params.n_weights
 

@@ -1,36 +1,50 @@
-"""Newton's method for a loss over all rows, by scikit-learn's rules.
+"""Newton's method for a loss over all rows, by scikit-learn's rules, and as a polish of L-BFGS.
 
 A step solves H step = −g with the gradient g and the Hessian H of the penalised mean loss at θ, the
 flat parameters (P,); a backtracking line search then decides how far to go along it (Nocedal and
 Wright, Numerical Optimization, 2006, chapter 3). What solves for the steps is an argument: see
 :mod:`fastlogit.solvers.newton_steps`.
+
+A gradient g within tol, where L-BFGS stops, leaves the loss up to ‖g‖² / 2α above its minimum,
+since the penalty curves it by α in each direction. With a weak penalty that is a large share of a
+small loss. L-BFGS takes hundreds of further iterations to remove it, or never does; a few Newton
+steps do.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Protocol
+from functools import partial
+from itertools import takewhile
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.linalg import LinAlgError
 from scipy.linalg import LinAlgWarning
 
 from fastlogit.models import Floats
-from fastlogit.solvers.convergence import warn
+from fastlogit.solvers import LossAndGradient, warn
+from fastlogit.solvers.lbfgs import Polish
+from fastlogit.solvers.newton_steps import LinearParams, StepSolver, newton_steps
 
-# Of scikit-learn's line search: Armijo's constant, and halvings at most.
+# Of scikit-learn's line search: Armijo's constant, and the lengths tried at most.
 SUFFICIENT_DECREASE = 1 / 2**11
-MOST_HALVINGS = 20
+STEP_LENGTHS = [0.5**halvings for halvings in range(21)]
 
-LossAndGradient = Callable[[Floats], tuple[float, Floats]]
+DEFAULT_TOL = 1e-4
+# Above it steps that polish a fit with C = 1e4 take up to four times as long as L-BFGS took in all.
+TIGHT_TOL = 1e-7
+# A Newton step from within a gap ends, solved for roughly, this many times nearer at least.
+NEARER = 10
 
 
-class StepSolver(Protocol):
-    """Solves for Newton's steps."""
+class Point(NamedTuple):
+    """Flat parameters, and the loss and its gradient there."""
 
-    def step(self, theta: Floats, gradient: Floats) -> Floats:
-        """Return the step at theta; raise LinAlgError where the Hessian is singular."""
+    theta: Floats
+    loss: float
+    gradient: Floats
 
 
 def minimise(
@@ -46,163 +60,168 @@ def minimise(
     gap: Callable[[Floats], float] = lambda _theta: np.inf,
     verbose: int = 0,
 ) -> tuple[Floats, int]:
-    """Return where the loss is least, and the iterations taken.
+    """Return where the loss is least, in float64 as the start is, and the iterations taken.
 
-    It has converged where the gradient's largest element is at most tol, and half the squared
-    Newton decrement, −g · step, at most the gap allowed; with the name "newton-cholesky" at most
-    tol too, after a step at least. Where the Hessian is singular or no step goes down, the fallback
-    takes the rest of the iterations, with a warning.
-
-    Parameters
-    ----------
-    loss_and_gradient : callable
-        The objective at flat parameters.
-    start : ndarray of shape (P,)
-        Where to begin, in float64.
-    steps : StepSolver
-        Solves for the steps.
-    fallback : callable
-        Minimises by L-BFGS from given parameters with so many iterations at most; returns where it
-        came, and the iterations taken.
-    max_iter : int
-        Steps at most.
-    tol : float
-        See above.
-    eps : float
-        Machine precision of the loss.
-    name : {"newton-cholesky", "newton-cg"}
-        scikit-learn's solver whose rule to stop this is.
-    gap : callable
-        What the last step, to given parameters, may have promised that the loss falls by, relative
-        to it.
-    verbose : int
-        Whether to print, as scikit-learn does, what is asked after each step.
+    Where the Hessian is singular or no step goes down, the fallback, which is L-BFGS from given
+    parameters with so many iterations at most, takes the rest of them, with a warning. See
+    :func:`has_converged` for name, tol and gap; eps is the machine precision of the loss.
     """
-    theta, (loss, gradient) = start, loss_and_gradient(start)
-    stops = Stop(name, tol, verbose)
-    if name == "newton-cg" and stops(0, gradient, 0.0, loss):
-        return theta, 0
+    at = Point(start, *loss_and_gradient(start))
+    stops = partial(has_converged, name, tol, verbose)
+    if name == "newton-cg" and stops(0, at, 0.0):
+        return start, 0
     for n_iter in range(1, max_iter + 1):
         try:
-            step = steps.step(theta, gradient)
+            ahead, decrement = take_step(loss_and_gradient, at, steps, eps)
         except LinAlgError as error:
-            warn(_SINGULAR.format(name=name, n_iter=n_iter, error=error), LinAlgWarning)
+            warn(
+                f"{name} found a singular or very ill-conditioned Hessian matrix at iteration "
+                f"{n_iter}. It will now resort to lbfgs instead. Collinear features of X or too "
+                f"little penalty cause it.\n{error}",
+                LinAlgWarning,
+            )
             break
-        slope = float(gradient @ step)
-        found = search_line(loss_and_gradient, theta, step, loss, gradient, slope, 16 * eps)
-        if found is None:
-            warn(_NO_DESCENT.format(name=name, n_iter=n_iter))
+        if ahead is None:
+            warn(
+                f"Line search of {name} at iteration {n_iter} did not converge. It will now resort "
+                "to lbfgs instead."
+            )
             break
-        theta, loss, gradient = found
-        if stops(n_iter, gradient, -slope / 2, loss, gap(theta)):
-            return theta, n_iter
+        at = ahead
+        if stops(n_iter, at, decrement, gap(at.theta)):
+            return at.theta, n_iter
     else:
-        warn(_TOO_FEW.format(name=name, loss=loss, max_iter=max_iter))
-        return theta, max_iter
-    theta, further = fallback(theta, max_iter - n_iter)
+        warn(
+            f"{name} failed to converge at loss = {at.loss}. Increase the number of iterations.\n"
+            f"Newton solver did not converge after {max_iter} iterations."
+        )
+        return at.theta, max_iter
+    theta, further = fallback(at.theta, max_iter - n_iter)
     return theta, n_iter - 1 + further
 
 
-@dataclass(frozen=True)
-class Stop:
-    """Whether a fit has converged, by the arguments of :func:`minimise`."""
+def has_converged(
+    name: str, tol: float, verbose: int, n_iter: int, at: Point, decrement: float,
+    gap: float = np.inf,
+) -> bool:  # fmt: skip
+    """Return whether a fit may stop after n_iter steps, by the rule of scikit-learn's solver.
 
-    name: str
-    tol: float
-    verbose: int
-
-    def __call__(
-        self, n_iter: int, gradient: Floats, decrement: float, loss: float, gap: float = np.inf
-    ) -> bool:
-        """Answer after so many steps, the last of which promised the decrement."""
-        largest, tol = np.max(np.abs(gradient)), self.tol
-        if self.name == "newton-cg":
-            heading = f"Newton-CG iter = {n_iter}"
-            checks = [("max |gradient| <= tol: {} <= {}", largest, tol)]
-        else:
-            heading = f"Newton iter={n_iter}"
-            checks = [
-                ("1. max |gradient| {} <= {}", largest, tol),
-                ("2. Newton decrement {} <= {}", decrement, tol),
-            ]
-        if decrement / gap > loss:
-            checks.append(("Newton decrement {} <= {}", decrement, gap * loss))
-        first_failed = next((i for i, (_, x, most) in enumerate(checks) if not x <= most), None)
-        if self.verbose:
-            print(f"{heading}\n  Check Convergence")
-            for text, x, most in checks[: None if first_failed is None else first_failed + 1]:
-                print(f"    {text.format(x, most)} {x <= most}")
-            if first_failed is None:
-                print(f"  Solver did converge at loss = {loss}.")
-        return first_failed is None
-
-
-def polish_steps(
-    loss_and_gradient: LossAndGradient, theta: Floats, steps: StepSolver, *, gap: float, eps: float
-) -> Iterator[tuple[Floats, float]]:
-    """Yield parameters, and the loss there, of steps that finish what another method left.
-
-    They end after a step that promised a fall within the gap, relative to the loss, and before one
-    that promises no less than the last or does not go down: what is left then is rounding. The
-    method has converged by its own rule, so that is no fault. The arguments are those of
-    :func:`minimise`.
+    The gradient's largest element must be at most tol and, with the name "newton-cholesky", the
+    last step's decrement too. Other than in scikit-learn it must be at most the gap times the loss.
+    If verbose, print what scikit-learn prints.
     """
-    loss, gradient = loss_and_gradient(theta)
-    decrement = np.inf
-    while decrement > gap * loss:
-        try:
-            step = steps.step(theta, gradient)
-        except LinAlgError:
-            return
-        slope = float(gradient @ step)
-        found = None
-        if -slope / 2 < decrement:
-            found = search_line(loss_and_gradient, theta, step, loss, gradient, slope, 16 * eps)
-        if found is None:
-            return
-        theta, loss, gradient = found
-        decrement = -slope / 2
-        yield theta, loss
+    largest = np.max(np.abs(at.gradient))
+    if name == "newton-cg":
+        heading = f"Newton-CG iter = {n_iter}"
+        checks = [("max |gradient| <= tol: {} <= {}", largest, tol)]
+    else:
+        heading = f"Newton iter={n_iter}"
+        checks = [
+            ("1. max |gradient| {} <= {}", largest, tol),
+            ("2. Newton decrement {} <= {}", decrement, tol),
+        ]
+    if decrement / gap > at.loss:
+        checks.append(("Newton decrement {} <= {}", decrement, gap * at.loss))
+    n_passed = sum(1 for _ in takewhile(lambda check: check[1] <= check[2], checks))
+    if verbose:
+        print(f"{heading}\n  Check Convergence")
+        for text, value, most in checks[: n_passed + 1]:
+            print(f"    {text.format(value, most)} {value <= most}")
+        if n_passed == len(checks):
+            print(f"  Solver did converge at loss = {at.loss}.")
+    return n_passed == len(checks)
 
 
-_TOO_FEW = (
-    "{name} failed to converge at loss = {loss}. Increase the number of iterations.\n"
-    "Newton solver did not converge after {max_iter} iterations."
-)
+def take_step(
+    loss_and_gradient: LossAndGradient, at: Point, steps: StepSolver, eps: float,
+    most: float = np.inf,
+) -> tuple[Point | None, float]:  # fmt: skip
+    """Return where a step leads, and half the squared Newton decrement, −g · step / 2.
 
-
-_SINGULAR = (
-    "{name} found a singular or very ill-conditioned Hessian matrix at iteration {n_iter}. It will "
-    "now resort to lbfgs instead. Collinear features of X or too little penalty cause it.\n{error}"
-)
-_NO_DESCENT = (
-    "Line search of {name} at iteration {n_iter} did not converge. It will now resort to lbfgs "
-    "instead."
-)
-
-
-def search_line(
-    loss_and_gradient: LossAndGradient,
-    theta: Floats,
-    step: Floats,
-    loss: float,
-    gradient: Floats,
-    slope: float,
-    eps: float,
-) -> tuple[Floats, float, Floats] | None:
-    """Return the first of theta + step, theta + step / 2 … that goes down enough, None if none.
-
-    That is the loss falling by at least a share of the slope, g · step, that the tangent promises
-    (Armijo), or where rounding hides what the loss does, the gradient's sum of sizes falling.
+    It leads to the first point at its whole, half … length that goes down enough, to None if none
+    does or the decrement is not below `most`. Enough is a fall of the loss by at least a share of
+    the slope, g · step, that the tangent promises (Armijo), or where rounding hides what the loss
+    does, a fall of the gradient's sum of sizes. Raises LinAlgError where the Hessian is singular.
     """
-    length = 1.0
-    for _ in range(MOST_HALVINGS + 1 if slope <= 0 else 0):
-        ahead = theta + length * step
-        new_loss, new_gradient = loss_and_gradient(ahead)
-        gain = new_loss - loss
+    step = steps.step(at.theta, at.gradient)
+    slope = float(at.gradient @ step)
+    for length in STEP_LENGTHS if slope <= 0 and -slope / 2 < most else []:
+        theta = at.theta + length * step
+        ahead = Point(theta, *loss_and_gradient(theta))
+        gain = ahead.loss - at.loss
         if gain <= length * SUFFICIENT_DECREASE * slope or (
-            abs(gain) <= abs(loss) * eps and np.abs(new_gradient).sum() < np.abs(gradient).sum()
+            abs(gain) <= abs(at.loss) * (16 * eps)
+            and np.abs(ahead.gradient).sum() < np.abs(at.gradient).sum()
         ):
-            return ahead, new_loss, new_gradient
-        length /= 2
-    return None
+            return ahead, -slope / 2
+    return None, -slope / 2
+
+
+def allowed_gap(params: LinearParams, alpha: float, tol: float) -> Callable[[Floats], float]:
+    """Return the largest decrease that the last Newton step may promise, as a function of theta.
+
+    It is relative to the loss at theta, to which the step leads.
+    The gap that a gradient leaves is proportional to its square. At the default tol it may be the
+    whole loss, since scikit-learn's iterations suffice there. It is unlimited where the penalty at
+    theta is below the rounding of a loss of log K: on separable classes the loss then decreases by
+    a constant factor at every step, without end.
+    """
+    eps = float(np.finfo(params.rows.X.dtype).eps)
+    gap = max((tol / DEFAULT_TOL) ** 2, 16 * eps)
+    rounding = float(np.finfo(float).eps) * math.log(max(params.n_outputs, 2))
+
+    def at(theta: Floats) -> float:
+        weights = theta[: params.n_weights]
+        return math.inf if alpha / 2 * float(weights @ weights) <= rounding else gap
+
+    return at
+
+
+def newton_polish(
+    params: LinearParams, alpha: float, tol: float, loss_and_gradient: LossAndGradient
+) -> Polish | None:
+    """Return what polishes a fit by L-BFGS to tol, or None where L-BFGS's result is final.
+
+    That is so where tol is not tight, so that the iterations are scikit-learn's; without a penalty,
+    since there may be no optimum; and for sparse rows, which Newton's kernels do not support.
+
+    The steps end after one that promised a fall within the gap, relative to the loss, and before
+    one that promises no less than the last or does not go down: what is left then is rounding.
+    L-BFGS has converged by its own rule, so that is no fault.
+    """
+    if tol > TIGHT_TOL or alpha == 0 or params.rows.sparse:
+        return None
+    eps, gap_at = float(np.finfo(params.rows.X.dtype).eps), allowed_gap(params, alpha, tol)
+
+    def polish(result: Any) -> Iterator[tuple[Floats, float]]:
+        gap = gap_at(result.x)
+        if most_left(params, alpha, result.jac) <= gap / NEARER * result.fun:
+            return
+        steps, start = newton_steps(params, alpha), params.centred(result.x)
+        at, decrement = Point(start, *loss_and_gradient(start)), math.inf
+        while decrement > gap * at.loss:
+            try:
+                ahead, decrement = take_step(loss_and_gradient, at, steps, eps, most=decrement)
+            except LinAlgError:
+                return
+            if ahead is None:
+                return
+            at = ahead
+            yield at.theta, at.loss
+
+    return polish
+
+
+def most_left(params: LinearParams, alpha: float, gradient: Floats) -> float:
+    """Return what the loss at a gradient may be above its least.
+
+    A bias has no penalty, but follows the weights: to take its gradient out of the way changes
+    theirs by it times the features' means, over rows that depend on the parameters. The root mean
+    square of the rows stands for these.
+    """
+    size = float(np.linalg.norm(gradient[: params.n_weights]))
+    if params.fit_bias:
+        X = params.rows.X
+        square = float(np.vdot(X, X)) / len(X)
+        size += np.sqrt(square) * float(np.linalg.norm(gradient[params.n_weights :]))
+    return size * size / (2 * alpha)

@@ -24,15 +24,13 @@ import numpy as np
 from scipy.linalg import lapack
 
 from fastlogit.kernels.full_batch.coordinate_descent import descend
-from fastlogit.kernels.full_batch.hessian import hessian, hessian_buffers, panel_width
 from fastlogit.models import Floats
-from fastlogit.solvers.convergence import warn
-from fastlogit.solvers.newton import LossAndGradient
-from fastlogit.solvers.newton_steps import LinearParams, factorised
+from fastlogit.solvers import LossAndGradient, warn
+from fastlogit.solvers.newton import STEP_LENGTHS, Point
+from fastlogit.solvers.newton_steps import Hessian, LinearParams, factorised
 
-# Share of the promised fall, and halvings at most, of a step.
+# Share of the promised fall.
 SUFFICIENT_DECREASE = 1e-4
-MOST_HALVINGS = 20
 # Sweeps of coordinate descent at a time, and rounds of them and a solve at most.
 SWEEPS = 50
 MOST_ROUNDS = 20
@@ -49,10 +47,11 @@ class Penalised:
         """Return Σ λ |θ|."""
         return float(self.strength @ np.abs(theta))
 
-    def subgradient(self, theta: Floats, gradient: Floats) -> Floats:
-        """Return F's subgradient of least norm."""
-        at_zero = np.copysign(np.maximum(np.abs(gradient) - self.strength, 0), gradient)
-        return np.where(theta == 0, at_zero, gradient + self.strength * np.sign(theta))
+    def violation(self, at: Point) -> float:
+        """Return the largest element of F's subgradient of least norm."""
+        at_zero = np.copysign(np.maximum(np.abs(at.gradient) - self.strength, 0), at.gradient)
+        elsewhere = at.gradient + self.strength * np.sign(at.theta)
+        return float(np.max(np.abs(np.where(at.theta == 0, at_zero, elsewhere))))
 
 
 def minimise(
@@ -66,105 +65,67 @@ def minimise(
     eps: float,
     verbose: int = 0,
 ) -> tuple[Floats, int]:
-    """Return where F is least, and the iterations taken.
+    """Return where F is least, in float64 as the start is, and the iterations taken.
 
-    Warns with a ConvergenceWarning when it stops by max_iter.
-
-    Parameters
-    ----------
-    problem : Penalised
-        F.
-    start : ndarray of shape (P,)
-        Where to begin, in float64.
-    model : QuadraticModel
-        Solves for the steps.
-    max_iter : int
-        Steps at most.
-    tol : float
-        Of the subgradient's largest element, in the unit.
-    unit : float
-        Strength of the whole penalty, L2 included.
-    eps : float
-        Machine precision of the loss. Where F falls by no more, rounding ends the fit.
-    verbose : int
-        Whether to print a line for each step.
+    tol is that of the subgradient's largest element in units of the penalty's strength, L2
+    included; a stop by max_iter warns. Where F falls by no more than eps, the loss's machine
+    precision, rounding ends the fit. If verbose, print a line for each step.
     """
-    theta, (loss, gradient) = start, problem.smooth(start)
+    at = Point(start, *problem.smooth(start))
     for n_iter in range(max_iter):
-        far = float(np.max(np.abs(problem.subgradient(theta, gradient)))) / unit
+        far = problem.violation(at) / unit
         if far <= tol:
-            return theta, n_iter
-        step = model.step(theta, gradient, problem.strength, unit * far * min(0.1, far))
-        found = search_line(problem, theta, step, loss, gradient, eps)
-        if found is None:
-            return theta, n_iter
-        theta, loss, gradient = found
+            return at.theta, n_iter
+        step = model.step(at.theta, at.gradient, problem.strength, unit * far * min(0.1, far))
+        ahead = search_line(problem, at, step, eps)
+        if ahead is None:
+            return at.theta, n_iter
+        at = ahead
         if verbose:
-            print(f"step {n_iter + 1}: objective {loss + problem.penalty(theta):.8g}")
+            print(f"step {n_iter + 1}: objective {at.loss + problem.penalty(at.theta):.8g}")
     warn("The max_iter was reached which means the coef_ did not converge")
-    return theta, max_iter
+    return at.theta, max_iter
 
 
-def search_line(
-    problem: Penalised, theta: Floats, step: Floats, loss: float, gradient: Floats, eps: float
-) -> tuple[Floats, float, Floats] | None:
+def search_line(problem: Penalised, at: Point, step: Floats, eps: float) -> Point | None:
     """Return the first of θ + step, θ + step / 2 … where F falls enough, None if it is rounding.
 
     Where rounding hides whether F falls, the whole step is right if it brings the subgradient down.
     """
-    before = problem.penalty(theta)
-    promised = float(gradient @ step) + problem.penalty(theta + step) - before
-    hidden = eps * (abs(loss) + before)
-    length = 1.0
-    for _ in range(MOST_HALVINGS + 1):
-        ahead = theta + length * step
-        new_loss, new_gradient = problem.smooth(ahead)
-        fall = new_loss + problem.penalty(ahead) - loss - before
+    before = problem.penalty(at.theta)
+    promised = float(at.gradient @ step) + problem.penalty(at.theta + step) - before
+    hidden = eps * (abs(at.loss) + before)
+    for length in STEP_LENGTHS:
+        theta = at.theta + length * step
+        ahead = Point(theta, *problem.smooth(theta))
+        fall = ahead.loss + problem.penalty(theta) - at.loss - before
         if fall <= SUFFICIENT_DECREASE * length * promised and fall < -hidden:
-            return ahead, new_loss, new_gradient
+            return ahead
         if abs(fall) <= hidden:
-            now, then = (
-                problem.subgradient(ahead, new_gradient),
-                problem.subgradient(theta, gradient),
-            )
-            return (ahead, new_loss, new_gradient) if abs(now).max() < abs(then).max() else None
-        length /= 2
+            return ahead if problem.violation(ahead) < problem.violation(at) else None
     return None
 
 
 class QuadraticModel:
     """Minimises the model of F by coordinate descent, and exactly where that is slow.
 
-    Parameters
-    ----------
-    params : LinearParams
-        The linear model and its data.
-    alpha : float
-        Factor of an L2 penalty, which is part of f.
+    alpha is the factor of an L2 penalty, which is part of f.
     """
 
     def __init__(self, params: LinearParams, alpha: float) -> None:
         self._params, self._alpha = params, alpha
-        D, K, dtype = params.n_features, params.n_outputs, params.rows.X.dtype
-        self._buffers = hessian_buffers(D, K, K, dtype)
-        self._width = panel_width(D, self._buffers.border.shape[0], dtype)
-        size = K * (D + params.fit_bias)
-        self._hessian, self._step, self._slope = np.empty((size, size)), *np.empty((2, size))
+        self._hessian = Hessian(params, params.n_outputs, params.n_outputs)
 
     def step(self, theta: Floats, gradient: Floats, strength: Floats, tol: float) -> Floats:
         """Return the step at θ, to within tol of a subgradient of 0."""
-        params, rows, H, d = self._params, self._params.rows, self._hessian, self._step
-        hessian(
-            *params.split(theta), rows.X, rows.weight, params.scale, self._width, self._alpha, 0.0,
-            self._buffers, H,
-        )  # fmt: skip
-        gradient = gradient.astype(np.float64)
-        d[:] = 0
+        params, gradient = self._params, gradient.astype(np.float64)
+        Wt, b = params.split(theta)
+        H = self._hessian.fill(Wt, b, params.rows.weight, params.scale, self._alpha, 0.0)
+        step, slope = np.zeros(theta.size), np.empty(theta.size)
         for _ in range(MOST_ROUNDS):
-            if descend(H, gradient, theta, strength, tol, SWEEPS, d, self._slope) < SWEEPS:
+            if descend(H, gradient, theta, strength, tol, SWEEPS, step, slope) < SWEEPS:
                 break
-            solve_for_signs(H, gradient, theta, strength, d)
-        step: Floats = d.copy()
+            solve_for_signs(H, gradient, theta, strength, step)
         return step
 
 

@@ -229,7 +229,7 @@ def test_divergence_names_the_rate_and_the_features(toy_set, solver):
 
 
 def test_deep_in_the_package_without_a_caller_it_still_warns():
-    from fastlogit.solvers.convergence import warn
+    from fastlogit.solvers import warn
 
     (warning,) = caught(lambda: warn("nothing"))
     assert warning.filename == __file__

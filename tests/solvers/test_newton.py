@@ -74,15 +74,18 @@ def test_warns_when_it_stops_too_soon(capsys):
 
 
 def test_a_step_that_promised_much_of_the_loss_is_not_the_last(capsys):
+    def converged(name, gradient, decrement, loss):
+        at = newton.Point(np.zeros(2), loss, gradient)
+        return newton.has_converged(name, 1e-5, 1, 3, at, decrement, gap=0.125)
+
     gradient = np.array([1e-6, -2e-6])
     for name in ("newton-cg", "newton-cholesky"):
-        stops = newton.Stop(name, tol=1e-5, verbose=1)
-        assert stops(3, gradient, 1e-6, 1e-3, gap=0.125)
+        assert converged(name, gradient, 1e-6, 1e-3)
         assert capsys.readouterr().out.endswith("  Solver did converge at loss = 0.001.\n")
-        assert not stops(3, gradient, 1e-6, 1e-6, gap=0.125)
+        assert not converged(name, gradient, 1e-6, 1e-6)
         assert capsys.readouterr().out.endswith("    Newton decrement 1e-06 <= 1.25e-07 False\n")
-        assert not stops(3, 10 * gradient, 1e-6, 1e-3, gap=0.125)
-    assert not stops(3, gradient, 1e-4, 1.0, gap=0.125)
+        assert not converged(name, 10 * gradient, 1e-6, 1e-3)
+    assert not converged(name, gradient, 1e-4, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -98,16 +101,24 @@ def test_lbfgs_takes_over(uphill, category, text):
     assert n_iter > 5
 
 
-def test_line_search_halves_until_the_loss_falls():
+class SteepestDescent:
+    def __init__(self, length):
+        self.length = length
+
+    def step(self, theta, gradient):
+        return -self.length * gradient
+
+
+def test_a_step_is_halved_until_the_loss_falls():
     def steep(theta):
         return float(np.cosh(theta).sum()), np.sinh(theta)
 
-    theta = np.array([0.5])
-    loss, gradient = steep(theta)
-    step = -20 * gradient
-    ahead, new_loss, _ = newton.search_line(
-        steep, theta, step, loss, gradient, float(gradient @ step), 0
-    )
-    assert new_loss < loss
-    assert np.log2((ahead - theta)[0] / step[0]) == round(np.log2((ahead - theta)[0] / step[0]))
-    assert newton.search_line(steep, theta, -step, loss, gradient, 1.0, 0) is None
+    at = newton.Point(np.array([0.5]), *steep(np.array([0.5])))
+    ahead, decrement = newton.take_step(steep, at, SteepestDescent(20), 0)
+    assert ahead.loss < at.loss
+    assert (ahead.loss, ahead.gradient) == steep(ahead.theta)
+    assert decrement == 10 * at.gradient @ at.gradient
+    share = (ahead.theta - at.theta)[0] / (-20 * at.gradient[0])
+    assert np.log2(share) == round(np.log2(share))
+    assert newton.take_step(steep, at, SteepestDescent(-20), 0)[0] is None
+    assert newton.take_step(steep, at, SteepestDescent(20), 0, most=decrement)[0] is None

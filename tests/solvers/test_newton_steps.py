@@ -5,9 +5,14 @@ import pytest
 from numpy.linalg import LinAlgError
 
 from fastlogit.models import MODELS, Rows
-from fastlogit.solvers import conjugate_gradients
-from fastlogit.solvers.conjugate_gradients import ConjugateGradientSteps, newton_steps
-from fastlogit.solvers.newton_steps import CholeskySteps, LinearParams, solved
+from fastlogit.solvers import newton_steps as newton_steps_module
+from fastlogit.solvers.newton_steps import (
+    CholeskySteps,
+    ConjugateGradientSteps,
+    LinearParams,
+    newton_steps,
+    solved,
+)
 from fastlogit.training.objective import Objective
 
 
@@ -42,7 +47,7 @@ def penalised_hessian(expected_hessian):
 def test_steps_solve_newtons_equations(
     penalised_hessian, n, D, K, alpha, fit_bias, relative_error, monkeypatch
 ):
-    monkeypatch.setattr(conjugate_gradients, "RESIDUAL", 1e-10)
+    monkeypatch.setattr(newton_steps_module, "RESIDUAL", 1e-10)
     params, theta, gradient = case(n, D, K, alpha, fit_bias=fit_bias)
     hessian = penalised_hessian(params, theta, alpha)
     for solver in (CholeskySteps, ConjugateGradientSteps):
@@ -55,8 +60,8 @@ def test_steps_solve_newtons_equations(
 def test_the_diagonal_preconditions_wide_data(
     penalised_hessian, n, D, K, monkeypatch, relative_error
 ):
-    monkeypatch.setattr(conjugate_gradients, "RESIDUAL", 1e-10)
-    monkeypatch.setattr(conjugate_gradients, "MOST_FOR_FACTOR", 1)
+    monkeypatch.setattr(newton_steps_module, "RESIDUAL", 1e-10)
+    monkeypatch.setattr(newton_steps_module, "MOST_FOR_FACTOR", 1)
     params, theta, gradient = case(n, D, K, 0.1)
     solver = ConjugateGradientSteps(params, 0.1)
     step = solver.step(theta, gradient)
