@@ -7,23 +7,22 @@ k classes at any size. `TOY_SETS` is the one table of the fixed names.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike, NDArray
 
-if TYPE_CHECKING:
-    from numpy.typing import DTypeLike, NDArray
+from fastlogit import names
 
 __all__ = ["GENERATED", "TOY_SETS", "Dataset", "check_name", "load", "sizes"]
 
-Arrays = tuple["NDArray[Any]", "NDArray[Any]"]
+Arrays = tuple[NDArray[Any], NDArray[Any]]
 
 GENERATED = "classification-<n>x<d>x<k>"
-
 # Below this a step is dominated by calls, not arithmetic: throughput says little about the kernels.
 TINY_ELEMENTS = 50_000
 
@@ -94,12 +93,11 @@ def load(
     np.int64(50)
     """
     dtype = np.dtype(dtype)
-    if dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
+    if dtype not in (np.float32, np.float64):
         raise ValueError(f"dtype is {dtype}; it must be float32 or float64")
-    check_name(name)
-    raw, labels = TOY_SETS[name](seed) if name in TOY_SETS else _generate(name, seed)
-    n_classes = int(labels.max()) + 1
-    y = np.ascontiguousarray(labels, dtype=np.intp)
+    shape = check_name(name)
+    raw, labels = _generate(*shape, seed) if shape else TOY_SETS[name](seed)
+    n_classes, y = int(labels.max()) + 1, np.ascontiguousarray(labels, dtype=np.intp)
     if binary and n_classes > 2:
         y = (y >= -(-n_classes // 2)).astype(np.intp)
         n_classes = 2
@@ -108,81 +106,21 @@ def load(
 
 def sizes(name: str, *, binary: bool = False) -> tuple[int, int, int]:
     """Return the rows, features and classes of a data set, without generating it."""
-    check_name(name)
-    if name in TOY_SETS:
-        data = load(name, binary=binary)
-        return *data.X.shape, data.n_classes
-    n, d, k = _generated_sizes(name)
-    return n, d, 2 if binary else k
+    if shape := check_name(name):
+        n, d, k = shape
+        return n, d, 2 if binary else k
+    data = load(name, binary=binary)
+    return *data.X.shape, data.n_classes
 
 
-def check_name(name: str) -> None:
-    """Raise ValueError, naming what exists and what is nearest, unless `load` knows the name."""
-    if name in TOY_SETS:
-        return
-    if name.startswith("classification"):
-        _generated_sizes(name)
-        return
-    nearest = difflib.get_close_matches(name, [*TOY_SETS, "classification"], n=1)
-    hint = f" (did you mean {nearest[0]!r}?)" if nearest else ""
-    raise ValueError(f"no data set {name!r}{hint}; there are {', '.join(TOY_SETS)} and {GENERATED}")
+def check_name(name: str) -> tuple[int, int, int] | None:
+    """Return the sizes in the name of a generated set, None for one of `TOY_SETS`.
 
-
-def _standardise(raw: NDArray[Any]) -> NDArray[np.float64]:
-    X = np.array(raw, dtype=np.float64)
-    # Tested on the values: the standard deviation of equal values is often 1e-17, not 0.
-    constant = (X[0] == X).all(axis=0)
-    X -= X.mean(axis=0)
-    scale = X.std(axis=0)
-    X[:, constant] = 0.0
-    scale[constant] = 1.0
-    X /= scale
-    return X
-
-
-def _shipped(loader: str) -> Callable[[int], Arrays]:
-    def read(seed: int) -> Arrays:  # noqa: ARG001 - every row of the table has one signature
-        import sklearn.datasets
-
-        X, y = getattr(sklearn.datasets, loader)(return_X_y=True)
-        return X, y
-
-    return read
-
-
-def _moons(seed: int) -> Arrays:
-    from sklearn.datasets import make_moons
-
-    X, y = make_moons(n_samples=1000, noise=0.2, random_state=seed)
-    return X, y
-
-
-def _circles(seed: int) -> Arrays:
-    from sklearn.datasets import make_circles
-
-    X, y = make_circles(n_samples=1000, noise=0.1, factor=0.5, random_state=seed)
-    return X, y
-
-
-def _blobs(seed: int) -> Arrays:
-    from sklearn.datasets import make_blobs
-
-    X, y, *_ = make_blobs(n_samples=1000, n_features=8, centers=5, random_state=seed)
-    return X, y
-
-
-TOY_SETS: dict[str, Callable[[int], Arrays]] = {
-    "iris": _shipped("load_iris"),
-    "wine": _shipped("load_wine"),
-    "breast_cancer": _shipped("load_breast_cancer"),
-    "digits": _shipped("load_digits"),
-    "moons": _moons,
-    "circles": _circles,
-    "blobs": _blobs,
-}
-
-
-def _generated_sizes(name: str) -> tuple[int, int, int]:
+    Raises ValueError, naming what exists and what is nearest, for what `load` does not know.
+    """
+    if not name.startswith("classification"):
+        names.check_name("data set", name, [*TOY_SETS, GENERATED])
+        return None
     match = re.fullmatch(r"classification-([1-9]\d*)x([1-9]\d*)x([1-9]\d*)", name)
     if match is None:
         raise ValueError(f"no data set {name!r}: a generated set is named {GENERATED}, three sizes")
@@ -197,24 +135,44 @@ def _generated_sizes(name: str) -> tuple[int, int, int]:
 
 
 def _bits(n_classes: int) -> int:
-    """Features in which every class can have a hypercube corner of its own."""
+    """Return in how many features every class can have a hypercube corner of its own."""
     return (n_classes - 1).bit_length()
 
 
-def _generate(name: str, seed: int) -> Arrays:
-    from sklearn.datasets import make_classification
+def _standardise(raw: NDArray[Any]) -> NDArray[np.float64]:
+    X = np.array(raw, dtype=np.float64)
+    # Tested on the values: the standard deviation of equal values is often 1e-17, not 0.
+    constant = (X[0] == X).all(axis=0)
+    X -= X.mean(axis=0)
+    X /= np.where(constant, 1.0, X.std(axis=0))
+    X[:, constant] = 0.0
+    return X
 
-    n, d, k = _generated_sizes(name)
+
+def _sklearn(function: str, seed: int, **settings: Any) -> Arrays:
+    """Return what a loader or a generator of scikit-learn returns; it is imported only here."""
+    import sklearn.datasets
+
+    more = {"random_state": seed} if function.startswith("make") else {"return_X_y": True}
+    X, y, *_ = getattr(sklearn.datasets, function)(**settings, **more)
+    return X, y
+
+
+TOY_SETS: dict[str, Callable[[int], Arrays]] = {
+    "iris": partial(_sklearn, "load_iris"),
+    "wine": partial(_sklearn, "load_wine"),
+    "breast_cancer": partial(_sklearn, "load_breast_cancer"),
+    "digits": partial(_sklearn, "load_digits"),
+    "moons": partial(_sklearn, "make_moons", n_samples=1000, noise=0.2),
+    "circles": partial(_sklearn, "make_circles", n_samples=1000, noise=0.1, factor=0.5),
+    "blobs": partial(_sklearn, "make_blobs", n_samples=1000, n_features=8, centers=5),
+}
+
+
+def _generate(n: int, d: int, k: int, seed: int) -> Arrays:
     n_informative = max(_bits(k), d // 2)
     # Without flipped labels every class keeps its rows, however few they are.
-    X, y = make_classification(
-        n_samples=n,
-        n_features=d,
-        n_informative=n_informative,
-        n_redundant=(d - n_informative) // 2,
-        n_classes=k,
-        n_clusters_per_class=1,
-        flip_y=0.0,
-        random_state=seed,
-    )
-    return X, y
+    return _sklearn(
+        "make_classification", seed, n_samples=n, n_features=d, n_informative=n_informative,
+        n_redundant=(d - n_informative) // 2, n_classes=k, n_clusters_per_class=1, flip_y=0.0,
+    )  # fmt: skip

@@ -22,6 +22,7 @@ from fastlogit.models import (
     as_writable_view,
 )  # fmt: skip
 from fastlogit.models import checks as check
+from fastlogit.names import check_name
 from fastlogit.training.objective import Objective, has_nan_rows, predict
 from fastlogit.training.orders import FreshOrders, LegacyOrders, epochs_ahead
 from fastlogit.training.trainer import Trainer, TrainResult, train_epochs
@@ -259,7 +260,7 @@ def train(
     [0, 0, 1, 1]
     """
     spec = _model(model, activation, backend)
-    check.one_of("solver", solver, OPTIMIZERS)
+    check_name("solver", solver, OPTIMIZERS)
     settings = {
         "learning_rate": check.real("learning_rate", learning_rate, 0, open_low=True),
         "momentum": check.real("momentum", momentum, 0, 1),
@@ -358,8 +359,8 @@ def warmup(*, sparse: bool = False) -> None:
 def _model(name: str, activation: str, backend: str) -> Model:
     """Return the model with its activation, after a check of all three names."""
     spec = check.model_named(name)
-    check.one_of("activation", activation, ACTIVATIONS)
-    check.one_of("backend", backend, BACKENDS)
+    check_name("activation", activation, ACTIVATIONS)
+    check_name("backend", backend, BACKENDS)
     return spec.with_activation(activation)
 
 

@@ -101,7 +101,7 @@ def test_tiny_sets_say_so():
     [
         ("irs", r"no data set 'irs' \(did you mean 'iris'\?\); there are iris, wine"),
         ("qqqqqq", r"no data set 'qqqqqq'; there are iris.* classification-<n>x<d>x<k>"),
-        ("clasification-9x9x9", r"did you mean 'classification'"),
+        ("clasification-9x9x9", r"did you mean 'classification-<n>x<d>x<k>'"),
         ("classification-100x5", r"three sizes"),
         ("classification-100x0x2", r"three sizes"),
         ("classification-100x5x1", r"1 class; .* at least 2"),

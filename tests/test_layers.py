@@ -8,10 +8,10 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "fastlogit"
 # From bottom to top. A module may import its own part and the layers below; kernels and reference
-# stand side by side, and neither they nor datasets know anything of the package outside themselves.
+# stand side by side, and neither they nor names know anything of the package outside themselves.
 LAYERS = [
-    {"kernels", "reference", "datasets"},
-    {"models"},
+    {"kernels", "reference", "names"},
+    {"models", "datasets"},
     {"training"},
     {"solvers", "functional"},
     {"estimators"},
@@ -66,6 +66,12 @@ def test_imports_point_downwards(module):
             assert part in ("benchmark", "cli"), f"{module} imports the package's front"
         elif other != part:
             assert RANK[other] < RANK[part], f"{module} imports {imported}"
+
+
+def test_names_and_datasets_need_no_kernels():
+    """The command line checks names and lists data sets without the second that Numba takes."""
+    assert imports_of(MODULES["fastlogit.names"]) == set()
+    assert imports_of(MODULES["fastlogit.datasets"]) == {"fastlogit.names"}
 
 
 def test_no_import_cycles():

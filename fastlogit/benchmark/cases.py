@@ -11,9 +11,9 @@ import math
 from dataclasses import dataclass, replace
 
 from fastlogit import datasets
-from fastlogit.benchmark.names import check_name
 from fastlogit.benchmark.own_data import Source
 from fastlogit.models import MODELS, OPTIMIZERS
+from fastlogit.names import check_name
 
 __all__ = ["DTYPES", "Case", "Grid", "epoch_seconds", "sizes", "usual_rate"]
 

@@ -24,7 +24,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from fastlogit.benchmark.names import check_name
+from fastlogit.names import check_name
 
 __all__ = ["DEFAULT", "Rule", "Thresholds", "load_thresholds", "parse_slowdown"]
 

@@ -203,7 +203,7 @@ def chosen_contenders(names: list[str] | None) -> list[type[Contender]]:
         If there is none by a name, or it cannot run here.
     """
     from fastlogit.benchmark.contenders import CONTENDERS
-    from fastlogit.benchmark.names import check_name
+    from fastlogit.names import check_name
 
     present = [kind for kind in CONTENDERS.values() if kind.missing() is None]
     if not names:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import warnings
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
 
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array, issparse
 
 from fastlogit.models import MODELS, Floats, Indices, Model, Shapes
+from fastlogit.names import check_name
 
 # Of a model whose parameters are to be drawn; given parameters may have more.
 MAX_CLASSES = 1 << 20
@@ -25,19 +25,10 @@ FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
 MAX_COLUMNS = 1 << 32
 
 
-def one_of(name: str, value: Any, allowed: Collection[str]) -> str:
-    """Return value if it is one of the allowed names."""
-    if isinstance(value, str) and value in allowed:
-        return value
-    choices = list(allowed)
-    near = difflib.get_close_matches(str(value), choices, n=1)
-    hint = f"; the nearest is {near[0]!r}" if near else ""
-    raise ValueError(f"{name}={value!r} is not one of {', '.join(map(repr, choices))}{hint}")
-
-
 def model_named(name: Any) -> Model:
     """Return the model of that name."""
-    return MODELS[one_of("model", name, MODELS)]
+    check_name("model", name, MODELS)
+    return MODELS[name]
 
 
 def integer(name: str, value: Any, low: int, high: int = 2**31 - 1) -> int:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 
-from fastlogit.benchmark.names import check_name
 from fastlogit.benchmark.own_data.limits import check_fits
+from fastlogit.names import check_name
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,6 +1,6 @@
 import pytest
 
-from fastlogit.benchmark.names import check_name
+from fastlogit.names import check_name
 
 
 def test_a_known_name_passes():
@@ -12,8 +12,10 @@ def test_a_known_name_passes():
     [
         ("softmx", r"no model 'softmx' \(did you mean 'softmax'\?\); there are logistic, softmax"),
         ("tree", r"no model 'tree'; there are logistic, softmax"),
+        (None, r"no model None; there are logistic, softmax"),
+        (["softmax"], r"no model \['softmax'\] .*; there are logistic, softmax"),
     ],
 )
 def test_an_unknown_name_says_what_exists(name, message):
     with pytest.raises(ValueError, match=message):
-        check_name("model", name, iter(["logistic", "softmax"]))
+        check_name("model", name, {"logistic": 1, "softmax": 2})
