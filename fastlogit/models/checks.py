@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, issparse
 
-from fastlogit.models import MODELS, Floats, Indices, Model, Shapes
+from fastlogit.models import MODELS, Floats, Indices, Model
 from fastlogit.names import check_name
 
 # Of a model whose parameters are to be drawn; given parameters may have more.
@@ -48,24 +48,17 @@ def real(
     open_high: bool = False,
 ) -> float:  # fmt: skip
     """Return value as a finite float of the interval from low to high."""
-    if isinstance(value, bool) or not isinstance(value, Real):
-        interval = _interval(low, high, open_low, open_high)
-        raise TypeError(f"{name}={value!r} must be a number in {interval}")
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
     try:
-        number = float(value)
+        number = float(value) if is_number else math.nan
     except OverflowError:
         number = math.inf
-    below = number <= low if open_low else number < low
-    above = number >= high if open_high else number > high
-    if not math.isfinite(number) or below or above:
-        interval = _interval(low, high, open_low, open_high)
-        raise ValueError(f"{name}={value!r} must be a finite number in {interval}")
-    return number
-
-
-def _interval(low: float, high: float, open_low: bool, open_high: bool) -> str:
-    closed = "]" if math.isfinite(high) and not open_high else ")"
-    return f"{'(' if open_low else '['}{low:g}, {high:g}{closed}"
+    outside = (open_low and number == low) or (open_high and number == high)
+    if low <= number <= high and math.isfinite(number) and not outside:
+        return number
+    left, right = "(" if open_low else "[", ")" if open_high or math.isinf(high) else "]"
+    error, what = (ValueError, "finite number") if is_number else (TypeError, "number")
+    raise error(f"{name}={value!r} must be a {what} in {left}{low:g}, {high:g}{right}")
 
 
 def fits(name: str, value: float, dtype: Any) -> None:
@@ -93,9 +86,9 @@ def as_array(name: str, value: Any) -> NDArray[Any]:
         raise ValueError(f"{name} must be an array: {error}") from None
 
 
-def real_numbers(name: str, value: Any) -> NDArray[Any]:
-    """Return value as an array of numbers or booleans."""
-    array = as_array(name, value)
+def real_numbers(name: str, value: Any, *, sparse: bool = False) -> Any:
+    """Return value as an array of numbers or booleans; what is sparse as it is."""
+    array = value if sparse else as_array(name, value)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name} of dtype {array.dtype} must be an array of real numbers")
     return array
@@ -117,15 +110,10 @@ def matrix(name: str, value: Any) -> Any:
     if plain_matrix(value):
         return value
     sparse = issparse(value)
-    array = value if sparse else as_array(name, value)
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"{name} of dtype {array.dtype} must be an array of real numbers")
-    if array.ndim != 2:
-        raise ValueError(
-            f"{name} of shape {array.shape} must have two dimensions, (rows, features)"
-        )
-    if 0 in array.shape:
-        raise ValueError(f"{name} of shape {array.shape} must have a row and a feature at least")
+    array = real_numbers(name, value, sparse=sparse)
+    if array.ndim != 2 or 0 in array.shape:
+        shape = "two dimensions, (rows, features), of at least 1 each"
+        raise ValueError(f"{name} of shape {array.shape} must have {shape}")
     dtype = np.float32 if array.dtype == np.float32 else np.float64
     array = compressed(name, array, dtype) if sparse else cast(array, dtype)
     if not finite(np.asarray(array.data) if sparse else array):
@@ -201,13 +189,10 @@ def labels(value: Any, rows: int, n_classes: int | None) -> Indices:
     first, last = int(indices.min()), int(indices.max())
     if n_classes is None and first > 0:
         raise ValueError(f"y holds {first} to {last}, must hold class indices from 0; {AS_INDICES}")
-    if n_classes is None and last >= MAX_CLASSES:
-        n_classes = MAX_CLASSES
-    if first < 0 or (n_classes is not None and last >= n_classes):
-        top = "" if n_classes is None else f" to {n_classes - 1}"
-        raise ValueError(
-            f"y holds {min(first, 0) or last}, must hold class indices from 0{top}; {AS_INDICES}"
-        )
+    most = MAX_CLASSES if n_classes is None else n_classes
+    if first < 0 or last >= most:
+        wrong, allowed = min(first, 0) or last, f"class indices from 0 to {most - 1}"
+        raise ValueError(f"y holds {wrong}, must hold {allowed}; {AS_INDICES}")
     return indices
 
 
@@ -274,13 +259,12 @@ def params_like(model: Model, params: Any, n_features: int, dtype: Any) -> tuple
             f"params must be ({', '.join(names)}) for model {model.name!r}, got {found}"
         )
     arrays = tuple([_param(*named, dtype) for named in zip(names, params, strict=True)])
-    shapes = tuple([array.shape for array in arrays])
-    expected = _expected_shapes(model, arrays, n_features)
-    if shapes != expected:
-        for name, shape, right in zip(names, shapes, expected, strict=True):
-            if shape != right:
-                raise ValueError(f"params: {name} of shape {shape} must have shape {right}")
-    for name, array in zip(names, arrays, strict=True):
+    n_hidden = max(arrays[1].size, 1) if model.has_hidden else None
+    n_outputs = 1 if model.binary else max(arrays[-1].size, 2)
+    shapes = model.shapes(n_features, n_hidden, n_outputs)
+    for name, array, shape in zip(names, arrays, shapes, strict=True):
+        if array.shape != shape:
+            raise ValueError(f"params: {name} of shape {array.shape} must have shape {shape}")
         if not finite(array):
             raise ValueError(f"params: {name} must be finite, got NaN or infinity")
     return arrays
@@ -292,12 +276,6 @@ def _param(name: str, value: Any, dtype: Any) -> Floats:
         return value
     numbers = real_numbers(f"params: {name}", value)
     return cast(numbers, dtype).reshape(numbers.shape)  # a scalar is not made a vector
-
-
-def _expected_shapes(model: Model, arrays: tuple[Floats, ...], n_features: int) -> Shapes:
-    n_hidden = max(arrays[1].size, 1) if model.has_hidden else None
-    n_outputs = 1 if model.binary else max(arrays[-1].size, 2)
-    return model.shapes(n_features, n_hidden, n_outputs)
 
 
 def random_generator(random_state: Any) -> np.random.Generator | np.random.RandomState:

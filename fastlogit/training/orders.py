@@ -28,34 +28,9 @@ def epochs_ahead(n_rows: int) -> int:
 class LegacyOrders:
     """Row orders with the bits of ``RandomState.shuffle``, which scikit-learn's estimators use.
 
-    Each epoch shuffles the order of the one before; the first shuffles 0..n−1. The RandomState
-    always is where NumPy's own shuffle would have left it.
-
-    Parameters
-    ----------
-    random_state : RandomState
-        Source of the orders. One that is not NumPy's own MT19937 shuffles by itself.
-    n_rows : int
-        Rows to order.
-    order : ndarray of shape (n,), optional
-        What the first epoch shuffles instead of 0..n−1; it is copied.
-
-    Attributes
-    ----------
-    order : ndarray of shape (n,)
-        The order of the last epoch drawn.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from fastlogit.training.orders import LegacyOrders
-    >>> orders = LegacyOrders(np.random.RandomState(0), 5).draw(2)
-    >>> random_state, order = np.random.RandomState(0), np.arange(5)
-    >>> for epoch in range(2):
-    ...     random_state.shuffle(order)
-    ...     print((orders[epoch] == order).all())
-    True
-    True
+    Each epoch shuffles the order of the one before, which is kept in ``order``; the first shuffles
+    a copy of the given one, or 0..n−1. The RandomState always is where NumPy's own shuffle would
+    have left it. One that is not NumPy's own MT19937 shuffles by itself.
     """
 
     def __init__(self, random_state: np.random.RandomState, n_rows: int, order: Any = None) -> None:
@@ -82,33 +57,19 @@ class LegacyOrders:
         return orders
 
     def mark(self) -> tuple[Any, NDArray[Any]]:
-        """Return where the orders are, for :meth:`go_back`."""
+        """Return the state of the generator and the order, for :meth:`go_back`."""
         return generator_state(self._random_state), self.order.copy()
 
     def go_back(self, mark: tuple[Any, NDArray[Any]]) -> None:
-        """Be where the orders were, the generator too."""
-        state, order = mark
+        """Set the generator and the order to a mark."""
+        state, self.order[:] = mark
         restore_generator(self._random_state, state)
-        self.order[:] = order
 
 
 class FreshOrders:
-    """Row orders from a generator of our own, each drawn anew: ten times as fast as NumPy's.
+    """Row orders drawn anew for each epoch, ten times as fast as NumPy draws them.
 
-    Parameters
-    ----------
-    random_state : Generator or RandomState
-        Source of the 256 bits that seed the generator, and of nothing more.
-    n_rows : int
-        Rows to order.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from fastlogit.training.orders import FreshOrders
-    >>> orders = FreshOrders(np.random.default_rng(0), 5).draw(2)
-    >>> np.sort(orders).tolist()
-    [[0, 1, 2, 3, 4], [0, 1, 2, 3, 4]]
+    Our own generator draws them; the random_state only gives its seed of 256 bits.
     """
 
     def __init__(
@@ -133,11 +94,8 @@ class FreshOrders:
 def generator_state(random_state: np.random.RandomState) -> Any:
     """Return a copy of a generator's state for :func:`restore_generator`.
 
-    Returns
-    -------
-    ndarray of shape (625,), uint32, or dict
-        Of an MT19937 its 624 words and how many are used up; numbers of a normal distribution,
-        which it draws in pairs, are not kept. Of another what ``get_state`` returns.
+    Of an MT19937 its 624 words and how many are used up, (625,) in uint32; numbers of a normal
+    distribution, which it draws in pairs, are not kept. Of another what ``get_state`` returns.
     """
     bit_generator = random_state._bit_generator
     if _is_plain(random_state):
