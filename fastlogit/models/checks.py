@@ -157,10 +157,8 @@ def compressed(name: str, value: Any, dtype: Any) -> csr_array:
             f"{invalid}: it has column indices from {indices.min()} to {indices.max()}, must have "
             f"them from 0 to {n_columns - 1}"
         )
-    return csr_array(
-        (cast(data, dtype), np.ascontiguousarray(indices), np.ascontiguousarray(indptr)),
-        shape=given.shape,
-    )
+    arrays = cast(data, dtype), np.ascontiguousarray(indices), np.ascontiguousarray(indptr)
+    return csr_array(arrays, shape=given.shape)
 
 
 def finite(array: Floats) -> bool:
@@ -175,7 +173,7 @@ def finite(array: Floats) -> bool:
 
 
 def labels(value: Any, rows: int, n_classes: int | None) -> Indices:
-    """Return y as (rows,) class indices below n_classes (any number, if that is None)."""
+    """Return y as (rows,) class indices below n_classes, from 0 on if that is None."""
     given = as_array("y", value)
     if given.shape != (rows,):
         raise ValueError(f"y of shape {given.shape} must have shape ({rows},), an index a row of X")
@@ -191,8 +189,8 @@ def labels(value: Any, rows: int, n_classes: int | None) -> Indices:
         raise ValueError(f"y holds {first} to {last}, must hold class indices from 0; {AS_INDICES}")
     most = MAX_CLASSES if n_classes is None else n_classes
     if first < 0 or last >= most:
-        wrong, allowed = min(first, 0) or last, f"class indices from 0 to {most - 1}"
-        raise ValueError(f"y holds {wrong}, must hold {allowed}; {AS_INDICES}")
+        allowed = f"class indices from 0 to {most - 1}"
+        raise ValueError(f"y holds {min(first, 0) or last}, must hold {allowed}; {AS_INDICES}")
     return indices
 
 

@@ -19,17 +19,10 @@ SCALING = "https://scikit-learn.org/stable/modules/preprocessing.html"
 
 
 def minimise(
-    objective: LossAndGradient,
-    start: Floats,
-    *,
-    max_iter: int,
-    tol: float,
-    advice: Callable[[], str],
-    refine: int = 0,
-    callback: Callable[[Floats], bool] | None = None,
-    polish: Polish | None = None,
-    **options: Any,
-) -> tuple[Floats, float, int]:
+    objective: LossAndGradient, start: Floats, *, max_iter: int, tol: float,
+    advice: Callable[[], str], refine: int = 0, callback: Callable[[Floats], bool] | None = None,
+    polish: Polish | None = None, **options: Any,
+) -> tuple[Floats, float, int]:  # fmt: skip
     """Return where the objective is least, its value there, and the iterations taken.
 
     A fit that stops before the gradient's largest element is within tol warns, and ends the warning

@@ -16,7 +16,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import takewhile
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -48,22 +47,14 @@ class Point(NamedTuple):
 
 
 def minimise(
-    loss_and_gradient: LossAndGradient,
-    start: Floats,
-    steps: StepSolver,
-    fallback: Callable[[Floats, int], tuple[Floats, int]],
-    *,
-    max_iter: int,
-    tol: float,
-    eps: float,
-    name: str,
-    gap: Callable[[Floats], float] = lambda _theta: np.inf,
-    verbose: int = 0,
-) -> tuple[Floats, int]:
+    loss_and_gradient: LossAndGradient, start: Floats, steps: StepSolver,
+    fallback: Callable[[Floats, int], tuple[Floats, int]], *, name: str, max_iter: int, tol: float,
+    eps: float, gap: Callable[[Floats], float] = lambda _theta: math.inf, verbose: int = 0,
+) -> tuple[Floats, int]:  # fmt: skip
     """Return where the loss is least, in float64 as the start is, and the iterations taken.
 
-    Where the Hessian is singular or no step goes down, the fallback, which is L-BFGS from given
-    parameters with so many iterations at most, takes the rest of them, with a warning. See
+    Where the Hessian is singular or no step goes down, it warns, and the fallback takes the
+    iterations that are left: L-BFGS, given the parameters and the number of iterations. See
     :func:`has_converged` for name, tol and gap; eps is the machine precision of the loss.
     """
     at = Point(start, *loss_and_gradient(start))
@@ -102,13 +93,13 @@ def minimise(
 
 def has_converged(
     name: str, tol: float, verbose: int, n_iter: int, at: Point, decrement: float,
-    gap: float = np.inf,
+    gap: float = math.inf,
 ) -> bool:  # fmt: skip
     """Return whether a fit may stop after n_iter steps, by the rule of scikit-learn's solver.
 
-    The gradient's largest element must be at most tol and, with the name "newton-cholesky", the
-    last step's decrement too. Other than in scikit-learn it must be at most the gap times the loss.
-    If verbose, print what scikit-learn prints.
+    The gradient's largest element must be at most tol, and with the name "newton-cholesky" the
+    decrement that the last step promised too. Unlike in scikit-learn, the decrement must also be at
+    most the gap times the loss. If verbose, print what scikit-learn prints.
     """
     largest = np.max(np.abs(at.gradient))
     if name == "newton-cg":
@@ -122,26 +113,28 @@ def has_converged(
         ]
     if decrement / gap > at.loss:
         checks.append(("Newton decrement {} <= {}", decrement, gap * at.loss))
-    n_passed = sum(1 for _ in takewhile(lambda check: check[1] <= check[2], checks))
     if verbose:
         print(f"{heading}\n  Check Convergence")
-        for text, value, most in checks[: n_passed + 1]:
+    for text, value, most in checks:
+        if verbose:
             print(f"    {text.format(value, most)} {value <= most}")
-        if n_passed == len(checks):
-            print(f"  Solver did converge at loss = {at.loss}.")
-    return n_passed == len(checks)
+        if not value <= most:
+            return False
+    if verbose:
+        print(f"  Solver did converge at loss = {at.loss}.")
+    return True
 
 
 def take_step(
     loss_and_gradient: LossAndGradient, at: Point, steps: StepSolver, eps: float,
-    most: float = np.inf,
+    most: float = math.inf,
 ) -> tuple[Point | None, float]:  # fmt: skip
     """Return where a step leads, and half the squared Newton decrement, −g · step / 2.
 
     It leads to the first point at its whole, half … length that goes down enough, to None if none
     does or the decrement is not below `most`. Enough is a fall of the loss by at least a share of
     the slope, g · step, that the tangent promises (Armijo), or where rounding hides what the loss
-    does, a fall of the gradient's sum of sizes. Raises LinAlgError where the Hessian is singular.
+    does, a fall of Σ |g|. Raises LinAlgError where the Hessian is singular.
     """
     step = steps.step(at.theta, at.gradient)
     slope = float(at.gradient @ step)
@@ -195,7 +188,7 @@ def newton_polish(
 
     def polish(result: Any) -> Iterator[tuple[Floats, float]]:
         gap = gap_at(result.x)
-        if most_left(params, alpha, result.jac) <= gap / NEARER * result.fun:
+        if math.isinf(gap) or most_left(params, alpha, result.jac) <= gap / NEARER * result.fun:
             return
         steps, start = newton_steps(params, alpha), params.centred(result.x)
         at, decrement = Point(start, *loss_and_gradient(start)), math.inf

@@ -109,18 +109,14 @@ class CholeskySteps:
         params, K, kept, alpha = self._params, self._params.n_outputs, self._n_kept, self._alpha
         same, other = (alpha, 0.0) if K == 1 else (alpha * (1 - 1 / K), -alpha / K)
         H = self._hessian.fill(*params.split(theta), params.rows.weight, params.scale, same, other)
-        downhill = -gradient.astype(np.float64)
-        weights = downhill[: kept * params.n_features]
-        if K > 1:
-            downhill = np.append(weights, downhill[params.n_weights :][:kept])
+        downhill, n_kept_weights = -gradient.astype(np.float64), kept * params.n_features
+        right = np.append(downhill[:n_kept_weights], downhill[params.n_weights :][:kept])
         if self._least and alpha > 1e4 * self._least * lapack.dlange("1", H):
             self._least = None  # and it need not be asked for
-        solution = solved(H, downhill, self._least)
-        if K == 1:
-            return solution
+        solution = solved(H, right, self._least)
         step = np.zeros(gradient.size)
-        step[: weights.size] = solution[: weights.size]
-        step[params.n_weights :][:kept] = solution[weights.size :]
+        step[:n_kept_weights] = solution[:n_kept_weights]
+        step[params.n_weights :][:kept] = solution[n_kept_weights:]
         return params.centred(step)
 
 
@@ -226,30 +222,27 @@ class Preconditioner:
         zeros = np.zeros((1, X.shape[1]), X.dtype)
         M = gram.fill(zeros, zeros[0, :1], v, 4.0, self._alpha, 0.0)
         # Without a penalty it may be singular.
-        M[np.diag_indices(len(M))] += 16 * np.finfo(X.dtype).eps * M.trace()
+        M[np.diag_indices_from(M)] += 16 * np.finfo(X.dtype).eps * M.trace()
         factor, info = factorised(M)
         return factor if info == 0 else np.identity(len(M))
 
     def _diagonal(self, v: Floats) -> Floats:
-        X, fit_bias = self._params.rows.X, self._params.fit_bias
+        X = self._params.rows.X
         squares = np.einsum("i,ij,ij->j", v, X, X) + self._alpha
-        diagonal = np.append(squares, v.sum()) if fit_bias else squares
-        diagonal = np.maximum(diagonal, np.finfo(X.dtype).eps * diagonal.max())
-        return np.asarray(diagonal, np.float64)
+        diagonal = np.append(squares, v.sum()) if self._params.fit_bias else squares
+        least = np.finfo(X.dtype).eps * diagonal.max()
+        return np.asarray(np.maximum(diagonal, least), np.float64)
 
     def solve(self, residual: Floats) -> Floats:
         """Return M⁻¹ residual, class by class."""
-        params = self._params
-        by_class = residual[: params.n_weights].reshape(params.n_outputs, -1)
-        if params.fit_bias:
-            by_class = np.hstack([by_class, residual[params.n_weights :, None]])
+        K, D, n_weights = self._params.n_outputs, self._params.n_features, self._params.n_weights
+        weights, biases = residual[:n_weights], residual[n_weights:]
+        by_class = np.hstack([weights.reshape(K, -1), biases.reshape(K, -1)])
         if self._gram is None:
             solution = by_class / self._M
         else:
             solution = lapack.dpotrs(self._M, by_class.T, lower=1)[0].T
-        if params.fit_bias:
-            return np.append(solution[:, :-1], solution[:, -1])
-        return np.ravel(solution)
+        return np.append(solution[:, :D], solution[:, D:])
 
 
 StepSolver = CholeskySteps | ConjugateGradientSteps

@@ -55,16 +55,9 @@ class Penalised:
 
 
 def minimise(
-    problem: Penalised,
-    start: Floats,
-    model: QuadraticModel,
-    *,
-    max_iter: int,
-    tol: float,
-    unit: float,
-    eps: float,
-    verbose: int = 0,
-) -> tuple[Floats, int]:
+    problem: Penalised, start: Floats, model: QuadraticModel, *, max_iter: int, tol: float,
+    unit: float, eps: float, verbose: int = 0,
+) -> tuple[Floats, int]:  # fmt: skip
     """Return where F is least, in float64 as the start is, and the iterations taken.
 
     tol is that of the subgradient's largest element in units of the penalty's strength, L2
@@ -119,8 +112,8 @@ class QuadraticModel:
     def step(self, theta: Floats, gradient: Floats, strength: Floats, tol: float) -> Floats:
         """Return the step at θ, to within tol of a subgradient of 0."""
         params, gradient = self._params, gradient.astype(np.float64)
-        Wt, b = params.split(theta)
-        H = self._hessian.fill(Wt, b, params.rows.weight, params.scale, self._alpha, 0.0)
+        weight, scale = params.rows.weight, params.scale
+        H = self._hessian.fill(*params.split(theta), weight, scale, self._alpha, 0.0)
         step, slope = np.zeros(theta.size), np.empty(theta.size)
         for _ in range(MOST_ROUNDS):
             if descend(H, gradient, theta, strength, tol, SWEEPS, step, slope) < SWEEPS:
