@@ -25,7 +25,7 @@ import numpy as np
 from numpy.linalg import LinAlgError
 from scipy.linalg import lapack
 
-from fastlogit.kernels.full_batch import hessian as hessian_kernels
+from fastlogit.kernels.full_batch.hessian import hessian, hessian_buffers, panel_width
 from fastlogit.kernels.full_batch.hessian_product import fill_curvature, hessian_product
 from fastlogit.kernels.training.blocks import BLOCK_ROWS
 from fastlogit.models import Floats, Rows
@@ -72,9 +72,8 @@ class Hessian:
 
     def __init__(self, params: LinearParams, n_outputs: int, n_kept: int) -> None:
         self._X, D = params.rows.X, params.n_features
-        self._buffers = hessian_kernels.hessian_buffers(D, n_outputs, n_kept, self._X.dtype)
-        n_pairs = self._buffers.corner.size
-        self._width = hessian_kernels.panel_width(D, n_pairs, self._X.dtype)
+        self._buffers = hessian_buffers(D, n_outputs, n_kept, self._X.dtype)
+        self._width = panel_width(D, self._buffers.corner.size, self._X.dtype)
         size = n_kept * (D + params.fit_bias)
         self._matrix = np.empty((size, size))
 
@@ -82,7 +81,7 @@ class Hessian:
         self, Wt: Floats, b: Floats, weight: Floats, scale: float, same: float, other: float
     ) -> Floats:
         """Return it, by the arguments of the kernel; the next call fills the same array."""
-        hessian_kernels.hessian(
+        hessian(
             Wt, b, self._X, weight, scale, self._width, same, other, self._buffers, self._matrix
         )
         return self._matrix
@@ -206,7 +205,7 @@ class Preconditioner:
         self._M: Floats = np.empty(0)
 
     def update(self, curvature: Floats) -> None:
-        """Take M at the parameters of this curvature, as hessian_product.py defines it (n, K)."""
+        """Take M at the parameters that fill_curvature filled this curvature (n, K) for."""
         params, rows, K = self._params, self._params.rows, self._params.n_outputs
         if K == 1:
             v = curvature[:, 0].copy()
