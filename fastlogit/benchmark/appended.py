@@ -1,4 +1,7 @@
-"""A CSV file that grows by some rows at a time, each time on the disk before it goes on."""
+"""Files that no crash leaves half written: one replaced whole, one that grows row by row.
+
+A CSV file grows by some rows at a time, each time on the disk before it goes on.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,29 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-__all__ = ["AppendedTable", "rows_of", "text_of"]
+__all__ = ["AppendedTable", "replace_file", "rows_of", "text_of"]
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file whole, on the disk before it takes the place of an older one, or not at all.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written; it names the path.
+    """
+    scratch = path.with_name(path.name + ".new")
+    try:
+        with scratch.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        scratch.replace(path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    finally:
+        with suppress(OSError):
+            scratch.unlink(missing_ok=True)
 
 
 class AppendedTable:
@@ -73,19 +98,12 @@ class AppendedTable:
 
     def replace(self, rows: Iterable[Mapping[str, str]]) -> None:
         """Have these rows in place of all there are, or leave the file as it is."""
-        scratch = self._partial.with_name(self._partial.name + ".new")
-        try:
-            with scratch.open("wb") as stream:
-                stream.write(text_of(rows, self._columns))
-                stream.flush()
-                os.fsync(stream.fileno())
-        except OSError as error:
-            with suppress(OSError):
-                scratch.unlink()
-            raise OSError(error.errno, error.strerror, str(self._partial)) from error
+        content = text_of(rows, self._columns)
         self._stream.close()  # Windows replaces no open file
-        scratch.replace(self._partial)
-        self._stream = self._partial.open("a+b", buffering=0)
+        try:
+            replace_file(self._partial, content)
+        finally:
+            self._stream = self._partial.open("a+b", buffering=0)
 
     def finish(self) -> None:
         """Give the file its final name."""

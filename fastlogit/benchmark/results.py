@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from fastlogit.benchmark.appended import AppendedTable, rows_of, text_of
+from fastlogit.benchmark.appended import AppendedTable, replace_file, rows_of, text_of
 from fastlogit.benchmark.complete import Standing, remaining, settled, whole_visits
 from fastlogit.benchmark.lock import DirectoryLock
 from fastlogit.benchmark.rounds import Visit, rounds
@@ -183,7 +183,8 @@ class RunFiles:
 
     def write_table(self, name: str, table: pd.DataFrame) -> None:
         """Write a derived table whole, so that a file by its name is never half of one."""
-        _replace(self.directory / name, table.to_csv(index=False, lineterminator="\n"))
+        text = table.to_csv(index=False, lineterminator="\n")
+        replace_file(self.directory / name, text.encode())
 
     def note(self, **facts: Any) -> None:
         """Add to run.json."""
@@ -191,7 +192,8 @@ class RunFiles:
         self._write_facts()
 
     def _write_facts(self) -> None:
-        _replace(self.directory / "run.json", json.dumps(self.facts, indent=2, default=str) + "\n")
+        text = json.dumps(self.facts, indent=2, default=str) + "\n"
+        replace_file(self.directory / "run.json", text.encode())
 
     @property
     def timings(self) -> Path:
@@ -223,21 +225,6 @@ def read_facts(directory: Path) -> dict[str, Any]:
     if not isinstance(facts, dict):
         raise ValueError(f"{directory / 'run.json'} does not hold an object")
     return facts
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a whole file on the disk before it takes the place of an older one."""
-    scratch = path.with_name(path.name + ".partial")
-    try:
-        with scratch.open("w", encoding="utf-8", newline="") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-    except OSError as error:
-        with suppress(OSError):
-            scratch.unlink()
-        raise OSError(error.errno, error.strerror, str(path)) from error
-    scratch.replace(path)
 
 
 def _new_directory(out: Path) -> Path:

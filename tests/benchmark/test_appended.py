@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from fastlogit.benchmark.appended import AppendedTable
+from fastlogit.benchmark.appended import AppendedTable, replace_file
 
 resource = pytest.importorskip("resource")
 
@@ -100,6 +100,21 @@ def test_rows_are_replaced_all_or_none(path, partial, monkeypatch):
     table.close()
     assert partial.read_text() == 'name,value,good\n"b, or c",0.1,true\ne,,\n'
     assert list(path.parent.iterdir()) == [partial]
+
+
+@pytest.mark.parametrize("step", ["os.fsync", "pathlib.Path.replace"])
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch, step):
+    path = tmp_path / "a.txt"
+    replace_file(path, b"old")
+    with monkeypatch.context() as patch:
+        patch.setattr(step, lambda *_: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
+        with pytest.raises(OSError, match="full") as error:
+            replace_file(path, b"new")
+    assert error.value.filename == str(path)
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+    replace_file(path, b"new")
+    assert path.read_bytes() == b"new"
 
 
 @pytest.mark.parametrize("text", ["", "name,va"])

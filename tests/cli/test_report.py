@@ -1,7 +1,6 @@
 """bench report: what it writes and says, and what it refuses."""
 
 import json
-from pathlib import Path
 
 import pytest
 from synthetic_run import write_run
@@ -80,12 +79,13 @@ def test_what_cannot_be_done_is_said_in_one_line(call, run, tmp_path, arguments,
 
 def test_a_page_that_cannot_be_written(call, run, monkeypatch):
     def full(*_, **__):
-        raise OSError(28, "No space left on device", "report.html.partial")
+        raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr("os.fsync", full)
     code, out, err = call("bench", "report", "latest")
     assert (code, out) == (2, "")
-    assert err.endswith("cannot write report.html.partial: No space left on device\n")
+    assert err.endswith("report.html: No space left on device\n")
+    assert not (run / "report.html").exists()
 
 
 @pytest.mark.parametrize("module", ["matplotlib", "jinja2"])

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fastlogit.benchmark.appended import replace_file
 from fastlogit.benchmark.report.page import render
-from fastlogit.benchmark.report.readme import PICTURE, replace_file
+from fastlogit.benchmark.report.readme import PICTURE
 from fastlogit.benchmark.report.readme import write as write_readme
 
 if TYPE_CHECKING:
@@ -29,5 +30,5 @@ def write_page(run: StoredRun, advice: Sequence[str] = ()) -> Path:
         If the file cannot be written.
     """
     path = run.directory / PAGE
-    replace_file(path, render(run, advice))
+    replace_file(path, render(run, advice).encode())
     return path

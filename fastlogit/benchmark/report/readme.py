@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from fastlogit.benchmark.appended import replace_file
 from fastlogit.benchmark.contenders import BASELINE
 from fastlogit.benchmark.report import words
 from fastlogit.benchmark.report.drawing import times
@@ -19,7 +20,7 @@ from fastlogit.benchmark.table import TO_TARGET
 if TYPE_CHECKING:
     from fastlogit.benchmark.runs import StoredRun
 
-__all__ = ["PICTURE", "block", "replace_file", "write"]
+__all__ = ["PICTURE", "block", "write"]
 
 PICTURE = "speedup.svg"
 
@@ -66,11 +67,9 @@ def write(readme: Path, run: StoredRun) -> Path:
     place = directory.relative_to(home).as_posix()
     written = block(findings, place)
     drawn = picture(findings)
-    replace_file(directory / PICTURE, drawn)
-    replace_file(
-        readme,
-        _MARKED.sub(lambda _: f"<!-- table: {place} -->\n{written}\n<!-- end of table -->", text),
-    )
+    page = _MARKED.sub(lambda _: f"<!-- table: {place} -->\n{written}\n<!-- end of table -->", text)
+    replace_file(directory / PICTURE, drawn.encode())
+    replace_file(readme, page.encode())
     return run.directory / PICTURE
 
 
@@ -171,13 +170,3 @@ def _head(names: Sequence[str], left: int) -> list[str]:
 
 def _line(fields: Sequence[str]) -> str:
     return "| " + " | ".join(field.replace("|", "\\|") for field in fields) + " |"
-
-
-def replace_file(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    scratch = path.with_name(path.name + ".partial")
-    try:
-        scratch.write_text(text, encoding="utf-8")
-        scratch.replace(path)
-    finally:
-        scratch.unlink(missing_ok=True)

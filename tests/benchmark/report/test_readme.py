@@ -156,14 +156,6 @@ def test_a_write_that_fails_leaves_the_readme_as_it_was(stored, page, monkeypatc
     assert page.read_text(encoding="utf-8") == MARKED
 
 
-def test_a_scratch_file_is_never_left(tmp_path, monkeypatch):
-    path = tmp_path / "a.txt"
-    monkeypatch.setattr("pathlib.Path.replace", lambda *_: (_ for _ in ()).throw(OSError("full")))
-    with pytest.raises(OSError, match="full"):
-        readme.replace_file(path, "text")
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_another_algorithm_has_one_row_over_all_batch_sizes(stored):
     impls = ("numpy", "numba", "scikit-learn")
     run = Findings(stored(**SMALL | {"impls": impls, "curves": True, "batch_sizes": (8, 32)}))
