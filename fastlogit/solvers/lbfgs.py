@@ -25,12 +25,11 @@ def minimise(
 ) -> tuple[Floats, float, int]:  # fmt: skip
     """Return where the objective is least, its value there, and the iterations taken.
 
-    A fit that stops before the gradient's largest element is within tol warns, and ends the warning
-    with the advice. A fit that stops since the loss no longer falls by ftol takes at most `refine`
-    further iterations; they never warn, since what they work on is little above rounding. The
-    callback is called with the parameters after each iteration, and ends the fit, as it is, by a
-    true value. The steps of polish follow a fit that has converged, while iterations are left. The
-    options are L-BFGS-B's.
+    A fit that stops early warns, and the advice ends the warning. Where the loss no longer falls by
+    ftol, but the gradient's largest element is above tol, at most `refine` more iterations follow;
+    they never warn, since what they work on is little above rounding. The steps of polish follow a
+    fit that has converged, while iterations are left. The callback gets the parameters after each
+    iteration; a true value ends the fit as it is. The options are L-BFGS-B's.
     """
     options["gtol"] = tol
     gradient, stopped = start, False

@@ -63,7 +63,7 @@ class LinearParams:
         if self.n_outputs > 1:
             for part in (theta[: self.n_weights], theta[self.n_weights :]):
                 by_class = part.reshape(self.n_outputs, -1)
-                by_class -= by_class.mean(axis=0)
+                by_class -= np.add.reduce(by_class) / self.n_outputs
         return theta
 
 
@@ -108,14 +108,17 @@ class CholeskySteps:
         params, K, kept, alpha = self._params, self._params.n_outputs, self._n_kept, self._alpha
         same, other = (alpha, 0.0) if K == 1 else (alpha * (1 - 1 / K), -alpha / K)
         H = self._hessian.fill(*params.split(theta), params.rows.weight, params.scale, same, other)
-        downhill, n_kept_weights = -gradient.astype(np.float64), kept * params.n_features
-        right = np.append(downhill[:n_kept_weights], downhill[params.n_weights :][:kept])
+        downhill = -gradient.astype(np.float64)
         if self._least and alpha > 1e4 * self._least * lapack.dlange("1", H):
             self._least = None  # and it need not be asked for
+        if K == 1:
+            return solved(H, downhill, self._least)
+        weights = downhill[: kept * params.n_features]
+        right = np.concatenate([weights, downhill[params.n_weights :][:kept]])
         solution = solved(H, right, self._least)
         step = np.zeros(gradient.size)
-        step[:n_kept_weights] = solution[:n_kept_weights]
-        step[params.n_weights :][:kept] = solution[n_kept_weights:]
+        step[: weights.size] = solution[: weights.size]
+        step[params.n_weights :][:kept] = solution[weights.size :]
         return params.centred(step)
 
 
@@ -236,12 +239,12 @@ class Preconditioner:
         """Return M⁻¹ residual, class by class."""
         K, D, n_weights = self._params.n_outputs, self._params.n_features, self._params.n_weights
         weights, biases = residual[:n_weights], residual[n_weights:]
-        by_class = np.hstack([weights.reshape(K, -1), biases.reshape(K, -1)])
+        by_class = np.concatenate([weights.reshape(K, -1), biases.reshape(K, -1)], axis=1)
         if self._gram is None:
             solution = by_class / self._M
         else:
             solution = lapack.dpotrs(self._M, by_class.T, lower=1)[0].T
-        return np.append(solution[:, :D], solution[:, D:])
+        return np.concatenate([solution[:, :D], solution[:, D:]], axis=None)
 
 
 StepSolver = CholeskySteps | ConjugateGradientSteps
