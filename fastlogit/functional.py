@@ -20,7 +20,7 @@ from fastlogit.models import (
     Model,
     Rows,
     as_writable_view,
-)  # fmt: skip
+)
 from fastlogit.models import checks as check
 from fastlogit.names import check_name
 from fastlogit.training.objective import Objective, has_nan_rows, predict
@@ -32,19 +32,12 @@ FAR_ABOVE = 10
 
 
 def loss_and_gradient(
-    model: str,
-    params: Any,
-    X: Any,
-    y: Any,
-    *,
-    alpha: float = 0.0,
-    sample_weight: Any = None,
-    activation: str = "logistic",
-    backend: str = "numba",
-) -> tuple[float, tuple[Floats, ...]]:
+    model: str, params: Any, X: Any, y: Any, *, alpha: float = 0.0, sample_weight: Any = None,
+    activation: str = "logistic", backend: str = "numba",
+) -> tuple[float, tuple[Floats, ...]]:  # fmt: skip
     """Compute a model's loss over the rows of X, and its gradient in every parameter.
 
-    The formulas and their derivation stand in ``fastlogit/kernels``, one file a model.
+    The formulas and their derivation stand in ``fastlogit/kernels``, one file per model.
 
     Parameters
     ----------
@@ -93,12 +86,10 @@ def loss_and_gradient(
     spec = _model(model, activation, backend)
     matrix = check.matrix("X", X)
     arrays = check.params_like(spec, params, matrix.shape[1], matrix.dtype)
-    indices = check.labels(y, matrix.shape[0], _n_classes(spec, arrays))
+    indices = check.labels(y, matrix.shape[0], spec.n_classes(arrays))
     weight = check.row_weights(sample_weight, matrix.shape[0], matrix.dtype)
-    alpha = check.real("alpha", alpha, 0)
-    shapes = tuple(array.shape for array in arrays)
-    objective = Objective(spec, shapes, Rows(matrix, indices, weight), alpha, backend)
-    objective.params.assign(arrays)
+    rows = Rows(matrix, indices, weight)
+    objective = Objective(spec, arrays, rows, check.real("alpha", alpha, 0), backend)
     loss = objective.evaluate()
     return loss, objective.gradient.copies()
 
@@ -110,17 +101,8 @@ def predict_proba(
 
     Parameters
     ----------
-    model : {"logistic", "softmax", "mlp-logistic", "mlp-softmax"}
-        Which model.
-    params : tuple of array_like
-        (W, b) or (W1, b1, W2, b2): weights (fan_in, fan_out), biases (fan_out,). Cast to X's dtype.
-    X : array_like or SciPy's sparse matrix or array of shape (n, D)
-        Rows. float32 stays float32, everything else is worked on in float64. Sparse rows are
-        worked on as they are, in the CSR form.
-    activation : {"logistic"}
-        Activation of a network's hidden layer.
-    backend : {"numba", "numpy"}
-        Jitted kernels or the NumPy reference.
+    model, params, X, activation, backend
+        As in :func:`loss_and_gradient`.
 
     Returns
     -------
@@ -182,15 +164,10 @@ def train(
 
     Parameters
     ----------
-    model : {"logistic", "softmax", "mlp-logistic", "mlp-softmax"}
-        Which model.
-    X : array_like or SciPy's sparse matrix or array of shape (n, D)
-        Rows. float32 stays float32 (parameters included), everything else is float64. Sparse rows
-        are worked on as they are, in the CSR form; a step of plain SGD (solver "sgd", no momentum,
-        batches of up to 256 rows) then costs as much as its non-zeros, another one a pass over the
-        parameters besides.
-    y : array_like of shape (n,)
-        Class indices 0..K−1; 0 and 1 for a binary model.
+    model, X, y, activation
+        As in :func:`loss_and_gradient`. Over sparse X a step of plain SGD (solver "sgd", no
+        momentum, batches of up to 256 rows) costs as much as its non-zeros, another one a pass over
+        the parameters besides.
     params : tuple of array_like, optional
         Where to start: (W, b) or (W1, b1, W2, b2); never changed. Drawn from random_state if None,
         uniformly from ±√(2 / (fan_in + fan_out)) (Glorot and Bengio, 2010).
@@ -223,8 +200,6 @@ def train(
     n_threads : int
         Threads that share batches of more than 256 rows. In the kernels the result does not depend
         on it; in the NumPy backend they are BLAS's.
-    activation : {"logistic"}
-        Activation of a network's hidden layer.
     backend : {"numba", "numpy"}
         Jitted kernels or the NumPy reference: the same steps, equal to rounding.
     callback : callable, optional
@@ -280,7 +255,7 @@ def train(
     batch_size = min(batch_size, n_rows)
     for name, value in (("alpha", alpha), ("learning_rate", settings["learning_rate"])):
         check.fits(name, value, matrix.dtype)
-    if solver == "adam":
+    if "epsilon" in OPTIMIZERS[solver].settings:
         check.fits("epsilon", settings["epsilon"], matrix.dtype)
     generator = check.random_generator(random_state)
     if params is None:
@@ -294,7 +269,7 @@ def train(
         if hidden is not None:
             raise ValueError(f"hidden={hidden!r} must be None where params are given")
         params = check.params_like(spec, params, matrix.shape[1], matrix.dtype)
-        indices = check.labels(y, n_rows, _n_classes(spec, params))
+        indices = check.labels(y, n_rows, spec.n_classes(params))
     weight = check.row_weights(sample_weight, n_rows, matrix.dtype)
     if order is None:
         chunk_epochs = 1 if callback is not None else epochs_ahead(n_rows)
@@ -311,19 +286,16 @@ def train(
         backend=backend, n_threads=n_threads, sparse=rows.sparse,
     )  # fmt: skip
     result = train_epochs(trainer, rows, orders, epochs, callback)
-    loss, guess = float(result.loss_curve[-1]), math.log(_n_classes(spec, params))
-    if loss > FAR_ABOVE * guess:
-        shapes = tuple(array.shape for array in params)
-        objective = Objective(spec, shapes, rows, alpha, backend)
-        objective.params.assign(params)
-        if loss > objective.evaluate():
-            warnings.warn(
-                f"training diverged at learning_rate={learning_rate:g}: the loss of the last epoch "
-                f"is {loss:.2g}, equal probabilities have {guess:.2g}; a smaller learning rate, or "
-                "features scaled to unit variance, may help",
-                RuntimeWarning,
-                stacklevel=2,
-            )
+    loss, guess = float(result.loss_curve[-1]), math.log(spec.n_classes(params))
+    diverged = loss > FAR_ABOVE * guess
+    if diverged and loss > Objective(spec, params, rows, alpha, backend).evaluate():
+        warnings.warn(
+            f"training diverged at learning_rate={learning_rate:g}: the loss of the last epoch is "
+            f"{loss:.2g}, equal probabilities have {guess:.2g}; a smaller learning rate, or "
+            "features scaled to unit variance, may help",
+            RuntimeWarning,
+            stacklevel=2,
+        )
     return result
 
 
@@ -362,10 +334,6 @@ def _model(name: str, activation: str, backend: str) -> Model:
     check_name("activation", activation, ACTIVATIONS)
     check_name("backend", backend, BACKENDS)
     return spec.with_activation(activation)
-
-
-def _n_classes(spec: Model, params: tuple[Floats, ...]) -> int:
-    return 2 if spec.binary else params[-1].size
 
 
 def _hidden_units(spec: Model, hidden: int | None) -> int | None:

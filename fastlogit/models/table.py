@@ -6,7 +6,7 @@ other file asks for a name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -129,6 +129,10 @@ class Model:
     def n_outputs(self, n_classes: int) -> int:
         """Return the number of outputs K: 1 for a binary model, else one per class."""
         return 1 if self.binary else n_classes
+
+    def n_classes(self, params: Sequence[Floats]) -> int:
+        """Return the number of classes that parameters are for."""
+        return 2 if self.binary else params[-1].size
 
     def shapes(self, n_features: int, n_hidden: int | None, n_outputs: int) -> Shapes:
         """Return the parameters' shapes: a weight matrix and a bias vector per layer."""

@@ -18,7 +18,6 @@ from fastlogit.models import (
     Floats,
     Model,
     Rows,
-    Shapes,
     arrange,
     as_writable_view,
     matrix_for_kernels,
@@ -30,17 +29,19 @@ from fastlogit.training.threads import ThreadPool, by_rows, cut, team_size, work
 class Objective:
     """Mean loss over the rows plus α/2 ‖w‖², with its gradient: what a batch optimizer minimises.
 
-    ``params`` is where the last evaluation was and ``gradient`` what came of it, in the rows'
-    dtype. In the kernels, n_threads threads share the rows, to the same result.
+    ``params``, a copy of those given, is where it is evaluated, and ``gradient`` what comes of it,
+    both in the rows' dtype. In the kernels n_threads threads share the rows, to the same result.
     """
 
     def __init__(
-        self, model: Model, shapes: Shapes, rows: Rows, alpha: float, backend: str = "numba",
-        n_threads: int = 1,
+        self, model: Model, params: Sequence[Floats], rows: Rows, alpha: float,
+        backend: str = "numba", n_threads: int = 1,
     ) -> None:  # fmt: skip
         code, dtype, n_rows = BACKENDS[backend], rows.X.dtype, rows.y.size
-        transposed = code.transposes(len(shapes), rows.sparse)
+        transposed = code.transposes(len(params), rows.sparse)
+        shapes = tuple(array.shape for array in params)
         self.params = FlatParams(shapes, dtype, transposed=transposed)
+        self.params.assign(params)
         theta, n_weights = self.params.flat, self.params.n_weights
         gradients = workspace(theta, n_rows)
         self.gradient = FlatParams(shapes, dtype, gradients.values[0], transposed=transposed)
@@ -79,7 +80,7 @@ def predict(
 ) -> Floats:
     """Return the class probabilities of the rows of X for parameters of X's dtype."""
     code, n_rows, sparse = BACKENDS[backend], X.shape[0], bool(issparse(X))
-    proba = np.empty((n_rows, 2 if model.binary else params[-1].size), X.dtype)
+    proba = np.empty((n_rows, model.n_classes(params)), X.dtype)
     arrays = [as_writable_view(array) for array in params]
     named = arrange(arrays, transposed=code.transposes(len(arrays), sparse))
     record = model.record(code, X.dtype)

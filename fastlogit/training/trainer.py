@@ -73,43 +73,14 @@ def _blas() -> ThreadpoolController:
 class Trainer:
     """A model in training: its parameters, the optimizer's state, and how to go on from them.
 
-    Parameters
-    ----------
-    model : Model
-        The model to train.
-    params : sequence of ndarray
-        Its initial parameters, all of one dtype, float32 or float64; they are copied.
-    solver : str
-        The optimizer's name.
-    settings : dict of str to float
-        The optimizer's hyper-parameters by name; others are ignored.
-    alpha : float
-        Factor of the penalty α/2 ‖w‖² on the weights, not the biases.
-    batch_size : int
-        Rows of a batch; the last of an epoch may have fewer.
-    alpha_by_row : bool
-        Divide alpha by the sum of a batch's weights, as scikit-learn's MLPClassifier does.
-    fit_bias : bool
-        Whether the biases are trained; if not they stay what they are.
-    backend : str
-        Which code runs.
-    n_threads : int
-        Threads that share large batches; the result does not depend on it.
-    sparse : bool
-        Whether the rows are sparse.
+    The parameters given, which are copied, set the dtype. ``settings`` are the optimizer's by name,
+    others are ignored. ``alpha`` is the factor of the penalty α/2 ‖w‖² on the weights, not the
+    biases; with ``alpha_by_row`` it is divided by the sum of a batch's weights, as scikit-learn's
+    MLPClassifier does. Without ``fit_bias`` the biases stay what they are. The result does not
+    depend on ``n_threads``, which share large batches.
 
-    Attributes
-    ----------
-    flat : FlatParams
-        The parameters.
-    moments : ndarray of shape (n_moments, n_trained)
-        What the optimizer carries from step to step.
-    steps : ndarray of shape (1,)
-        Steps taken.
-    learning_rate : float
-        Of the steps to come.
-    checkpoint : Checkpoint
-        The state after the last whole epoch.
+    ``flat`` are the parameters, ``moments`` (n_moments, n_trained) what the optimizer carries from
+    step to step, ``steps`` (1,) the steps taken, ``checkpoint`` the state after the last epoch.
     """
 
     def __init__(
@@ -173,16 +144,9 @@ class Trainer:
 
         At each yield the state is the checkpoint, and after an interrupt too. Where loss or
         parameters are no longer finite the iteration ends early, after the last epoch that was.
-
-        Parameters
-        ----------
-        rows : Rows
-            The training data.
-        orders : ndarray of shape (epochs, n) or (epochs, 0)
-            Row indices in each epoch's order; without columns the rows are taken as they lie.
-        losses : ndarray of shape (epochs,), zeros
-            OUT: mean over the rows of the loss that their batch had before its step, the penalty
-            included.
+        orders (epochs, n) are row indices; without columns the rows are taken as they lie. OUT:
+        losses (epochs,), zeros, the mean of the losses that an epoch's batches had before their
+        steps, the penalty included.
         """
         batches = -(-rows.y.size // self.batch_size)
         earlier, done = self.checkpoint.epochs, 0
@@ -218,8 +182,8 @@ class Trainer:
                 return last
             last -= 1
 
-    def _threads(self) -> AbstractContextManager[Any]:
-        """Hold BLAS to the threads asked for; the kernels have their own."""
+    def _blas_threads(self) -> AbstractContextManager[Any]:
+        """Hold BLAS to the threads asked for, unless the kernels run, which have their own."""
         if self._backend.jitted:
             return nullcontext()
         limits: AbstractContextManager[Any]
@@ -232,7 +196,10 @@ class Trainer:
         """Run batches in calls of about SLICE_SECONDS: between two, Python sees Ctrl-C."""
         data = rows.data(jitted=self._backend.jitted)
         multiply_adds = int(self.flat.n_weights * self.batch_size * rows.density)
-        with self._threads(), np.errstate(all="ignore"):  # what overflows is reported once, later
+        with (
+            self._blas_threads(),
+            np.errstate(all="ignore"),
+        ):  # what overflows is reported once, later
             while start < end:
                 stop = self._slice_end(start, end, -(-rows.y.size // self.batch_size))
                 began = time.perf_counter()
@@ -269,22 +236,13 @@ class Trainer:
 
 
 def train_epochs(
-    trainer: Trainer,
-    rows: Rows,
-    orders: Iterable[Indices],
-    epochs: int,
+    trainer: Trainer, rows: Rows, orders: Iterable[Indices], epochs: int,
     callback: Callable[[int, float, Any], Any] | None,
-) -> TrainResult:
+) -> TrainResult:  # fmt: skip
     """Train through chunks of orders, (epochs of the chunk, n) each, and return what came of it.
 
-    The callback comes after each chunk.
-
-    Raises
-    ------
-    DivergenceError
-        After an epoch with a loss that is not finite.
-    KeyboardInterrupt
-        As it came in. Like a DivergenceError it carries ``result``, that of the last whole epoch.
+    The callback comes after each chunk. A DivergenceError, and a KeyboardInterrupt, carry the
+    ``result`` of the last whole epoch.
     """
     losses = np.zeros(epochs)
 

@@ -58,7 +58,8 @@ def test_computes_each_loss_and_its_gradient_once():
 def test_weights_only_holds_the_biases_at_zero():
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(9, 3)), rng.integers(3, size=9)
-    objective = Objective(MODELS["softmax"], ((3, 3), (3,)), Rows(X, y, np.empty(0)), 0.1)
+    params = np.zeros((3, 3)), np.zeros(3)
+    objective = Objective(MODELS["softmax"], params, Rows(X, y, np.empty(0)), 0.1)
     theta = rng.normal(size=9)
     loss, gradient = lbfgs.weights_only(objective)(theta)
     whole_loss, whole_gradient = objective(np.append(theta, np.zeros(3)))

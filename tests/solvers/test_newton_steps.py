@@ -25,7 +25,7 @@ def case(n, D, K, alpha, dtype=np.float64, *, fit_bias=True, weighted=True, seed
     params = LinearParams(rows, K, fit_bias)
     theta = params.centred(rng.normal(size=K * (D + fit_bias)) / np.sqrt(D))
     model = MODELS["logistic" if K == 1 else "softmax"]
-    objective = Objective(model, ((D, K), (K,)), rows, alpha)
+    objective = Objective(model, (np.zeros((D, K)), np.zeros(K)), rows, alpha)
     _, gradient = objective(np.append(theta, np.zeros(K)) if not fit_bias else theta)
     return params, theta, gradient[: theta.size].astype(float)
 
@@ -73,7 +73,7 @@ def test_the_first_step_takes_one_product(penalised_hessian, K):
     params, theta, _ = case(200, 6, K, 0.01)
     theta[:] = 0
     model = MODELS["logistic" if K == 1 else "softmax"]
-    objective = Objective(model, ((6, K), (K,)), params.rows, 0.01)
+    objective = Objective(model, (np.zeros((6, K)), np.zeros(K)), params.rows, 0.01)
     _, gradient = objective(theta)
     solver = ConjugateGradientSteps(params, 0.01)
     step = solver.step(theta, gradient)

@@ -14,10 +14,7 @@ ALPHA = 0.3
 
 def objective_of(model, task, backend, alpha=ALPHA):
     weight = np.empty(0, task.X.dtype) if task.weight is None else task.weight
-    shapes = tuple(array.shape for array in task.params)
-    objective = Objective(MODELS[model], shapes, Rows(task.X, task.y, weight), alpha, backend)
-    objective.params.assign(task.params)
-    return objective
+    return Objective(MODELS[model], task.params, Rows(task.X, task.y, weight), alpha, backend)
 
 
 @pytest.mark.parametrize("weighted", [False, True])

@@ -129,7 +129,8 @@ def test_the_gradient_is_that_of_the_loss(model, backend, alpha):
     X, y, weight = sparse_problem(model, n=17, width=5)
     spec = MODELS[model]
     shapes = spec.shapes(5, hidden_of(model), spec.n_outputs(4))
-    objective = Objective(spec, shapes, Rows(sparse.csr_array(X), y, weight), alpha, backend)
+    params = [np.zeros(shape) for shape in shapes]
+    objective = Objective(spec, params, Rows(sparse.csr_array(X), y, weight), alpha, backend)
     start = np.random.default_rng(0).normal(size=objective.params.flat.size)
     error = check_grad(
         lambda theta: objective(theta)[0], lambda theta: objective(theta)[1], start, epsilon=1e-7

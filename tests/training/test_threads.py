@@ -39,10 +39,9 @@ def test_training_gives_the_same_bits(problem, model, solver, dtype, n_threads, 
 def test_the_objective_gives_the_same_bits(problem, model, n_rows):
     task = problem(model, n_rows, 5, 3)
     rows = Rows(task.X, task.y, np.empty(0))
-    shapes = tuple(np.shape(array) for array in task.params)
     results = []
     for n_threads in (1, 2, 4):
-        objective = Objective(MODELS[model], shapes, rows, 0.1, n_threads=n_threads)
+        objective = Objective(MODELS[model], task.params, rows, 0.1, n_threads=n_threads)
         results.append(objective(np.linspace(-1, 1, objective.params.flat.size)))
     for loss, gradient in results[1:]:
         assert loss == results[0][0]
