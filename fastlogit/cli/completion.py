@@ -1,8 +1,8 @@
 """Names that the shell completes.
 
 To import the tables that they come from takes a second, which is too long to wait for after a press
-of the tab key. So the few fixed names are written down once more, and those of the contenders are
-looked for in their files. A test holds both against the tables.
+of the tab key. So a few fixed names are written down once more, and the others are looked for in the
+files that define them. A test holds all against the tables.
 """
 
 from __future__ import annotations
@@ -15,12 +15,21 @@ import typer
 
 __all__ = ["DATASETS", "DTYPES", "MODELS", "SOLVERS", "complete", "complete_run", "impls"]
 
-MODELS = ("logistic", "softmax", "mlp-logistic", "mlp-softmax")
+_PACKAGE = Path(__file__).parents[1]
+
+
+def _rows(record: str) -> tuple[str, ...]:
+    """Find the names of the records of that class in the core's table."""
+    source = (_PACKAGE / "models" / "table.py").read_text(encoding="utf-8")
+    return tuple(re.findall(rf'^ +{record}\(\s*"([^"]+)"', source, re.MULTILINE))
+
+
+MODELS = _rows("Model")
 DATASETS = ("iris", "wine", "breast_cancer", "digits", "moons", "circles", "blobs")
 DTYPES = ("float32", "float64")
-SOLVERS = ("sgd", "adam")
+SOLVERS = _rows("Optimizer")
 
-_CONTENDERS = Path(__file__).parents[1] / "benchmark" / "contenders"
+_CONTENDERS = _PACKAGE / "benchmark" / "contenders"
 _NAME = re.compile(r'^    name: ClassVar\[str\] = "([^"]+)"$', re.MULTILINE)
 
 

@@ -20,11 +20,8 @@ from fastlogit.kernels.training import blocks, epoch, optimizers, sparse_sgd
 from fastlogit.models.parameters import Floats, LayerParams, NetworkParams, Shapes
 from fastlogit.reference import epoch as reference_epoch
 from fastlogit.reference import layers as reference_layers
-from fastlogit.reference import logistic as reference_logistic
-from fastlogit.reference import mlp_logistic as reference_mlp_logistic
-from fastlogit.reference import mlp_softmax as reference_mlp_softmax
+from fastlogit.reference import models as reference
 from fastlogit.reference import optimizers as reference_optimizers
-from fastlogit.reference import softmax as reference_softmax
 
 Function = Callable[..., None]
 
@@ -220,15 +217,15 @@ _SIGMOID = ACTIVATIONS["logistic"]
 MODELS = {
     model.name: model
     for model in (
-        Model("logistic", logistic.Logistic, reference_logistic.Logistic, binary=True),
-        Model("softmax", softmax.Softmax, reference_softmax.Softmax, binary=False),
+        Model("logistic", logistic.Logistic, reference.Logistic, binary=True),
+        Model("softmax", softmax.Softmax, reference.Softmax, binary=False),
         Model(
-            "mlp-logistic", mlp_logistic.MLPLogistic, reference_mlp_logistic.MLPLogistic,
-            binary=True, activation=_SIGMOID,
+            "mlp-logistic", mlp_logistic.MLPLogistic, reference.MLPLogistic, binary=True,
+            activation=_SIGMOID,
         ),
         Model(
-            "mlp-softmax", mlp_softmax.MLPSoftmax, reference_mlp_softmax.MLPSoftmax,
-            binary=False, activation=_SIGMOID,
+            "mlp-softmax", mlp_softmax.MLPSoftmax, reference.MLPSoftmax, binary=False,
+            activation=_SIGMOID,
         ),
     )
 }  # fmt: skip

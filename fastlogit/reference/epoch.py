@@ -4,17 +4,10 @@ Arguments and results are those of :mod:`fastlogit.kernels.training.epoch`; one 
 and a batch is one group.
 """
 
-import sys
-
 import numpy as np
 from scipy.sparse import issparse
 
 from fastlogit.reference.optimizers import l2_penalty, update
-
-
-def module_of(model):
-    """Return the module with the functions of a model."""
-    return sys.modules[type(model).__module__]
 
 
 def run_batches(
@@ -24,7 +17,6 @@ def run_batches(
 
     OUT: state, losses (and params, which are state's theta); gradients, the last batch's.
     """
-    loss_and_gradient = module_of(model).loss_and_gradient
     X, y, weight = data
     n_rows, n_weights = y.size, rule.n_weights
     batches = (n_rows + batch_size - 1) // batch_size
@@ -48,7 +40,7 @@ def run_batches(
         scale = mean_scale(w, last - first)
         if scale == 0:
             continue
-        loss = loss_and_gradient(model, params, X[rows], y[rows], w, scale, grads, team.buffers)
+        loss = model.loss_and_gradient(params, X[rows], y[rows], w, scale, grads, team.buffers)
         if rule.alpha > 0:
             alpha = rule.alpha * scale if rule.alpha_by_row else rule.alpha
             loss += l2_penalty(state.theta[:n_weights], alpha, gradient[:n_weights])
@@ -58,7 +50,7 @@ def run_batches(
 
 def predict_proba(buffers, model, params, X, proba):
     """Fill the rows' class probabilities. OUT: proba (n, max(K, 2))."""
-    module_of(model).predict_proba(model, params, X, proba, buffers)
+    model.predict_proba(params, X, proba, buffers)
 
 
 def mean_scale(weight, rows):
