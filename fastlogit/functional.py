@@ -136,30 +136,13 @@ def predict_proba(
 
 
 def train(
-    model: str,
-    X: Any,
-    y: Any,
-    params: Any = None,
-    *,
-    hidden: int | None = None,
-    solver: str = "sgd",
-    learning_rate: float = 0.1,
-    momentum: float = 0.0,
-    nesterov: bool = False,
-    beta_1: float = 0.9,
-    beta_2: float = 0.999,
-    epsilon: float = 1e-8,
-    alpha: float = 0.0,
-    batch_size: int = 32,
-    epochs: int = 1,
-    order: Any = None,
-    sample_weight: Any = None,
-    random_state: Any = None,
-    n_threads: int = 1,
-    activation: str = "logistic",
-    backend: str = "numba",
-    callback: Callable[[int, float, Any], Any] | None = None,
-) -> TrainResult:
+    model: str, X: Any, y: Any, params: Any = None, *, hidden: int | None = None,
+    solver: str = "sgd", learning_rate: float = 0.1, momentum: float = 0.0, nesterov: bool = False,
+    beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8, alpha: float = 0.0,
+    batch_size: int = 32, epochs: int = 1, order: Any = None, sample_weight: Any = None,
+    random_state: Any = None, n_threads: int = 1, activation: str = "logistic",
+    backend: str = "numba", callback: Callable[[int, float, Any], Any] | None = None,
+) -> TrainResult:  # fmt: skip
     """Train a model over mini-batches.
 
     Parameters

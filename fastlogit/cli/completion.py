@@ -1,8 +1,8 @@
 """Names that the shell completes.
 
 To import the tables that they come from takes a second, which is too long to wait for after a press
-of the tab key. So a few fixed names are written down once more, and the others are looked for in the
-files that define them. A test holds all against the tables.
+of the tab key. So a few fixed names are written down once more, and the others are looked for in
+the files that define them. A test holds all against the tables.
 """
 
 from __future__ import annotations
