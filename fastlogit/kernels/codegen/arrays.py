@@ -4,26 +4,32 @@ An optimizer then is one loop over the block that knows no model, and the penalt
 weights.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numba.core import types
-from numba.extending import lower_builtin, overload, type_callable
 
-from fastlogit.kernels.codegen.compile import KERNEL_OPTIONS
+from fastlogit.kernels.codegen.compile import chosen_by_type, emitted
 from fastlogit.kernels.codegen.linking import contiguous
 
 
-def flat_views(params, flat):
-    """Return the parts of flat as arrays of params' shapes and order: W, b of each layer."""
-    views, weights_end, biases_end = [], 0, sum(W.size for W in params[::2])
-    for W, b in zip(params[::2], params[1::2], strict=True):
-        views += [flat[weights_end:][: W.size].reshape(W.shape), flat[biases_end:][: b.size]]
-        weights_end, biases_end = weights_end + W.size, biases_end + b.size
-    return tuple(views)
+def is_contiguous(kind: Any) -> bool:
+    """Return whether this is Numba's type of a C-contiguous array."""
+    return isinstance(kind, types.Array) and kind.layout == "C"
 
 
+def _emit_part(context, builder, signature, array, start, shape):
+    kind = signature.return_type
+    element = context.get_data_type(kind.dtype)
+    lengths = [builder.extract_value(shape, n) for n in range(kind.ndim)]
+    data = builder.gep(array.data, [start], source_etype=element)
+    return contiguous(context, builder, kind, data, lengths)
+
+
+@emitted(
+    _emit_part,
+    lambda X, _, shape: types.Array(X.dtype, len(shape), "C") if is_contiguous(X) else None,
+)
 def part(array, start, shape):
     """Return a contiguous array's elements from start on as an array of that shape: a view.
 
@@ -32,48 +38,20 @@ def part(array, start, shape):
     return array.reshape(-1)[start : start + np.prod(shape)].reshape(shape)
 
 
-@type_callable(part)
-def _typed_part(_context: Any) -> Callable[..., Any]:
-    def typer(array: Any, start: Any, shape: Any) -> Any:
-        return types.Array(array.dtype, len(shape), "C") if array.layout == "C" else None
-
-    return typer
-
-
-@lower_builtin(part, types.Array, types.Integer, types.UniTuple)
-def _lower_part(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-    kind = signature.return_type
-    array = context.make_array(signature.args[0])(context, builder, values[0])
-    lengths = [builder.extract_value(values[2], n) for n in range(kind.ndim)]
+def _emit_rows_from(context, builder, signature, X, start, n_rows):
+    kind, width = signature.return_type, builder.extract_value(X.shape, 1)
     element = context.get_data_type(kind.dtype)
-    start = builder.gep(array.data, [values[1]], source_etype=element)
-    return contiguous(context, builder, kind, start, lengths)
+    data = builder.gep(X.data, [builder.mul(start, width)], source_etype=element)
+    return contiguous(context, builder, kind, data, [n_rows, width])
 
 
+@emitted(_emit_rows_from, lambda X, *_: X if is_contiguous(X) else None)
 def rows_from(X, start, n_rows):
     """Return the n_rows rows of X from start on as a view; sparse ones are in ``csr``."""
     if isinstance(X, tuple):
         sparse: Any = X
         return sparse._replace(indptr=part(sparse.indptr, start, (n_rows + 1,)))
     return part(X, start * X.shape[1], (n_rows, X.shape[1]))
-
-
-@type_callable(rows_from)
-def _typed_rows_from(_context: Any) -> Callable[..., Any]:
-    def typer(X: Any, start: Any, n_rows: Any) -> Any:
-        return X if isinstance(X, types.Array) and X.layout == "C" else None
-
-    return typer
-
-
-@lower_builtin(rows_from, types.Array, types.Integer, types.Integer)
-def _lower_rows_from(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-    kind = signature.return_type
-    array = context.make_array(kind)(context, builder, values[0])
-    width = builder.extract_value(array.shape, 1)
-    element = context.get_data_type(kind.dtype)
-    start = builder.gep(array.data, [builder.mul(values[1], width)], source_etype=element)
-    return contiguous(context, builder, kind, start, [values[2], width])
 
 
 def _linear_views(params, flat):
@@ -84,14 +62,10 @@ def _linear_views(params, flat):
 def _network_views(params, flat):
     W1, b1, W2, b2 = params
     weights = W1.size + W2.size
-    return (
-        part(flat, 0, W1.shape),
-        part(flat, weights, b1.shape),
-        part(flat, W1.size, W2.shape),
-        part(flat, weights + b1.size, b2.shape),
-    )
+    W1_view, W2_view = part(flat, 0, W1.shape), part(flat, W1.size, W2.shape)
+    return W1_view, part(flat, weights, b1.shape), W2_view, part(flat, weights + b1.size, b2.shape)
 
 
-@overload(flat_views, jit_options=KERNEL_OPTIONS, inline="always")
-def _flat_views(params, flat):
-    return {2: _linear_views, 4: _network_views}[len(params.types)]
+@chosen_by_type(lambda _name, params, _flat: {2: _linear_views, 4: _network_views}[len(params)])
+def flat_views(params, flat):
+    """Return the parts of flat as arrays of params' shapes and order: W, b of each layer."""

@@ -5,17 +5,13 @@ kernels need no threading layer, so forked children and concurrent fits need no 
 wait is a few hundred nanoseconds of spinning, where a parallel region of Numba's costs 3 to 300 µs.
 """
 
-from __future__ import annotations
-
 import os
 import platform
-from typing import Any
 
 from llvmlite import ir
 from numba.core import cgutils, types
-from numba.extending import intrinsic
 
-from fastlogit.kernels.codegen.compile import kernel
+from fastlogit.kernels.codegen.compile import emitted, kernel
 
 # A barrier is an int64 array; its two elements in use lie on cache lines of their own.
 ARRIVED, ABANDONED, BARRIER_SIZE = 0, 8, 16
@@ -39,33 +35,30 @@ def wait(barrier, n_threads):
     return True
 
 
-@intrinsic
-def add_atomically(typing_context: Any, array: Any, place: Any, value: Any) -> Any:
-    """Add to an element of an int64 array atomically, and return its value before."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        kind = signature.args[0]
-        data = context.make_array(kind)(context, builder, args[0]).data
-        element = builder.gep(data, [args[1]], source_etype=ir.IntType(64))
-        return builder.atomic_rmw("add", element, args[2], "seq_cst")
-
-    return types.int64(array, types.intp, types.int64), generate
+def _emit_add(context, builder, signature, array, place, value):
+    element = builder.gep(array.data, [place], source_etype=ir.IntType(64))
+    return builder.atomic_rmw("add", element, value, "seq_cst")
 
 
-@intrinsic
-def relax(typing_context: Any, yields_core: Any) -> Any:
+@emitted(_emit_add, lambda *_: types.int64)
+def add_atomically(array, place, value):
+    """Add to an element of an int64 array atomically, and return its value before. OUT: array."""
+    array[place] += value
+    return array[place] - value
+
+
+def _emit_relax(context, builder, signature, yields_core):
+    def call(name, returned):
+        kind = ir.FunctionType(returned, [])
+        builder.call(cgutils.get_or_insert_function(builder.module, kind, name), [])
+
+    if _HAS_PAUSE:
+        call("llvm.x86.sse2.pause", ir.VoidType())
+    if hasattr(os, "sched_yield"):
+        with builder.if_then(yields_core):
+            call("sched_yield", ir.IntType(32))
+
+
+@emitted(_emit_relax, lambda *_: types.void)
+def relax(yields_core):
     """Pause for some cycles, or yield the core to another thread of the system."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        nothing = ir.FunctionType(ir.VoidType(), [])
-        if _HAS_PAUSE:
-            pause = cgutils.get_or_insert_function(builder.module, nothing, "llvm.x86.sse2.pause")
-            builder.call(pause, [])
-        if hasattr(os, "sched_yield"):
-            with builder.if_then(args[0]):
-                yields = ir.FunctionType(ir.IntType(32), [])
-                function = cgutils.get_or_insert_function(builder.module, yields, "sched_yield")
-                builder.call(function, [])
-        return context.get_dummy_value()
-
-    return types.void(types.boolean), generate

@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
-from numba.extending import lower_builtin, type_callable
 
+from fastlogit.kernels.codegen.compile import emitted
 from fastlogit.kernels.codegen.linking import llvm_function
 from fastlogit.kernels.codegen.simd import (
     COLUMN,
@@ -47,46 +47,13 @@ OUTPUTS = (4, 2, 1)
 PANELS = (8, 4, 2, 1)
 
 
-def row_dot(X: Any, row: int, w: Any) -> Any:
-    """Return X[row] · w."""
-    return X[row] @ w[: X.shape[1]]
-
-
-def rows_dot(X: Any, row: int, other: int) -> Any:
-    """Return X[row] · X[other]."""
-    return X[row] @ X[other]
-
-
-def add_row(X: Any, row: int, factor: Any, w: Any) -> None:
-    """Add factor times X[row] to w. OUT: w."""
-    w[: X.shape[1]] += factor * X[row]
-
-
-@type_callable(row_dot)
-@type_callable(rows_dot)
-def _typed_dot(_context: Any) -> Callable[..., Any]:
-    def typer(X: Any, row: Any, other: Any) -> Any:
-        return X.dtype
-
-    return typer
-
-
-@type_callable(add_row)
-def _typed_add_row(_context: Any) -> Callable[..., Any]:
-    def typer(X: Any, row: Any, factor: Any, w: Any) -> Any:
-        return types.void
-
-    return typer
-
-
 class _Rows:
     """Emits loads from rows of X, or from w, vector by vector."""
 
-    def __init__(self, context: Any, builder: ir.IRBuilder, kind: Any, X: ir.Value) -> None:
+    def __init__(self, context: Any, builder: ir.IRBuilder, kind: Any, X: Any) -> None:
         self.builder = builder
         self.v = Vectors(builder, context.get_data_type(kind.dtype))
-        array = context.make_array(kind)(context, builder, X)
-        self.data, self.width = array.data, builder.extract_value(array.shape, 1)
+        self.data, self.width = X.data, builder.extract_value(X.shape, 1)
         self.whole = builder.and_(self.width, index(-self.v.count))
         self.mask = self.v.mask(builder.sub(self.width, self.whole))
 
@@ -115,34 +82,43 @@ class _Rows:
         return v.sum_of_lanes(totals[0])
 
 
-@lower_builtin(row_dot, types.Array, types.Integer, types.Array)
-def _lower_row_dot(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-    X, row, w = values
+def _emit_row_dot(context, builder, signature, X, row, w):
     rows = _Rows(context, builder, signature.args[0], X)
-    weights = context.make_array(signature.args[2])(context, builder, w).data
-    return rows.dot(rows.row(row), lambda start, _mask: rows.v.load(weights, start, None))
+    return rows.dot(rows.row(row), lambda start, _mask: rows.v.load(w.data, start, None))
 
 
-@lower_builtin(rows_dot, types.Array, types.Integer, types.Integer)
-def _lower_rows_dot(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-    X, row, other = values
+@emitted(_emit_row_dot, lambda X, *_: X.dtype)
+def row_dot(X, row, w):
+    """Return X[row] · w."""
+    return X[row] @ w[: X.shape[1]]
+
+
+def _emit_rows_dot(context, builder, signature, X, row, other):
     rows = _Rows(context, builder, signature.args[0], X)
     return rows.dot(rows.row(row), rows.row(other))
 
 
-@lower_builtin(add_row, types.Array, types.Integer, types.Float, types.Array)
-def _lower_add_row(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-    X, row, factor, w = values
+@emitted(_emit_rows_dot, lambda X, *_: X.dtype)
+def rows_dot(X, row, other):
+    """Return X[row] · X[other]."""
+    return X[row] @ X[other]
+
+
+def _emit_add_row(context, builder, signature, X, row, factor, w):
     rows = _Rows(context, builder, signature.args[0], X)
-    weights = context.make_array(signature.args[3])(context, builder, w).data
-    factors, load = rows.v.splat(factor), rows.row(row)
+    v, factors, load = rows.v, rows.v.splat(factor), rows.row(row)
 
     def add(_n: int, start: ir.Value, mask: ir.Value | None) -> None:
-        total = rows.v.multiply_add(load(start, mask), factors, rows.v.load(weights, start, None))
-        rows.v.store(total, weights, start, None)
+        total = v.multiply_add(load(start, mask), factors, v.load(w.data, start, None))
+        v.store(total, w.data, start, None)
 
     rows.for_each_vector(add)
-    return context.get_dummy_value()
+
+
+@emitted(_emit_add_row, lambda *_: types.void)
+def add_row(X, row, factor, w):
+    """Add factor times X[row] to w. OUT: w."""
+    w[: X.shape[1]] += factor * X[row]
 
 
 def _generate_update_and_forward_hidden(

@@ -7,15 +7,15 @@ on a CPU that has narrower ones.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import llvmlite.binding
 import numba
 from llvmlite import ir
 from numba.core import cgutils, types
-from numba.extending import lower_builtin, type_callable
+
+from fastlogit.kernels.codegen.compile import emitted
 
 HAS_AVX512 = "+avx512f" in (
     numba.config.CPU_FEATURES or llvmlite.binding.get_host_cpu_features().flatten()
@@ -193,45 +193,24 @@ def prefetch(
         builder.call(function, [line, read, keep, data])
 
 
-def prefetch_row(array: Any, row: int) -> None:
+def _emit_prefetch_row(context, builder, signature, array, row):
+    kind = signature.args[0]
+    width = builder.extract_value(array.shape, 1) if kind.ndim == 2 else index(1)
+    size = context.get_abi_sizeof(context.get_data_type(kind.dtype))
+    prefetch(builder, array.data, row, width, size)
+
+
+@emitted(_emit_prefetch_row, lambda *_: types.void)
+def prefetch_row(array, row):
     """Prefetch a row of a contiguous array: request it for the cache, without waiting for it."""
 
 
-@type_callable(prefetch_row)
-def _typed_prefetch(_context: Any) -> Callable[..., Any]:
-    def nothing(array: Any, row: Any) -> Any:
-        return types.void
-
-    return nothing
+def _emit_prefetch_part(context, builder, signature, array, start, count):
+    element = context.get_data_type(signature.args[0].dtype)
+    data = builder.gep(array.data, [start], source_etype=element)
+    prefetch(builder, data, index(0), count, context.get_abi_sizeof(element))
 
 
-@lower_builtin(prefetch_row, types.Array, types.Integer)
-def _lower_prefetch(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-    kind = signature.args[0]
-    array = context.make_array(kind)(context, builder, values[0])
-    width = builder.extract_value(array.shape, 1) if kind.ndim == 2 else index(1)
-    size = context.get_abi_sizeof(context.get_data_type(kind.dtype))
-    prefetch(builder, array.data, values[1], width, size)
-    return context.get_dummy_value()
-
-
-def prefetch_part(array: Any, start: int, count: int) -> None:
+@emitted(_emit_prefetch_part, lambda *_: types.void)
+def prefetch_part(array, start, count):
     """Prefetch count elements of a vector from start on, without waiting for them."""
-
-
-@type_callable(prefetch_part)
-def _typed_prefetch_part(_context: Any) -> Callable[..., Any]:
-    def nothing(array: Any, start: Any, count: Any) -> Any:
-        return types.void
-
-    return nothing
-
-
-@lower_builtin(prefetch_part, types.Array, types.Integer, types.Integer)
-def _lower_prefetch_part(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-    kind = signature.args[0]
-    array = context.make_array(kind)(context, builder, values[0])
-    element = context.get_data_type(kind.dtype)
-    start = builder.gep(array.data, [values[1]], source_etype=element)
-    prefetch(builder, start, index(0), values[2], context.get_abi_sizeof(element))
-    return context.get_dummy_value()

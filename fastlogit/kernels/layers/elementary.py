@@ -6,12 +6,20 @@ is below a quarter of an ulp. NaN and ±inf go through as IEEE arithmetic wants.
 """
 
 import numpy as np
-from numba import types
-from numba.extending import overload
+from numba.core import types
+from numba.extending import register_jitable
 
-from fastlogit.kernels.codegen.compile import EXACT
+from fastlogit.kernels.codegen.compile import EXACT, chosen_by_type
 
 f32, i32, i64 = np.float32, np.int32, np.int64
+LOG_2 = float(np.log(2))
+
+
+def _by_dtype(f32_version, f64_version):
+    def choose(_name, x):
+        return f32_version if isinstance(x, f32) or x is types.float32 else f64_version
+
+    return chosen_by_type(choose, EXACT)
 
 
 def _exp_f32(x):
@@ -105,80 +113,42 @@ def _log_cosh_f64(t):
     return q * t + 0.12499999999999817467
 
 
-def _sigmoid_of(one):
-    def sigmoid(z):
-        # Both signs use e^-|z|, which cannot overflow. e / (1 + e) is written as e - e q, where the
-        # rounding of the quotient q = e / (1 + e) counts for less.
-        e = exp(-abs(z))
-        upper = one / (one + e)
-        return upper if z >= 0 else e - e * (e * upper)
-
-    return sigmoid
-
-
-def _softplus_of(zero, one, half, log_2):
-    def softplus(z):
-        # Next to 0 z grows and the logarithm shrinks by less than their sum can show; so there it
-        # is log 2 + z / 2 + log cosh(z / 2), in which everything grows.
-        far = log1p(exp(-abs(z)))
-        near = log_2 + (half * z + z * z * log_cosh(z * z))
-        positive = near if z < one else z + far
-        return positive if z > zero else far
-
-    return softplus
-
-
-_SIGMOID = {np.dtype(t): _sigmoid_of(t(1)) for t in (np.float32, np.float64)}
-_SOFTPLUS = {
-    np.dtype(t): _softplus_of(t(0), t(1), t(0.5), t(np.log(2))) for t in (np.float32, np.float64)
-}
-
-
+@_by_dtype(_exp_f32, _exp_f64)
 def exp(x):
     """Return e to the x, for every x of the dtype."""
-    return (_exp_f32 if isinstance(x, np.float32) else _exp_f64)(x)
 
 
+@_by_dtype(_log1p_f32, _log1p_f64)
 def log1p(e):
     """Return log(1 + e) for 0 <= e <= 1, as accurate near 0 as elsewhere."""
-    return (_log1p_f32 if isinstance(e, np.float32) else _log1p_f64)(e)
 
 
+@_by_dtype(_log_cosh_f32, _log_cosh_f64)
 def log_cosh(t):
     """Return log(cosh(z / 2)) / z² for t = z² <= 1."""
-    return (_log_cosh_f32 if isinstance(t, np.float32) else _log_cosh_f64)(t)
 
 
+@register_jitable(**EXACT)
 def sigmoid(z):
-    """Return σ(z) = 1 / (1 + e^−z)."""
-    return _SIGMOID[z.dtype](z)
+    """Return σ(z) = 1 / (1 + e^−z).
+
+    Both signs use e^-|z|, which cannot overflow. e / (1 + e) is written as e - e q, where the
+    rounding of the quotient q = e / (1 + e) counts for less.
+    """
+    one, e = type(z)(1), exp(-abs(z))
+    upper = one / (one + e)
+    return upper if z >= 0 else e - e * (e * upper)
 
 
+@register_jitable(**EXACT)
 def softplus(z):
-    """Return log(1 + e^z) = −log σ(−z)."""
-    return _SOFTPLUS[z.dtype](z)
+    """Return log(1 + e^z) = −log σ(−z).
 
-
-@overload(exp, jit_options=EXACT)
-def _exp(x):
-    return _exp_f32 if x == types.float32 else _exp_f64
-
-
-@overload(log1p, jit_options=EXACT)
-def _log1p(e):
-    return _log1p_f32 if e == types.float32 else _log1p_f64
-
-
-@overload(log_cosh, jit_options=EXACT)
-def _log_cosh(t):
-    return _log_cosh_f32 if t == types.float32 else _log_cosh_f64
-
-
-@overload(sigmoid, jit_options=EXACT)
-def _sigmoid(z):
-    return _SIGMOID[np.dtype(z.name)]
-
-
-@overload(softplus, jit_options=EXACT)
-def _softplus(z):
-    return _SOFTPLUS[np.dtype(z.name)]
+    Next to 0 z grows and the logarithm shrinks by less than their sum can show; so there it is
+    log 2 + z / 2 + log cosh(z / 2), in which everything grows.
+    """
+    scalar = type(z)
+    far = log1p(exp(-abs(z)))
+    near = scalar(LOG_2) + (scalar(0.5) * z + z * z * log_cosh(z * z))
+    positive = near if z < scalar(1) else z + far
+    return positive if z > scalar(0) else far

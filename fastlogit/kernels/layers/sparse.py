@@ -60,24 +60,16 @@ def is_csr(X: Any) -> bool:
 
 @overload(is_csr, jit_options=KERNEL_OPTIONS, inline="always")
 def _is_csr(X):
-    return _yes if is_csr(X) else _no
-
-
-def _yes(X):
-    return True
-
-
-def _no(X):
-    return False
+    found = is_csr(X)
+    return lambda X: found  # noqa: ARG005
 
 
 @overload(rows_from, jit_options=KERNEL_OPTIONS, inline="always")
 def _rows_from(X, start, n_rows):
-    return _sparse_rows_from if is_csr(X) else None
+    def sparse_rows(X, start, n_rows):
+        return Csr(X.data, X.indices, part(X.indptr, start, (n_rows + 1,)), X.scaling)
 
-
-def _sparse_rows_from(X, start, n_rows):
-    return Csr(X.data, X.indices, part(X.indptr, start, (n_rows + 1,)), X.scaling)
+    return sparse_rows if is_csr(X) else None
 
 
 @inline
