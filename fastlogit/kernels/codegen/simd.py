@@ -7,7 +7,7 @@ on a CPU that has narrower ones.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import llvmlite.binding
@@ -118,6 +118,21 @@ class Vectors:
         else:
             align = ir.Constant(_LANE, self.element_bytes)
             self._call(".masked.store.", ir.VoidType(), value, pointer, align, mask)
+
+    def for_each_vector(
+        self, length: ir.Value, widths: tuple[int, ...],
+        do: Callable[[list[ir.Value], ir.Value | None], None],
+    ) -> None:  # fmt: skip
+        """Emit loops over the vectors of a length, which call do with offsets and a mask.
+
+        Each loop takes as many vectors together as its width; the last vector may be masked.
+        """
+        end = index(0)
+        for width in widths:
+            with steps(self.builder, end, length, width * self.count) as (start, end):
+                do([self.builder.add(start, index(n * self.count)) for n in range(width)], None)
+        with self.builder.if_then(self.builder.icmp_signed("<", end, length)):
+            do([end], self.mask(self.builder.sub(length, end)))
 
     def sums(self, count: int) -> list[ir.Value]:
         """Return places on the stack for vectors, set to 0; LLVM promotes them to registers."""

@@ -3,13 +3,12 @@
 LLVM does not tile a matrix product by itself: three plain loops reach a quarter of the rate of
 these tiles. A tile is a block of sums kept in vector registers over the whole inner dimension. The
 code generators are ordinary Python that unrolls the block, so one text serves every block shape,
-element type and vector width.
+element type and vector width. Each stands above the function that it emits, whose arguments it
+takes as LLVM values.
 
 Against OpenBLAS, which NumPy brings, on one core of a Zen 5: 3.2 times its rate at 32 x 64 x 64 in
 float32, 2.3 times at 128 x 784 x 128, and 0.8 times at 1024 x 1024 x 1024.
 """
-
-from __future__ import annotations
 
 import numpy as np
 from llvmlite import ir
@@ -36,12 +35,50 @@ PRODUCT_TILES = ((8 if HAS_AVX512 else 6, 2), (4, 2), (2, 4), (1, 8))
 DOT_TILES = ((8, (1,)), (4, (4, 3, 2, 1)), (1, (4, 3, 2, 1)))
 
 
-def _generate_product(
-    builder: ir.IRBuilder, element: ir.Type, a: ir.Value, a_row: ir.Value, a_inner: ir.Value,
-    b: ir.Value, b_inner: ir.Value, init: ir.Value, init_start: ir.Value, init_row: ir.Value,
-    rows: ir.Value, columns: ir.Value, inner: ir.Value, c: ir.Value, c_row: ir.Value,
-    b_rows: ir.Value | None = None,
-) -> None:  # fmt: skip
+class _Block:
+    """Emits a block of sums in registers, rows x vectors, the last vector perhaps masked."""
+
+    def __init__(self, v: Vectors, rows: int, width: int, columns_left: ir.Value | None) -> None:
+        self.v, self.builder = v, v.builder
+        self.offsets = [index(n * v.count) for n in range(width)]
+        self.masks: list[ir.Value | None] = [None] * width
+        if columns_left is not None:
+            self.masks[-1] = v.mask(self.builder.sub(columns_left, self.offsets[-1]))
+        self.sums = [v.sums(width) for _ in range(rows)]
+
+    def _rows(self, start, stride):
+        for r, places in enumerate(self.sums):
+            yield self.builder.add(start, self.builder.mul(stride, index(r))), places
+
+    def _vectors(self, base, start):
+        for offset, mask in zip(self.offsets, self.masks, strict=True):
+            yield self.v.load(base, self.builder.add(start, offset), mask)
+
+    def add_rows(self, base, start, stride):
+        """Add the rows at base to the sums."""
+        for row, places in self._rows(start, stride):
+            for place, value in zip(places, list(self._vectors(base, row)), strict=True):
+                self.builder.store(self.builder.fadd(self.v.sum(place), value), place)
+
+    def add_outer_product(self, a, a_start, a_row, b, b_start):
+        """Add a's column of `rows` elements times b's row of vectors."""
+        b_vectors = list(self._vectors(b, b_start))
+        for element, places in self._rows(a_start, a_row):
+            factor = self.v.splat(self.v.element(a, element))
+            for place, b_vector in zip(places, b_vectors, strict=True):
+                self.v.add_product(factor, b_vector, place)
+
+    def store(self, base, start, stride):
+        """Write the sums to the rows at base."""
+        for row, places in self._rows(start, stride):
+            for place, offset, mask in zip(places, self.offsets, self.masks, strict=True):
+                self.v.store(self.v.sum(place), base, self.builder.add(row, offset), mask)
+
+
+def _emit_product(
+    builder, element, a, a_row, a_inner, b, b_inner, init, init_start, init_row, rows, columns,
+    inner, c, c_row, b_rows=None,
+):  # fmt: skip
     v = Vectors(builder, element)
 
     def tile(n_rows: int, width: int, row: ir.Value, column: ir.Value, *, tail: bool) -> None:
@@ -70,101 +107,97 @@ def _generate_product(
                     tile(n_rows, n_vectors, row, column, tail=False)
             left = builder.sub(columns, column_end)
             with builder.if_then(builder.icmp_signed(">", left, index(0))):
-                wide = builder.icmp_signed(">", left, index(v.count))
-                with builder.if_else(wide) as (two, one):
-                    with two:
-                        tile(n_rows, 2, row, column_end, tail=True)
-                    with one:
-                        whole = builder.icmp_signed("==", left, index(v.count))
-                        with builder.if_else(whole) as (unmasked, masked):
-                            with unmasked:
-                                tile(n_rows, 1, row, column_end, tail=False)
-                            with masked:
-                                tile(n_rows, 1, row, column_end, tail=True)
+                # Columns left against a vector's: two vectors, one whole, or a part of one.
+                for relation, n_vectors in ((">", 2), ("==", 1), ("<", 1)):
+                    with builder.if_then(builder.icmp_signed(relation, left, index(v.count))):
+                        tile(n_rows, n_vectors, row, column_end, tail=relation != "==")
 
 
-def _generate_product_with_rows(
-    builder: ir.IRBuilder, element: ir.Type, a: ir.Value, a_inner: ir.Value, X: ir.Value,
-    x_row: ir.Value, rows: ir.Value, init_start: ir.Value, outputs: ir.Value, columns: ir.Value,
-    inner: ir.Value, c: ir.Value,
-) -> None:  # fmt: skip
-    _generate_product(
+@llvm_function(_emit_product)
+def product(
+    a, a_row, a_inner, b, b_inner, init, init_start, init_row, rows, columns, inner, c, c_row
+):
+    """Compute c = init + a b on the arrays' memory, each described by its strides in elements.
+
+    a's element of row r and inner step p lies at ``r * a_row + p * a_inner``, so a transposed
+    operand is a matter of strides; b's row p begins at ``p * b_inner``, c's row r at ``r * c_row``
+    and init's at ``init_start + r * init_row``. A negative init_start stands for zeros. OUT: c.
+    """
+    r, p, columns = np.arange(rows)[:, None], np.arange(inner)[:, None], np.arange(columns)
+    result = a.ravel()[r * a_row + p.T * a_inner] @ b.ravel()[p * b_inner + columns]
+    if init_start >= 0:
+        result = result + init.ravel()[init_start + r * init_row + columns]
+    c.reshape(-1)[r * c_row + columns] = result
+
+
+def _emit_product_with_rows(
+    builder, element, a, a_inner, X, x_row, rows, init_start, outputs, columns, inner, c
+):
+    _emit_product(
         builder, element, a, index(1), a_inner, X, x_row, c, init_start, x_row, outputs, columns,
         inner, c, x_row, rows,
     )  # fmt: skip
 
 
-class _Block:
-    """Emits a block of sums in registers, rows x vectors, the last vector perhaps masked."""
+@llvm_function(_emit_product_with_rows)
+def product_with_rows(a, a_inner, X, x_row, rows, init_start, outputs, columns, inner, c):
+    """Compute c = aᵀ X' + c, or without the c if init_start is negative, with X' = X[rows].
 
-    def __init__(self, vectors: Vectors, rows: int, width: int, columns_left: ir.Value | None):
-        self.v, self.builder = vectors, vectors.builder
-        self.offsets = [index(n * vectors.count) for n in range(width)]
-        self.masks: list[ir.Value | None] = [None] * width
-        if columns_left is not None:
-            left = self.builder.sub(columns_left, self.offsets[-1])
-            self.masks[-1] = vectors.mask(left)
-        self.sums = [vectors.sums(width) for _ in range(rows)]
-
-    def _row(self, start: ir.Value, stride: ir.Value, row: int) -> ir.Value:
-        return self.builder.add(start, self.builder.mul(stride, index(row)))
-
-    def _load(self, base: ir.Value, start: ir.Value) -> list[ir.Value]:
-        return [
-            self.v.load(base, self.builder.add(start, offset), mask)
-            for offset, mask in zip(self.offsets, self.masks, strict=True)
-        ]
-
-    def add_rows(self, base: ir.Value, start: ir.Value, stride: ir.Value) -> None:
-        """Add the rows at base to the sums."""
-        for r, row in enumerate(self.sums):
-            loaded = self._load(base, self._row(start, stride, r))
-            for place, value in zip(row, loaded, strict=True):
-                self.builder.store(self.builder.fadd(self.v.sum(place), value), place)
-
-    def add_outer_product(
-        self, a: ir.Value, a_start: ir.Value, a_row: ir.Value, b: ir.Value, b_start: ir.Value
-    ) -> None:
-        """Add a's column of `rows` elements times b's row of vectors."""
-        b_vectors = self._load(b, b_start)
-        for r, row in enumerate(self.sums):
-            factor = self.v.splat(self.v.element(a, self._row(a_start, a_row, r)))
-            for place, b_vector in zip(row, b_vectors, strict=True):
-                self.v.add_product(factor, b_vector, place)
-
-    def store(self, base: ir.Value, start: ir.Value, stride: ir.Value) -> None:
-        """Write the sums to the rows at base."""
-        for r, row in enumerate(self.sums):
-            first = self._row(start, stride, r)
-            for place, offset, mask in zip(row, self.offsets, self.masks, strict=True):
-                target = self.builder.add(first, offset)
-                self.v.store(self.v.sum(place), base, target, mask)
+    a's element of row p and output k lies at ``p * a_inner + k``. Of X and c, whose rows lie x_row
+    elements apart, the first columns are meant. OUT: c.
+    """
+    k, columns = np.arange(outputs), np.arange(columns)
+    x = X.ravel()[rows[:inner, None] * x_row + columns]
+    result = a.ravel()[np.arange(inner)[:, None] * a_inner + k].T @ x
+    target = k[:, None] * x_row + columns
+    c.reshape(-1)[target] = result + c.ravel()[target] if init_start >= 0 else result
 
 
-def _generate_dots(
-    builder: ir.IRBuilder, element: ir.Type, a: ir.Value, b: ir.Value, bias: ir.Value,
-    rows: ir.Value, outputs: ir.Value, inner: ir.Value, c: ir.Value,
-    a_rows: ir.Value | None = None, n_known: ir.Value | None = None, far: ir.Value | None = None,
-) -> None:  # fmt: skip
+def store_sums(v, sums, bias, output, c, row_start, outputs):
+    """Emit stores of c's rows: each row's sums over lanes, plus the bias."""
+    builder, width = v.builder, len(sums[0])
+    # A row has 1, 2 or 4 lanes, so that none is cut by the end of a vector.
+    lanes = {1: 1, 2: 2}.get(width, 4)
+    padded = [v.sum(row[n]) if n < width else v.zero for row in sums for n in range(lanes)]
+    padded += [v.zero] * (-len(padded) % v.count)
+    totals = [v.sums_of_lanes(padded[n : n + v.count]) for n in range(0, len(padded), v.count)]
+    row_type = ir.VectorType(v.type.element, width)
+    bias_at = builder.bitcast(v.address(bias, output), row_type.as_pointer())
+    bias_row = builder.load(bias_at, align=v.element_bytes, typ=row_type)
+    if width == 1 and len(sums) == 8:  # of the only output: c's rows are one vector
+        row_type = ir.VectorType(v.type.element, 8)
+        target = builder.bitcast(v.address(c, row_start), row_type.as_pointer())
+        # Their lanes are in one vector, or in two of AVX2's four float64.
+        total = v.shuffle(totals[0], totals[-1], list(range(8)))
+        bias_all = v.shuffle(bias_row, bias_row, [0] * 8)
+        builder.store(builder.fadd(total, bias_all), target, align=v.element_bytes)
+        return
+    for r in range(len(sums)):
+        vector, lane = divmod(r * lanes, v.count)
+        row = v.shuffle(totals[vector], v.zero, list(range(lane, lane + width)))
+        place = builder.add(row_start, builder.mul(outputs, index(r)))
+        address = v.address(c, builder.add(place, output))
+        target = builder.bitcast(address, row_type.as_pointer())
+        builder.store(builder.fadd(row, bias_row), target, align=v.element_bytes)
+
+
+def _emit_dots(
+    builder, element, a, b, bias, rows, outputs, inner, c, a_rows=None, n_known=None, far=None
+):
     v = Vectors(builder, element)
-    whole = builder.sub(inner, builder.srem(inner, index(v.count)))
-    mask = v.mask(builder.sub(inner, whole))
 
     def tile(n_outputs: int, starts: list[ir.Value], row: ir.Value, output: ir.Value) -> None:
         b_rows = [builder.mul(builder.add(output, index(n)), inner) for n in range(n_outputs)]
         sums = [v.sums(len(b_rows)) for _ in starts]
 
-        def add_products(step: ir.Value, lanes: ir.Value | None) -> None:
-            b_vectors = [v.load(b, builder.add(start, step), lanes) for start in b_rows]
+        def add_products(steps: list[ir.Value], mask: ir.Value | None) -> None:
+            b_vectors = [v.load(b, builder.add(start, steps[0]), mask) for start in b_rows]
             for start, places in zip(starts, sums, strict=True):
-                a_vector = v.load(a, builder.add(start, step), lanes)
+                a_vector = v.load(a, builder.add(start, steps[0]), mask)
                 for place, b_vector in zip(places, b_vectors, strict=True):
                     v.add_product(a_vector, b_vector, place)
 
-        with steps(builder, index(0), inner, v.count) as (step, _):
-            add_products(step, None)
-        with builder.if_then(builder.icmp_signed("<", whole, inner)):
-            add_products(whole, mask)
+        v.for_each_vector(inner, (1,), add_products)
         store_sums(v, sums, bias, output, c, builder.mul(row, outputs), outputs)
 
     def ahead(place: ir.Value) -> ir.Value:
@@ -193,84 +226,18 @@ def _generate_dots(
                     tile(n_outputs, starts, row, output)
 
 
-def _generate_dots_of_rows(
-    builder: ir.IRBuilder, element: ir.Type, X: ir.Value, x_rows: ir.Value, n_known: ir.Value,
-    far: ir.Value, b: ir.Value, bias: ir.Value, rows: ir.Value, outputs: ir.Value, inner: ir.Value,
-    c: ir.Value,
-) -> None:  # fmt: skip
-    far = builder.icmp_signed("!=", far, index(0))
-    _generate_dots(builder, element, X, b, bias, rows, outputs, inner, c, x_rows, n_known, far)
-
-
-def store_sums(
-    v: Vectors, sums: list[list[ir.Value]], bias: ir.Value, output: ir.Value, c: ir.Value,
-    row_start: ir.Value, outputs: ir.Value,
-) -> None:  # fmt: skip
-    """Emit c's rows: a row's sums over lanes, plus the bias."""
-    builder, width = v.builder, len(sums[0])
-    # A row has 1, 2 or 4 lanes, so that none is cut by the end of a vector.
-    lanes = {1: 1, 2: 2}.get(width, 4)
-    padded = [v.sum(row[n]) if n < width else v.zero for row in sums for n in range(lanes)]
-    padded += [v.zero] * (-len(padded) % v.count)
-    totals = [v.sums_of_lanes(padded[n : n + v.count]) for n in range(0, len(padded), v.count)]
-    row_type = ir.VectorType(v.type.element, width)
-    bias_at = builder.bitcast(v.address(bias, output), row_type.as_pointer())
-    bias_row = builder.load(bias_at, align=v.element_bytes, typ=row_type)
-    if width == 1 and len(sums) == 8:  # of the only output: c's rows are one vector
-        row_type = ir.VectorType(v.type.element, 8)
-        target = builder.bitcast(v.address(c, row_start), row_type.as_pointer())
-        # Their lanes are in one vector, or in two of AVX2's four float64.
-        total = v.shuffle(totals[0], totals[-1], list(range(8)))
-        bias_all = v.shuffle(bias_row, bias_row, [0] * 8)
-        builder.store(builder.fadd(total, bias_all), target, align=v.element_bytes)
-        return
-    for r in range(len(sums)):
-        vector, lane = divmod(r * lanes, v.count)
-        row = v.shuffle(totals[vector], v.zero, list(range(lane, lane + width)))
-        place = builder.add(row_start, builder.mul(outputs, index(r)))
-        target = v.address(c, builder.add(place, output))
-        target = builder.bitcast(target, row_type.as_pointer())
-        builder.store(builder.fadd(row, bias_row), target, align=v.element_bytes)
-
-
-@llvm_function(_generate_product)
-def product(
-    a, a_row, a_inner, b, b_inner, init, init_start, init_row, rows, columns, inner, c, c_row
-):
-    """Compute c = init + a b on the arrays' memory, each described by its strides in elements.
-
-    a's element of row r and inner step p lies at ``r * a_row + p * a_inner``, so a transposed
-    operand is a matter of strides; b's row p begins at ``p * b_inner``, c's row r at ``r * c_row``
-    and init's at ``init_start + r * init_row``. A negative init_start stands for zeros. OUT: c.
-    """
-    r, p, columns = np.arange(rows)[:, None], np.arange(inner)[:, None], np.arange(columns)
-    result = a.ravel()[r * a_row + p.T * a_inner] @ b.ravel()[p * b_inner + columns]
-    if init_start >= 0:
-        result = result + init.ravel()[init_start + r * init_row + columns]
-    c.reshape(-1)[r * c_row + columns] = result
-
-
-@llvm_function(_generate_dots)
+@llvm_function(_emit_dots)
 def dots(a, b, bias, rows, outputs, inner, c):
     """Compute c = a bᵀ + bias: a (rows, inner), b (outputs, inner), c (rows, outputs). OUT: c."""
     c.reshape(rows, outputs)[...] = a.reshape(rows, inner) @ b.reshape(outputs, inner).T + bias
 
 
-@llvm_function(_generate_product_with_rows)
-def product_with_rows(a, a_inner, X, x_row, rows, init_start, outputs, columns, inner, c):
-    """Compute c = aᵀ X' + c, or without the c if init_start is negative, with X' = X[rows].
-
-    a's element of row p and output k lies at ``p * a_inner + k``. Of X and c, whose rows lie x_row
-    elements apart, the first columns are meant. OUT: c.
-    """
-    k, columns = np.arange(outputs), np.arange(columns)
-    x = X.ravel()[rows[:inner, None] * x_row + columns]
-    result = a.ravel()[np.arange(inner)[:, None] * a_inner + k].T @ x
-    target = k[:, None] * x_row + columns
-    c.reshape(-1)[target] = result + c.ravel()[target] if init_start >= 0 else result
+def _emit_dots_of_rows(builder, element, X, x_rows, n_known, far, b, bias, rows, outputs, inner, c):
+    far = builder.icmp_signed("!=", far, index(0))
+    _emit_dots(builder, element, X, b, bias, rows, outputs, inner, c, x_rows, n_known, far)
 
 
-@llvm_function(_generate_dots_of_rows)
+@llvm_function(_emit_dots_of_rows)
 def dots_of_rows(X, x_rows, n_known, far, b, bias, rows, outputs, inner, c):
     """Compute c = X' bᵀ + bias for X' = X[x_rows], the first ``rows`` of them. OUT: c.
 
