@@ -26,7 +26,7 @@ from numpy.linalg import LinAlgError
 from scipy.linalg import lapack
 
 from fastlogit.kernels.full_batch.hessian import hessian, hessian_buffers, panel_width
-from fastlogit.kernels.full_batch.hessian_product import fill_curvature, hessian_product
+from fastlogit.kernels.full_batch.hessian import fill_curvature, hessian_product
 from fastlogit.kernels.training.blocks import BLOCK_ROWS
 from fastlogit.models import Floats, Rows
 

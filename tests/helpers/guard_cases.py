@@ -15,7 +15,7 @@ from fastlogit.kernels.codegen import row_products, tiles
 from fastlogit.kernels.codegen.simd import NEAR_BYTES, VECTOR_BYTES
 from fastlogit.kernels.full_batch import hessian as curvature
 from fastlogit.kernels.full_batch.coordinate_descent import descend
-from fastlogit.kernels.full_batch.hessian_product import fill_curvature, hessian_product
+from fastlogit.kernels.full_batch.hessian import fill_curvature, hessian_product
 from fastlogit.kernels.layers import dense as dense_layers
 from fastlogit.kernels.layers import output_losses
 from fastlogit.kernels.layers import sparse as sparse_layers

@@ -1,7 +1,7 @@
 """Second derivatives of the linear models' mean loss: the Hessian, and its product with a vector.
 
 Shapes: n rows, B of them in a block, D features, K outputs (1 for two classes), C classes kept, P
-pairs of them. X (n, D), weight (n,) or empty for unit weights, Wt (K, D), b (K,), logits (B, K).
+pairs of them. X (n, D), weight (n,) or empty for unit weights, Wt (K, D), b (K,), curvature (B, K).
 
 With the logits z = W x + b of a row and its weight w, ∂L/∂zₖ = w (pₖ − yₖ) (see softmax.py and
 logistic.py), and as ∂pₖ/∂zₗ = pₖ ([k = l] − pₗ),
@@ -15,6 +15,16 @@ Since ∂zₖ/∂wₖ = x and ∂zₖ/∂bₖ = 1, with v the row's second deriv
 The first is symmetric in the classes and in the features: pairs k ≤ l are computed, for features
 i ≤ j up to whole panels of them. A panel's columns of all pairs, v x, are adjacent, so that few
 pairs or few features still make a wide product.
+
+Along the direction (V, u) of the parameters the logits of a row change by ż = V x + u, and the
+gradient in them by
+
+    d(w (pₖ − yₖ)) = w Σₗ pₖ ([k = l] − pₗ) żₗ = w pₖ (żₖ − Σₗ pₗ żₗ)      K > 1
+    d(w (p − y))   = w p (1 − p) ż                                        one output
+
+so that the Hessian's product with (V, u) is what the gradient is, with these in place of w (p − y):
+Pearlmutter, Fast exact multiplication by the Hessian (1994). What depends on the parameters alone,
+w p (1 − p) or P, is stored between products as the curvature.
 """
 
 from typing import Any, NamedTuple
@@ -33,15 +43,15 @@ PAIRS_AT_ONCE = 16
 
 
 class HessianBuffers(NamedTuple):
-    """Workspace: logits (B, K), pairs (B, P), scaled (B · 16 · width,), squares, border (P, D).
+    """Workspace: curvature (B, K), pairs (B, P), scaled (B · 16 · width,), squares, border (P, D).
 
     squares holds the sums v xᵢ xⱼ of each group of pairs and panel of features: the panel's rows
-    i, in each the group's pairs, in each the panel's features j. It and the border are a block's;
-    their totals, and the corner (P,), are summed in float64: in float32 the
-    smallest eigenvalues of the Hessian would be those of rounding.
+    i, in each the group's pairs, in each the panel's features j. It and the border are a block's.
+    Their totals, and the corner (P,), are summed in float64: in float32 the smallest eigenvalues
+    of the Hessian would be those of rounding.
     """
 
-    logits: Any
+    curvature: Any
     pairs: Any
     scaled: Any
     squares: Any
@@ -86,9 +96,7 @@ def hessian(
     """
     features, pairs = X.shape[1], buffers.corner.size
     for first, last in calls(len(X), features * (Wt.shape[0] + pairs * features / 2)):
-        add_curvature(
-            Wt, b, X, weight, scale, width, same, other, buffers, first, last, out
-        )  # fmt: skip
+        add_curvature(Wt, b, X, weight, scale, width, same, other, buffers, first, last, out)
 
 
 @entry_point
@@ -99,10 +107,10 @@ def add_curvature(Wt, b, X, weight, scale, width, same, other, buffers, first, l
         total_squares[:], total_border[:], buffers.corner[:] = 0, 0, 0
     for start in range(first, last, BLOCK_ROWS):
         stop = min(start + BLOCK_ROWS, last)
-        X_block, rows = X[start:stop], stop - start
-        logits, pairs = buffers.logits[:rows], buffers.pairs[:rows]
-        dots(X_block, Wt, b, rows, Wt.shape[0], X.shape[1], logits)
-        pair_curvature(logits, weight[start:stop], scale, pairs)
+        X_block, weight_block = X[start:stop], weight[start:stop]
+        curvature, pairs = buffers.curvature[: stop - start], buffers.pairs[: stop - start]
+        fill_block(Wt, b, X_block, weight_block, scale, curvature)
+        fill_pairs(curvature, weight_block, scale, pairs)
         sum_squares(X_block, pairs, width, buffers.scaled, buffers.squares)
         sum_border(X_block, pairs, buffers.border, buffers.corner)
         add(buffers.squares, total_squares)
@@ -112,51 +120,48 @@ def add_curvature(Wt, b, X, weight, scale, width, same, other, buffers, first, l
 
 
 @kernel
-def pair_curvature(logits, weight, scale, pairs):
-    """Fill v of the pairs k ≤ l, row by row of their triangle. OUT: pairs (B, P), logits."""
-    scale = logits.dtype.type(scale)
-    if logits.shape[1] == 1:
-        logistic_curvature(logits.reshape(-1), weight, scale, pairs.reshape(-1))
-    else:
-        softmax_curvature(logits, weight, scale, pairs)
+def fill_block(Wt, b, X, weight, scale, curvature):
+    """Fill what second derivatives need of rows: w p (1 − p) of one output, or P. OUT: curvature.
 
-
-@kernel
-def logistic_curvature(logits, weight, scale, curvature):
-    """Fill w p (1 − p), as e / (1 + e)² with e = e^−|z|, which cannot overflow. OUT: curvature."""
-    one = logits.dtype.type(1)
-    for i in range(logits.size):
-        e = elementary.exp(-abs(logits[i]))
-        curvature[i] = e / ((one + e) * (one + e)) * scale
+    w p (1 − p) is e / (1 + e)² with e = e^−|z|, which cannot overflow.
+    """
+    dots(X, Wt, b, X.shape[0], Wt.shape[0], X.shape[1], curvature)
+    if Wt.shape[0] > 1:
+        softmax_proba(curvature, curvature)
+        return
+    values, scalar = curvature.reshape(-1), curvature.dtype.type
+    one, scale = scalar(1), scalar(scale)
+    for i in range(values.size):
+        e = elementary.exp(-abs(values[i]))
+        values[i] = e / ((one + e) * (one + e)) * scale
     for i in range(weight.size):
-        curvature[i] *= weight[i]
+        values[i] *= weight[i]
 
 
 @kernel
-def softmax_curvature(logits, weight, scale, pairs):
-    """Fill w pₖ ([k = l] − pₗ) of the pairs, row by row of their triangle. OUT: pairs, logits."""
+def fill_pairs(curvature, weight, scale, pairs):
+    """Fill v of the pairs k ≤ l, row by row of their triangle. OUT: pairs (B, P)."""
     rows, n_pairs = pairs.shape
-    classes = kept_classes(n_pairs)
-    one = logits.dtype.type(1)
-    softmax_proba(logits, logits)
+    classes, one, scale = kept_classes(n_pairs), pairs.dtype.type(1), pairs.dtype.type(scale)
+    if curvature.shape[1] == 1:
+        for i in range(rows):
+            pairs[i, 0] = curvature[i, 0]
+        return
     for i in range(rows):
         w = weight[i] * scale if weight.size > 0 else scale
         pair = 0
         for k in range(classes):
-            p = logits[i, k] * w
-            pairs[i, pair] = p * (one - logits[i, k])
+            p = curvature[i, k] * w
+            pairs[i, pair] = p * (one - curvature[i, k])
             for m in range(k + 1, classes):
-                pairs[i, pair + m - k] = -p * logits[i, m]
+                pairs[i, pair + m - k] = -p * curvature[i, m]
             pair += classes - k
 
 
 @kernel
 def kept_classes(n_pairs):
     """Return C of P = C (C + 1) / 2."""
-    count = 1
-    while count * (count + 1) // 2 < n_pairs:
-        count += 1
-    return count
+    return int(np.sqrt(2 * n_pairs))  # C² < 2 P < (C + 1)²
 
 
 @kernel
@@ -218,49 +223,122 @@ def sum_border(X, pairs, border, corner):
 def spread(width, same, other, buffers, out):
     """Write the totals to all their places in the Hessian. OUT: out."""
     n_pairs, features = buffers.border.shape
-    classes = kept_classes(n_pairs)
-    place = 0
-    for first_pair in range(0, n_pairs, PAIRS_AT_ONCE):
-        count = min(n_pairs - first_pair, PAIRS_AT_ONCE)
-        for first in range(0, features, width):
-            end = min(first + width, features)
-            size = end * count * (end - first)
-            panel = buffers.total_squares[place : place + size].reshape(end, count, end - first)
-            spread_panel(panel, first_pair, first, features, classes, same, other, out)
-            place += size
-    if out.shape[0] > classes * features:
-        spread_border(buffers.total_border, buffers.corner, classes, out)
+    classes, pair = kept_classes(n_pairs), 0
+    for k in range(classes):
+        for m in range(k, classes):
+            row, column, biases = k * features, m * features, classes * features
+            diagonal = same if k == m else other
+            spread_squares(
+                buffers.total_squares, pair, n_pairs, features, width, diagonal, row, column, out
+            )
+            if out.shape[0] > biases:
+                border = buffers.total_border[pair]
+                spread_border(border, row, biases + m, out)
+                spread_border(border, column, biases + k, out)
+                corner = buffers.corner[pair]
+                out[biases + k, biases + m] = out[biases + m, biases + k] = corner
+            pair += 1
 
 
 @kernel
-def spread_panel(panel, first_pair, first, features, classes, same, other, out):
-    """Write a group's panel, (end, count, end − first). OUT: out."""
-    end, count, width = panel.shape
-    pair = 0
-    for k in range(classes):
-        for m in range(k, classes):
-            at, row, column = pair - first_pair, k * features, m * features
-            pair += 1
-            for i in range(end if 0 <= at < count else 0):
-                for step in range(max(i - first, 0), width):
-                    j, value = first + step, panel[i, at, step]
-                    if i == j:
-                        value += same if k == m else other
-                    out[row + i, column + j] = out[column + j, row + i] = value
-                    out[row + j, column + i] = out[column + i, row + j] = value
+def spread_squares(squares, pair, n_pairs, features, width, diagonal, row, column, out):
+    """Write Σ v xᵢ xⱼ of a pair to the block at row and column, and mirrored. OUT: out.
+
+    The diagonal's penalty is added.
+    """
+    first_pair = pair - pair % PAIRS_AT_ONCE
+    count = min(n_pairs - first_pair, PAIRS_AT_ONCE)
+    place = squares.size // n_pairs * first_pair
+    for first in range(0, features, width):
+        end = min(first + width, features)
+        size = end * count * (end - first)
+        panel = squares[place : place + size].reshape(end, count, end - first)
+        for i in range(end):
+            for step in range(max(i - first, 0), end - first):
+                j, value = first + step, panel[i, pair - first_pair, step]
+                if i == j:
+                    value += diagonal
+                out[row + i, column + j] = out[column + j, row + i] = value
+                out[row + j, column + i] = out[column + i, row + j] = value
+        place += size
 
 
 @kernel
-def spread_border(border, corner, classes, out):
-    """Write the rows and columns of the biases. OUT: out."""
-    features = border.shape[1]
-    biases = classes * features
-    pair = 0
-    for k in range(classes):
-        for m in range(k, classes):
-            for j in range(features):
-                value = border[pair, j]
-                out[k * features + j, biases + m] = out[biases + m, k * features + j] = value
-                out[m * features + j, biases + k] = out[biases + k, m * features + j] = value
-            out[biases + k, biases + m] = out[biases + m, biases + k] = corner[pair]
-            pair += 1
+def spread_border(border, row, column, out):
+    """Write Σ v x (D,) to the column and to the row of a bias. OUT: out."""
+    for j in range(border.size):
+        out[row + j, column] = out[column, row + j] = border[j]
+
+
+def fill_curvature(Wt: Any, b: Any, X: Any, weight: Any, scale: float, curvature: Any) -> None:
+    """Fill what products at these parameters need: w p (1 − p) or P. OUT: curvature (n, K)."""
+    for first, last in calls(len(X), Wt.size):
+        fill_rows(Wt, b, X, weight, scale, first, last, curvature)
+
+
+@entry_point
+def fill_rows(Wt, b, X, weight, scale, first, last, curvature):
+    """Do what fill_curvature does for the rows first to last. OUT: curvature."""
+    for start in range(first, last, BLOCK_ROWS):
+        stop = min(start + BLOCK_ROWS, last)
+        fill_block(Wt, b, X[start:stop], weight[start:stop], scale, curvature[start:stop])
+
+
+def hessian_product(
+    curvature: Any, X: Any, weight: Any, scale: float, V: Any, u: Any, changes: Any, out_V: Any,
+    out_u: Any,
+) -> None:  # fmt: skip
+    """Fill the Hessian's product with (V, u), laid out as (Wt, b), without a penalty.
+
+    OUT: out_V (K, D), out_u (K,), changes (B, K).
+    """
+    for first, last in calls(len(X), 2 * V.size):
+        add_product(curvature, X, weight, scale, V, u, changes, first, last, out_V, out_u)
+
+
+@entry_point
+def add_product(curvature, X, weight, scale, V, u, changes, first, last, out_V, out_u):
+    """Add rows first to last; row 0 begins the product. OUT: out_V, out_u, changes."""
+    outputs, features = V.shape
+    if first == 0:
+        out_u[:] = 0
+    for start in range(first, last, BLOCK_ROWS):
+        stop = min(start + BLOCK_ROWS, last)
+        X_block, rows = X[start:stop], stop - start
+        block = changes[:rows]
+        dots(X_block, V, u, rows, outputs, features, block)
+        if outputs == 1:
+            change_of_logistic(curvature[start:stop], block, out_u)
+        else:
+            change_of_softmax(curvature[start:stop], weight[start:stop], scale, block, out_u)
+        init_start = 0 if start > 0 else -1
+        product(
+            block, 1, outputs, X_block, features, out_V, init_start, features, outputs, features,
+            rows, out_V, features,
+        )  # fmt: skip
+
+
+@kernel
+def change_of_logistic(curvature, changes, out_u):
+    """Replace ż by w p (1 − p) ż. OUT: changes (B, 1), out_u gains their sum."""
+    values, factors = changes.reshape(-1), curvature.reshape(-1)
+    total = out_u[0]
+    for i in range(values.size):
+        values[i] *= factors[i]
+        total += values[i]
+    out_u[0] = total
+
+
+@kernel
+def change_of_softmax(proba, weight, scale, changes, out_u):
+    """Replace żₖ by w pₖ (żₖ − Σₗ pₗ żₗ). OUT: changes (B, K), out_u gains their sums."""
+    rows, outputs = changes.shape
+    scale = changes.dtype.type(scale)
+    for i in range(rows):
+        w = weight[i] * scale if weight.size > 0 else scale
+        mean = changes.dtype.type(0)
+        for k in range(outputs):
+            mean += proba[i, k] * changes[i, k]
+        for k in range(outputs):
+            changes[i, k] = w * proba[i, k] * (changes[i, k] - mean)
+            out_u[k] += changes[i, k]

@@ -1,10 +1,11 @@
-"""The Hessian against finite differences of the gradient, which has its own oracles."""
+"""The Hessian against finite differences of the gradient, its products against the Hessian."""
 
 import numpy as np
 import pytest
 
 import fastlogit
 from fastlogit.kernels.full_batch import hessian as module
+from fastlogit.kernels.training.blocks import BLOCK_ROWS
 from fastlogit.models import as_writable_view
 
 
@@ -86,3 +87,21 @@ def test_small_eigenvalues_survive_many_float32_rows():
     Wt, b = np.zeros((1, 7), np.float32), np.zeros(1, np.float32)
     out = hessian_of(X, np.empty(0, np.float32), Wt, b, 1)
     assert -1e-7 < np.linalg.eigvalsh(out).min() < 1e-6
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(("n", "D", "K"), SIZES)
+def test_equals_the_hessian_times_the_vector(
+    linear_problem, expected_hessian, n, D, K, weighted, dtype, relative_error
+):
+    X, weight, Wt, b = linear_problem(n, D, K, dtype, weighted)
+    scale = 1 / (weight.sum(dtype=float) if weighted else n)
+    curvature = np.full((n, K), np.nan, dtype)
+    module.fill_curvature(Wt, b, X, weight, scale, curvature)
+    rng = np.random.default_rng(1)
+    V, u = rng.normal(size=(K, D)).astype(dtype), rng.normal(size=K).astype(dtype)
+    out_V, out_u = np.full((K, D), np.nan, dtype), np.full(K, np.nan, dtype)
+    changes = np.full((BLOCK_ROWS, K), np.nan, dtype)
+    module.hessian_product(curvature, X, weight, scale, V, u, changes, out_V, out_u)
+    expected = expected_hessian(X, weight, Wt, b, K) @ np.append(V, u).astype(float)
+    assert relative_error(np.append(out_V, out_u), expected) < 100 * np.finfo(dtype).eps
