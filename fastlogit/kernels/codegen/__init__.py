@@ -7,30 +7,24 @@ that a new version that lacks one says which. Tried with numba 0.61.2 and llvmli
 numba 0.68.1 and llvmlite 0.50.0.
 
 Modules and what is imported from them
-    ``numba.core.types``,
-    ``numba.core.cgutils.alloca_once``, ``numba.core.cgutils.for_range``,
+    ``numba.core.types``, ``numba.core.cgutils.alloca_once``, ``numba.core.cgutils.for_range``,
     ``numba.core.cgutils.get_or_insert_function``: emit loops, stack slots, intrinsics;
     ``numba.core.registry.cpu_target``, ``numba.core.compiler.compile_extra``,
     ``numba.core.compiler.Flags``, ``numba.core.compiler_lock.global_compiler_lock``,
     ``numba.np.arrayobj.populate_array``: compile a function that is linked to by name;
-    ``numba.core.caching._Cache``, ``numba.core.compiler.CompileResult._reduce``,
+    ``numba.core.caching.NullCache``, ``numba.core.compiler.CompileResult._reduce``,
     ``numba.core.compiler.CompileResult._rebuild``, ``numba.core.serialize.dumps``: the cache;
     ``llvmlite.binding.add_symbol``, ``llvmlite.binding.get_host_cpu_features``
-The CPU's target
-    ``target.target_context``, ``target.typing_context``, ``target.options.parse_as_flags``
-Its context
-    ``context.refresh``, ``context.codegen``, ``context.create_module``,
-    ``context.declare_function``, ``context.call_conv.call_function``, ``context.make_array``,
-    ``context.cast``, ``context.get_data_type``, ``context.get_value_type``,
-    ``context.get_constant``, ``context.get_abi_sizeof``, ``context.get_dummy_value``
-Its code generator, and a library of compiled code
-    ``codegen.create_library``, ``codegen.unserialize_library``, ``codegen.magic_tuple``,
-    ``library.add_ir_module``, ``library.enable_object_caching``, ``library.finalize``,
-    ``library.get_pointer_to_function``, ``library.serialize_using_object_code``,
-    ``library._final_module``
-A jitted function
-    ``dispatcher._cache``, ``dispatcher.py_func``
-Options of ``numba.njit``
-    ``option._nrt``, ``option.no_cfunc_wrapper``, ``option.no_cpython_wrapper``,
-    ``option.forceinline``
+The CPU's target, its context, its code generator, and a library of compiled code
+    ``target.target_context``, ``target.typing_context``, ``target.options.parse_as_flags``,
+    ``context.refresh``, ``context.codegen``, ``context.create_module``, ``context.make_array``,
+    ``context.declare_function``, ``context.call_conv.call_function``, ``context.cast``,
+    ``context.get_data_type``, ``context.get_value_type``, ``context.get_constant``,
+    ``context.get_abi_sizeof``, ``context.get_dummy_value``, ``codegen.create_library``,
+    ``codegen.unserialize_library``, ``codegen.magic_tuple``, ``library.add_ir_module``,
+    ``library.enable_object_caching``, ``library.finalize``, ``library.get_pointer_to_function``,
+    ``library.serialize_using_object_code``, ``library._final_module``
+A jitted function, and options of ``numba.njit``
+    ``dispatcher._cache``, ``dispatcher.py_func``, ``option._nrt``, ``option.no_cfunc_wrapper``,
+    ``option.no_cpython_wrapper``, ``option.forceinline``
 """

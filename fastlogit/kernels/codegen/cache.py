@@ -1,9 +1,9 @@
 """The on-disk cache of what has been compiled.
 
-Numba's own cache stamps only the file of the cached function, so a cached caller would outlive a
-change in a helper of another file. Here the stamp covers all sources of the kernels, and each
-compiled signature is one file that carries its checksum. Whatever goes wrong with the cache
-(unwritable, truncated, written by two processes at once) costs a compilation and nothing else.
+Numba's own stamps only the file of the cached function, so a cached caller would outlive a change
+in another file. Here the stamp covers all sources of the kernels, and each signature is one file
+with its checksum. Whatever goes wrong with the cache (unwritable, truncated, written by two
+processes at once) costs a compilation and nothing else.
 """
 
 from __future__ import annotations
@@ -44,28 +44,21 @@ def _sources(folder: Traversable) -> Iterator[Traversable]:
 
 @cache
 def source_stamp() -> str | None:
-    """Hash of all kernel sources: the part of a cache entry's key that an edit changes.
-
-    They are read where they are imported from, which may be an archive. None where there are none
-    to read.
-    """
-    digest, count = hashlib.sha256(), 0
+    """Hash all kernel sources, which may be in an archive; None where none can be read."""
     try:
-        for file in _sources(resources.files(PACKAGE)):
-            digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
-            count += 1
+        files = [(file.name, file.read_bytes()) for file in _sources(resources.files(PACKAGE))]
     except OSError:
         return None
-    return digest.hexdigest()[:16] if count else None
+    content = b"".join(name.encode() + b"\0" + source + b"\0" for name, source in files)
+    return hashlib.sha256(content).hexdigest()[:16] if files else None
 
 
 def _writable(path: Path) -> bool:
-    try:
+    with contextlib.suppress(OSError):
         path.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=path).close()
-    except OSError:
-        return False
-    return True
+        return True
+    return False
 
 
 def _in_tree() -> Path:
@@ -86,11 +79,10 @@ def _candidates() -> Iterator[Path]:
 
 @cache
 def cache_directory() -> Path | None:
-    """Directory of the compiled kernels of these sources, or None if none is writable.
+    """Return the directory of the compiled kernels of these sources, or None if none is writable.
 
-    The first writable of ``NUMBA_CACHE_DIR``, the package's own ``__pycache__``, and the user's
-    cache directory. Without a stamp of the sources there is none: kernels of other ones might be
-    in it.
+    It is in ``NUMBA_CACHE_DIR`` if that is set, else in the package's own ``__pycache__`` or the
+    user's cache directory. Without a stamp it might hold kernels of other sources.
     """
     if source_stamp() is None:
         return None
@@ -105,16 +97,9 @@ def cache_directory() -> Path | None:
 
 
 class CacheEntry:
-    """The file of one compiled signature: a checksum, then a pickle; written atomically.
+    """The file of one signature of a function: a checksum, then a pickle; written atomically.
 
-    Parameters
-    ----------
-    name : str
-        Of the function, the beginning of the file's name.
-    signature : str
-        Which of its signatures.
-    codegen : object
-        Numba's code generator, which knows the CPU.
+    codegen is Numba's code generator, which knows the CPU.
     """
 
     def __init__(self, name: str, signature: str, codegen: Any) -> None:
@@ -127,7 +112,7 @@ class CacheEntry:
     def load(self, rebuild: Callable[[Any], Any]) -> Any:
         """Return what rebuild makes of the content, or None where there is none that is whole."""
         try:
-            content = self._file.read_bytes() if self._file is not None else b""
+            content = self._file.read_bytes() if self._file else b""
             if hashlib.sha256(content[32:]).digest() != content[:32]:
                 return None
             result = rebuild(pickle.loads(content[32:]))  # noqa: S301
@@ -139,7 +124,7 @@ class CacheEntry:
     def save(self, content: Any) -> None:
         """Keep what has been compiled; a failure to write is no failure of the fit."""
         _counts["compiled"] += 1
-        if self._file is None:
+        if not self._file:
             return
         partial = self._file.with_suffix(f".{os.getpid()}.tmp")
         try:

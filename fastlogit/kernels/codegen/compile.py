@@ -1,8 +1,6 @@
 """How a function is compiled: the options, and the decorators of functions that kernels call.
 
-Three more are beside what they need: `compiled_once` and `llvm_function` in
-:mod:`fastlogit.kernels.codegen.linking`, `entry_point` in
-:mod:`fastlogit.kernels.codegen.entry_points`.
+More decorators are beside what they need, in ``linking`` and ``entry_points``.
 """
 
 import functools

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numba
-from numba.core.caching import _Cache
+from numba.core.caching import NullCache
 from numba.core.compiler import CompileResult
 
 from fastlogit.kernels.codegen.cache import CacheEntry, cache_directory
@@ -22,8 +22,11 @@ def entry_point(function: Callable[..., Any]) -> Any:
     return dispatcher
 
 
-class KernelCache(_Cache):
-    """The compiled signatures of one entry point, as Numba's dispatcher wants them kept."""
+class KernelCache(NullCache):
+    """The compiled signatures of one entry point, as Numba's dispatcher wants them kept.
+
+    As for NullCache there is nothing to enable, to disable, or to flush: an entry never goes stale.
+    """
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._name = f"{function.__module__.rpartition('.')[2]}.{function.__qualname__}"
@@ -31,8 +34,7 @@ class KernelCache(_Cache):
     @property
     def cache_path(self) -> str | None:
         """Where the entries are, as Numba's interface wants it."""
-        directory = cache_directory()
-        return None if directory is None else str(directory)
+        return str(directory) if (directory := cache_directory()) else None
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Return the compiled signature, or None where there is none that is whole."""
@@ -50,12 +52,3 @@ class KernelCache(_Cache):
         """Keep a compiled signature with the names of what it links to."""
         content = required(result.library), result._reduce()
         CacheEntry(self._name, str(sig), result.codegen).save(content)
-
-    def enable(self) -> None:
-        """Do nothing: the cache is always on."""
-
-    def disable(self) -> None:
-        """Do nothing: without a writable directory there is no cache."""
-
-    def flush(self) -> None:
-        """Do nothing: an entry never goes stale, its key covers all sources."""

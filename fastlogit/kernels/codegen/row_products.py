@@ -27,15 +27,7 @@ from numba.core import cgutils, types
 
 from fastlogit.kernels.codegen.compile import emitted
 from fastlogit.kernels.codegen.linking import llvm_function
-from fastlogit.kernels.codegen.simd import (
-    COLUMN,
-    HAS_AVX512,
-    INDEX,
-    Vectors,
-    index,
-    load_element,
-    steps,
-)
+from fastlogit.kernels.codegen.simd import HAS_AVX512, INDEX, Vectors, index
 from fastlogit.kernels.codegen.tiles import store_sums
 
 # Sums of a dot product that are in flight, to hide the latency of a multiply-add.
@@ -174,7 +166,7 @@ def _emit_update_and_forward_linear(
 
     end = index(0)
     for width in OUTPUTS:
-        with steps(builder, end, outputs, width) as (output, end):
+        with v.steps(end, outputs, width) as (output, end):
             tile(width, output)
 
 
@@ -194,7 +186,7 @@ def update_and_forward_linear(X, row, following, Wt, pitch, b, fan_in, outputs, 
 def _non_zeros(v, values, columns, count, width):
     """Emit a loop over a row's non-zeros; yield where W's row of each begins, and its value."""
     with cgutils.for_range(v.builder, count) as loop:
-        column = load_element(v.builder, COLUMN, columns, loop.index)
+        column = v.element(columns, loop.index, ir.IntType(32))
         start = v.builder.mul(v.builder.zext(column, INDEX), width)
         yield start, v.splat(v.element(values, loop.index))
 

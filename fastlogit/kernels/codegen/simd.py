@@ -29,8 +29,8 @@ NEAREST_BYTES = 1 << 15
 PREFETCH_ROWS = 12
 
 INDEX = ir.IntType(64)
-COLUMN = ir.IntType(32)
 _LANE = ir.IntType(32)
+_BYTE = ir.IntType(8)
 
 
 def index(value: int) -> ir.Constant:
@@ -38,86 +38,33 @@ def index(value: int) -> ir.Constant:
     return ir.Constant(INDEX, value)
 
 
-@contextmanager
-def steps(
-    builder: ir.IRBuilder, start: ir.Value, stop: ir.Value, step: int
-) -> Iterator[tuple[ir.Value, ir.Value]]:
-    """Emit a loop over the whole steps from start to stop; yield its index, and where it ends."""
-    count = builder.sdiv(builder.sub(stop, start), index(step))
-    end = builder.add(start, builder.mul(count, index(step)))
-    with cgutils.for_range(builder, count) as loop:
-        yield builder.add(start, builder.mul(loop.index, index(step))), end
-
-
-def load_element(
-    builder: ir.IRBuilder, element: ir.Type, base: ir.Value, offset: ir.Value
-) -> ir.Value:
-    """Emit a load of one element of an array of that type."""
-    return builder.load(builder.gep(base, [offset], source_etype=element), typ=element)
-
-
 class Vectors:
-    """Emits LLVM instructions on vectors of one element type."""
+    """Emits LLVM instructions on vectors of one element type; offsets count elements."""
 
     def __init__(self, builder: ir.IRBuilder, element: ir.Type) -> None:
-        self.builder = builder
-        self.suffix, self.element_bytes = (
-            ("f32", 4) if isinstance(element, ir.FloatType) else ("f64", 8)
-        )
+        self.builder, self.element_type = builder, element
+        self.element_bytes = 4 if isinstance(element, ir.FloatType) else 8
         self.count = VECTOR_BYTES // self.element_bytes
         self.type = ir.VectorType(element, self.count)
         self.zero = ir.Constant(self.type, [ir.Constant(element, 0.0)] * self.count)
 
     def _call(self, name: str, result: ir.Type, *args: ir.Value) -> ir.Value:
         signature = ir.FunctionType(result, [arg.type for arg in args])
-        pointer = ".p0" if ".masked." in name else ""
-        full_name = f"llvm.{name.strip('.')}.v{self.count}{self.suffix}{pointer}"
+        suffix = f"v{self.count}f{8 * self.element_bytes}" + ".p0" * name.startswith("masked")
+        full_name = f"llvm.{name}.{suffix}"
         function = cgutils.get_or_insert_function(self.builder.module, signature, full_name)
         return self.builder.call(function, args)
 
-    def splat(self, scalar: ir.Value, count_type: ir.VectorType | None = None) -> ir.Value:
-        """Return a vector with the scalar in every lane."""
-        vector_type = count_type or self.type
-        undefined = ir.Constant(vector_type, ir.Undefined)
-        first = self.builder.insert_element(undefined, scalar, ir.Constant(_LANE, 0))
-        zeros = ir.Constant(ir.VectorType(_LANE, self.count), [0] * self.count)
-        return self.builder.shuffle_vector(first, undefined, zeros)
-
-    def mask(self, lanes: ir.Value) -> ir.Value:
-        """Return a mask of the first ``lanes`` lanes."""
-        index_type = ir.VectorType(INDEX, self.count)
-        lane = ir.Constant(index_type, [index(n) for n in range(self.count)])
-        return self.builder.icmp_signed("<", lane, self.splat(lanes, index_type))
-
-    def address(self, base: ir.Value, offset: ir.Value) -> ir.Value:
-        """Return the address of an element of the vectors' element type."""
-        return self.builder.gep(base, [offset], source_etype=self.type.element)
-
-    def element(self, base: ir.Value, offset: ir.Value) -> ir.Value:
-        """Load one element of the vectors' element type."""
-        return load_element(self.builder, self.type.element, base, offset)
-
-    def _pointer(self, base: ir.Value, offset: ir.Value) -> ir.Value:
-        return self.builder.bitcast(self.address(base, offset), self.type.as_pointer())
-
-    def load(self, base: ir.Value, offset: ir.Value, mask: ir.Value | None) -> ir.Value:
-        """Load from element `offset` on; lanes outside the mask are 0."""
-        pointer = self._pointer(base, offset)
-        if mask is None:
-            return self.builder.load(pointer, align=self.element_bytes, typ=self.type)
-        align = ir.Constant(_LANE, self.element_bytes)
-        return self._call(".masked.load.", self.type, pointer, align, mask, self.zero)
-
-    def store(
-        self, value: ir.Value, base: ir.Value, offset: ir.Value, mask: ir.Value | None
-    ) -> None:
-        """Store from element `offset` on the lanes of the mask."""
-        pointer = self._pointer(base, offset)
-        if mask is None:
-            self.builder.store(value, pointer, align=self.element_bytes)
-        else:
-            align = ir.Constant(_LANE, self.element_bytes)
-            self._call(".masked.store.", ir.VoidType(), value, pointer, align, mask)
+    @contextmanager
+    def steps(
+        self, start: ir.Value, stop: ir.Value, step: int
+    ) -> Iterator[tuple[ir.Value, ir.Value]]:
+        """Emit a loop over whole steps from start to stop; yield its index, and where it ends."""
+        builder = self.builder
+        count = builder.sdiv(builder.sub(stop, start), index(step))
+        end = builder.add(start, builder.mul(count, index(step)))
+        with cgutils.for_range(builder, count) as loop:
+            yield builder.add(start, builder.mul(loop.index, index(step))), end
 
     def for_each_vector(
         self, length: ir.Value, widths: tuple[int, ...],
@@ -129,10 +76,55 @@ class Vectors:
         """
         end = index(0)
         for width in widths:
-            with steps(self.builder, end, length, width * self.count) as (start, end):
+            with self.steps(end, length, width * self.count) as (start, end):
                 do([self.builder.add(start, index(n * self.count)) for n in range(width)], None)
         with self.builder.if_then(self.builder.icmp_signed("<", end, length)):
             do([end], self.mask(self.builder.sub(length, end)))
+
+    def splat(self, scalar: ir.Value) -> ir.Value:
+        """Return a vector with the scalar in every lane."""
+        vector = ir.Constant(ir.VectorType(scalar.type, self.count), ir.Undefined)
+        first = self.builder.insert_element(vector, scalar, ir.Constant(_LANE, 0))
+        return self.shuffle(first, vector, [0] * self.count)
+
+    def mask(self, lanes: ir.Value) -> ir.Value:
+        """Return a mask of the first ``lanes`` lanes."""
+        numbers = [index(n) for n in range(self.count)]
+        lane = ir.Constant(ir.VectorType(INDEX, self.count), numbers)
+        return self.builder.icmp_signed("<", lane, self.splat(lanes))
+
+    def address(self, base: ir.Value, offset: ir.Value) -> ir.Value:
+        """Return the address of an element."""
+        return self.builder.gep(base, [offset], source_etype=self.element_type)
+
+    def element(self, base: ir.Value, offset: ir.Value, kind: ir.Type | None = None) -> ir.Value:
+        """Load one element of an array, of vectors' elements unless of another type."""
+        kind = kind or self.element_type
+        return self.builder.load(self.builder.gep(base, [offset], source_etype=kind), typ=kind)
+
+    def pointer(self, base: ir.Value, offset: ir.Value, count: int) -> ir.Value:
+        """Return the address of an element as that of a vector of so many."""
+        kind = ir.VectorType(self.element_type, count)
+        return self.builder.bitcast(self.address(base, offset), kind.as_pointer())
+
+    def load(self, base: ir.Value, offset: ir.Value, mask: ir.Value | None) -> ir.Value:
+        """Load from an offset on; lanes outside the mask are 0."""
+        pointer = self.pointer(base, offset, self.count)
+        if mask is None:
+            return self.builder.load(pointer, align=self.element_bytes, typ=self.type)
+        align = ir.Constant(_LANE, self.element_bytes)
+        return self._call("masked.load", self.type, pointer, align, mask, self.zero)
+
+    def store(
+        self, value: ir.Value, base: ir.Value, offset: ir.Value, mask: ir.Value | None
+    ) -> None:
+        """Store the lanes of the mask from an offset on."""
+        pointer = self.pointer(base, offset, self.count)
+        if mask is None:
+            self.builder.store(value, pointer, align=self.element_bytes)
+        else:
+            align = ir.Constant(_LANE, self.element_bytes)
+            self._call("masked.store", ir.VoidType(), value, pointer, align, mask)
 
     def sums(self, count: int) -> list[ir.Value]:
         """Return places on the stack for vectors, set to 0; LLVM promotes them to registers."""
@@ -183,49 +175,38 @@ class Vectors:
 
     def shuffle(self, u: ir.Value, v: ir.Value, lanes: list[int]) -> ir.Value:
         """Return the lanes of those numbers, u's counted first and then v's."""
-        return self.builder.shuffle_vector(
-            u, v, ir.Constant(ir.VectorType(_LANE, len(lanes)), lanes)
-        )
+        numbers = ir.Constant(ir.VectorType(_LANE, len(lanes)), lanes)
+        return self.builder.shuffle_vector(u, v, numbers)
 
 
-def prefetch(
-    builder: ir.IRBuilder, base: ir.Value, row: ir.Value, width: ir.Value, element_bytes: int
-) -> None:
-    """Emit requests to bring a row into the cache, without waiting for it."""
-    row_bytes = builder.mul(width, index(element_bytes))
-    byte = ir.IntType(8).as_pointer()
-    start = builder.gep(
-        builder.bitcast(base, byte), [builder.mul(row, row_bytes)], source_etype=ir.IntType(8)
-    )
-    flag = ir.IntType(32)
-    kinds = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
+def prefetch(builder: ir.IRBuilder, start: ir.Value, size: ir.Value) -> None:
+    """Emit requests to bring so many bytes into the cache, without waiting for them."""
+    flags = [ir.Constant(_LANE, flag) for flag in (0, 3, 1)]  # to be read, to be kept, data
+    start = builder.bitcast(start, _BYTE.as_pointer())
+    kinds = ir.FunctionType(ir.VoidType(), [start.type, _LANE, _LANE, _LANE])
     function = cgutils.get_or_insert_function(builder.module, kinds, "llvm.prefetch.p0")
-    read, keep, data = ir.Constant(flag, 0), ir.Constant(flag, 3), ir.Constant(flag, 1)
-    lines = builder.sdiv(builder.add(row_bytes, index(CACHE_LINE - 1)), index(CACHE_LINE))
+    lines = builder.sdiv(builder.add(size, index(CACHE_LINE - 1)), index(CACHE_LINE))
     with cgutils.for_range(builder, lines) as loop:
         offset = builder.mul(loop.index, index(CACHE_LINE))
-        line = builder.gep(start, [offset], source_etype=ir.IntType(8))
-        builder.call(function, [line, read, keep, data])
-
-
-def _emit_prefetch_row(context, builder, signature, array, row):
-    kind = signature.args[0]
-    width = builder.extract_value(array.shape, 1) if kind.ndim == 2 else index(1)
-    size = context.get_abi_sizeof(context.get_data_type(kind.dtype))
-    prefetch(builder, array.data, row, width, size)
-
-
-@emitted(_emit_prefetch_row, lambda *_: types.void)
-def prefetch_row(array, row):
-    """Prefetch a row of a contiguous array: request it for the cache, without waiting for it."""
+        builder.call(function, [builder.gep(start, [offset], source_etype=_BYTE), *flags])
 
 
 def _emit_prefetch_part(context, builder, signature, array, start, count):
     element = context.get_data_type(signature.args[0].dtype)
-    data = builder.gep(array.data, [start], source_etype=element)
-    prefetch(builder, data, index(0), count, context.get_abi_sizeof(element))
+    size = builder.mul(count, index(context.get_abi_sizeof(element)))
+    prefetch(builder, builder.gep(array.data, [start], source_etype=element), size)
 
 
 @emitted(_emit_prefetch_part, lambda *_: types.void)
 def prefetch_part(array, start, count):
     """Prefetch count elements of a vector from start on, without waiting for them."""
+
+
+def _emit_prefetch_row(context, builder, signature, array, row):
+    width = builder.extract_value(array.shape, 1) if signature.args[0].ndim == 2 else index(1)
+    _emit_prefetch_part(context, builder, signature, array, builder.mul(row, width), width)
+
+
+@emitted(_emit_prefetch_row, lambda *_: types.void)
+def prefetch_row(array, row):
+    """Prefetch a row of a contiguous array: request it for the cache, without waiting for it."""

@@ -21,9 +21,7 @@ from fastlogit.kernels.codegen.simd import (
     PREFETCH_ROWS,
     Vectors,
     index,
-    load_element,
     prefetch,
-    steps,
 )
 
 # Tiles of a product as (rows, vectors), rows left over by one are taken by the next. The first
@@ -63,8 +61,8 @@ class _Block:
     def add_outer_product(self, a, a_start, a_row, b, b_start):
         """Add a's column of `rows` elements times b's row of vectors."""
         b_vectors = list(self._vectors(b, b_start))
-        for element, places in self._rows(a_start, a_row):
-            factor = self.v.splat(self.v.element(a, element))
+        for offset, places in self._rows(a_start, a_row):
+            factor = self.v.splat(self.v.element(a, offset))
             for place, b_vector in zip(places, b_vectors, strict=True):
                 self.v.add_product(factor, b_vector, place)
 
@@ -85,9 +83,7 @@ def _emit_product(
         block = _Block(v, n_rows, width, builder.sub(columns, column) if tail else None)
         row_start = builder.mul(row, a_row)
         with cgutils.for_range(builder, inner) as loop:
-            b_row = (
-                loop.index if b_rows is None else load_element(builder, INDEX, b_rows, loop.index)
-            )
+            b_row = loop.index if b_rows is None else v.element(b_rows, loop.index, INDEX)
             b_start = builder.add(builder.mul(b_row, b_inner), column)
             a_start = builder.add(row_start, builder.mul(loop.index, a_inner))
             block.add_outer_product(a, a_start, a_row, b, b_start)
@@ -99,11 +95,11 @@ def _emit_product(
 
     row_end = index(0)
     for n_rows, width in PRODUCT_TILES:
-        with steps(builder, row_end, rows, n_rows) as (row, row_end):
+        with v.steps(row_end, rows, n_rows) as (row, row_end):
             column_end = index(0)
             for n_vectors in dict.fromkeys((width, min(width, 4), 2)):
                 step = n_vectors * v.count
-                with steps(builder, column_end, columns, step) as (column, column_end):
+                with v.steps(column_end, columns, step) as (column, column_end):
                     tile(n_rows, n_vectors, row, column, tail=False)
             left = builder.sub(columns, column_end)
             with builder.if_then(builder.icmp_signed(">", left, index(0))):
@@ -146,11 +142,8 @@ def product_with_rows(a, a_inner, X, x_row, rows, init_start, outputs, columns, 
     a's element of row p and output k lies at ``p * a_inner + k``. Of X and c, whose rows lie x_row
     elements apart, the first columns are meant. OUT: c.
     """
-    k, columns = np.arange(outputs), np.arange(columns)
-    x = X.ravel()[rows[:inner, None] * x_row + columns]
-    result = a.ravel()[np.arange(inner)[:, None] * a_inner + k].T @ x
-    target = k[:, None] * x_row + columns
-    c.reshape(-1)[target] = result + c.ravel()[target] if init_start >= 0 else result
+    x = X.ravel()[rows[:inner, None] * x_row + np.arange(columns)]
+    product(a, 1, a_inner, x, columns, c, init_start, x_row, outputs, columns, inner, c, x_row)
 
 
 def store_sums(v, sums, bias, output, c, row_start, outputs):
@@ -161,12 +154,10 @@ def store_sums(v, sums, bias, output, c, row_start, outputs):
     padded = [v.sum(row[n]) if n < width else v.zero for row in sums for n in range(lanes)]
     padded += [v.zero] * (-len(padded) % v.count)
     totals = [v.sums_of_lanes(padded[n : n + v.count]) for n in range(0, len(padded), v.count)]
-    row_type = ir.VectorType(v.type.element, width)
-    bias_at = builder.bitcast(v.address(bias, output), row_type.as_pointer())
-    bias_row = builder.load(bias_at, align=v.element_bytes, typ=row_type)
+    row_type = ir.VectorType(v.element_type, width)
+    bias_row = builder.load(v.pointer(bias, output, width), align=v.element_bytes, typ=row_type)
     if width == 1 and len(sums) == 8:  # of the only output: c's rows are one vector
-        row_type = ir.VectorType(v.type.element, 8)
-        target = builder.bitcast(v.address(c, row_start), row_type.as_pointer())
+        target = v.pointer(c, row_start, 8)
         # Their lanes are in one vector, or in two of AVX2's four float64.
         total = v.shuffle(totals[0], totals[-1], list(range(8)))
         bias_all = v.shuffle(bias_row, bias_row, [0] * 8)
@@ -176,8 +167,7 @@ def store_sums(v, sums, bias, output, c, row_start, outputs):
         vector, lane = divmod(r * lanes, v.count)
         row = v.shuffle(totals[vector], v.zero, list(range(lane, lane + width)))
         place = builder.add(row_start, builder.mul(outputs, index(r)))
-        address = v.address(c, builder.add(place, output))
-        target = builder.bitcast(address, row_type.as_pointer())
+        target = v.pointer(c, builder.add(place, output), width)
         builder.store(builder.fadd(row, bias_row), target, align=v.element_bytes)
 
 
@@ -203,26 +193,27 @@ def _emit_dots(
     def ahead(place: ir.Value) -> ir.Value:
         later = builder.add(place, index(PREFETCH_ROWS))
         known = builder.icmp_signed("<", later, n_known)
-        return load_element(builder, INDEX, a_rows, builder.select(known, later, place))
+        return v.element(a_rows, builder.select(known, later, place), INDEX)
 
     one = builder.icmp_signed("==", outputs, index(1))
     row_end = index(0)
     for n_rows, tile_outputs in DOT_TILES:
         rows_end = builder.select(one, rows, row_end) if tile_outputs == (1,) else rows
-        with steps(builder, row_end, rows_end, n_rows) as (row, row_end):
+        with v.steps(row_end, rows_end, n_rows) as (row, row_end):
             places = [builder.add(row, index(r)) for r in range(n_rows)]
             if a_rows is not None:
                 with builder.if_then(far), cgutils.for_range(builder, index(n_rows)) as loop:
                     later = ahead(builder.add(row, loop.index))
-                    prefetch(builder, a, later, inner, v.element_bytes)
-                places = [load_element(builder, INDEX, a_rows, place) for place in places]
+                    row_bytes = builder.mul(inner, index(v.element_bytes))
+                    prefetch(builder, v.address(a, builder.mul(later, inner)), row_bytes)
+                places = [v.element(a_rows, place, INDEX) for place in places]
             starts = [builder.mul(place, inner) for place in places]
             if tile_outputs == (1,):
                 tile(1, starts, row, index(0))
                 continue
             output_end = index(0)
             for n_outputs in tile_outputs:
-                with steps(builder, output_end, outputs, n_outputs) as (output, output_end):
+                with v.steps(output_end, outputs, n_outputs) as (output, output_end):
                     tile(n_outputs, starts, row, output)
 
 

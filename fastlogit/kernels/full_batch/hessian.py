@@ -27,6 +27,7 @@ Pearlmutter, Fast exact multiplication by the Hessian (1994). What depends on th
 w p (1 − p) or P, is stored between products as the curvature.
 """
 
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -66,17 +67,12 @@ def hessian_buffers(n_features: int, n_outputs: int, n_kept: int, dtype: Any) ->
     n_pairs = n_kept * (n_kept + 1) // 2
     width = panel_width(n_features, n_pairs, dtype)
     ends = [min(first + width, n_features) for first in range(0, n_features, width)]
-    squares = sum(end * (end - first) for first, end in zip([0, *ends], ends, strict=False))
-    return HessianBuffers(
-        np.empty((BLOCK_ROWS, n_outputs), dtype),
-        np.empty((BLOCK_ROWS, n_pairs), dtype),
-        np.empty(BLOCK_ROWS * min(n_pairs, PAIRS_AT_ONCE) * width, dtype),
-        np.empty(squares * n_pairs, dtype),
-        np.empty((n_pairs, n_features), dtype),
-        np.empty(squares * n_pairs),
-        np.empty((n_pairs, n_features)),
-        np.empty(n_pairs),
-    )
+    squares = n_pairs * sum(end * (end - first) for first, end in pairwise([0, *ends]))
+    scaled = BLOCK_ROWS * min(n_pairs, PAIRS_AT_ONCE) * width
+    shapes = (BLOCK_ROWS, n_outputs), (BLOCK_ROWS, n_pairs), scaled, squares, (n_pairs, n_features)
+    totals = squares, (n_pairs, n_features), n_pairs
+    blocks = [np.empty(shape, dtype) for shape in shapes]
+    return HessianBuffers(*blocks, *(np.empty(shape) for shape in totals))
 
 
 def panel_width(n_features: int, n_pairs: int, dtype: Any) -> int:
@@ -90,9 +86,9 @@ def hessian(
 ) -> None:  # fmt: skip
     """Fill the Hessian of the mean loss in the kept classes' weights, then in their biases.
 
-    scale is one over the sum of the weights, width that of the panels. out is (C D, C D) without
-    the biases, else (C D + C, C D + C). A penalty adds `same` to the second derivative of a weight,
-    `other` to that in the weights of one feature for two classes. OUT: out, buffers.
+    scale is 1 / Σ w, width that of the panels. out is (C D, C D), or (C D + C, C D + C) with the
+    biases. A penalty adds `same` to the second derivative of a weight, `other` to that in the
+    weights of one feature for two classes. OUT: out, buffers.
     """
     features, pairs = X.shape[1], buffers.corner.size
     for first, last in calls(len(X), features * (Wt.shape[0] + pairs * features / 2)):
@@ -174,21 +170,30 @@ def add(values, totals):
 @kernel
 def sum_squares(X, pairs, width, scaled, squares):
     """Fill Σ v xᵢ xⱼ of a block's rows. OUT: squares, scaled."""
-    rows, features = X.shape
-    n_pairs = pairs.shape[1]
-    place = 0
+    (rows, features), n_pairs, place = X.shape, pairs.shape[1], 0
     for first_pair in range(0, n_pairs, PAIRS_AT_ONCE):
         count = min(n_pairs - first_pair, PAIRS_AT_ONCE)
         for first in range(0, features, width):
             end = min(first + width, features)
             columns = count * (end - first)
             scale_columns(X, pairs, first, end, first_pair, count, scaled)
-            size = end * columns
-            sums, block = squares[place : place + size], scaled[: rows * columns]
+            sums = squares[place : place + end * columns]
             product(
-                X, 1, features, block, columns, sums, -1, columns, end, columns, rows, sums, columns
+                X,
+                1,
+                features,
+                scaled,
+                columns,
+                sums,
+                -1,
+                columns,
+                end,
+                columns,
+                rows,
+                sums,
+                columns,
             )
-            place += size
+            place += sums.size
 
 
 @kernel
@@ -208,8 +213,7 @@ def scale_columns(X, pairs, first, end, first_pair, count, scaled):
 @kernel
 def sum_border(X, pairs, border, corner):
     """Fill Σ v x and add Σ v of a block's rows. OUT: border (P, D), corner (P,)."""
-    rows, features = X.shape
-    n_pairs = pairs.shape[1]
+    (rows, features), n_pairs = X.shape, pairs.shape[1]
     product(
         pairs, 1, n_pairs, X, features, border, -1, features, n_pairs, features, rows, border,
         features,
@@ -304,14 +308,13 @@ def add_product(curvature, X, weight, scale, V, u, changes, first, last, out_V, 
         out_u[:] = 0
     for start in range(first, last, BLOCK_ROWS):
         stop = min(start + BLOCK_ROWS, last)
-        X_block, rows = X[start:stop], stop - start
-        block = changes[:rows]
+        rows, init_start = stop - start, 0 if start > 0 else -1
+        X_block, block = X[start:stop], changes[:rows]
         dots(X_block, V, u, rows, outputs, features, block)
         if outputs == 1:
             change_of_logistic(curvature[start:stop], block, out_u)
         else:
             change_of_softmax(curvature[start:stop], weight[start:stop], scale, block, out_u)
-        init_start = 0 if start > 0 else -1
         product(
             block, 1, outputs, X_block, features, out_V, init_start, features, outputs, features,
             rows, out_V, features,

@@ -2,14 +2,12 @@
 
 A hidden layer has `hidden_forward` and `hidden_backward`, an output layer on top of it those with
 `output_`, and a linear model, whose output layer sees the data themselves, those with `linear_`.
-Those that see the data are called through :mod:`fastlogit.kernels.layers.inputs`, which chooses
-between them and their twins for sparse rows in :mod:`fastlogit.kernels.layers.sparse`.
+Those that see the data are called through :mod:`fastlogit.kernels.layers.inputs`.
 
 Shapes: X (B, D), b (H,), out and d_out (B, H), all C-contiguous and of one dtype. The weights W of
 a hidden layer are (D, H); those of an output layer, which has few outputs, are kept transposed as
-Wt (H, D), so that vectors run along the layer's input in all three products. Arguments that a
-function writes come last and are marked OUT. With `accumulate` a gradient is added to what its
-array holds, else it replaces it; the first row of d_out is used up then.
+Wt (H, D), so that vectors run along the layer's input in all three products. With `accumulate` a
+gradient is added to what its array holds, else it replaces it; the first row of d_out is used up.
 """
 
 from fastlogit.kernels.codegen.arrays import part, rows_from
@@ -31,47 +29,38 @@ FEW_OUTPUTS = 16
 
 @inline
 def hidden_forward(X, rows, W, b, X_rows, panel, out):
-    """Compute a hidden layer's pre-activations on the given rows. OUT: X_rows, panel, out.
+    """Compute out = X[rows] W + b. OUT: X_rows, panel, out.
 
     Rows that are not contiguous are copied to X_rows, where hidden_backward finds them.
     """
+    n_rows, fan_in = out.shape[0], X.shape[1]
     if not rows.in_order:
-        gather(X, rows.numbers, is_far(X), rows_from(X_rows, 0, out.shape[0]))
-    X_rows = rows_from(X if rows.in_order else X_rows, 0, out.shape[0])
-    dense_forward(X_rows, W, b, panel, out)
+        gather(X, rows.numbers, is_far(X), rows_from(X_rows, 0, n_rows))
+    X_rows = rows_from(X if rows.in_order else X_rows, 0, n_rows)
+    wide_product(X_rows, fan_in, 1, W, b, 0, 0, panel, out)
 
 
 @inline
 def hidden_backward(X, rows, d_out, accumulate, X_rows, panel, grad_W, grad_b):
-    """Compute the gradients of a hidden layer on the given rows. OUT: panel, grad_W, grad_b."""
+    """Compute grad_W = X[rows]ᵀ d_out, grad_b = Σ_rows d_out. OUT: d_out, panel, grad_W, grad_b."""
+    (fan_in, fan_out), start = grad_W.shape, 0 if accumulate else -1
     X_rows = rows_from(X if rows.in_order else X_rows, 0, d_out.shape[0])
-    dense_backward(X_rows, d_out, accumulate, panel, grad_W, grad_b)
+    init = part(grad_W, 0, (grad_W.size,))
+    wide_product(X_rows, 1, fan_in, d_out, init, start, fan_out, panel, grad_W)
+    add_rows(d_out, accumulate, grad_b)
 
 
 @inline
-def dense_forward(X, W, b, panel, out):
-    """Compute out = X W + b. OUT: panel, out."""
-    (rows, fan_in), fan_out = X.shape, out.shape[1]
-    if W.size <= panel.size or panel.size == 0:
-        product(X, fan_in, 1, W, fan_out, b, 0, 0, rows, fan_out, fan_in, out, fan_out)
-    else:
-        by_panels(X, fan_in, 1, W, b, 0, 0, panel, out)
-
-
-@inline
-def dense_backward(X, d_out, accumulate, panel, grad_W, grad_b):
-    """Compute grad_W = Xᵀ d_out and grad_b = Σ_rows d_out. OUT: panel, grad_W, grad_b."""
-    (rows, fan_in), fan_out = X.shape, d_out.shape[1]
-    start = 0 if accumulate else -1
-    if d_out.size <= panel.size or panel.size == 0:
+def wide_product(a, a_row, a_inner, b, init, init_start, init_row, panel, c):
+    """Compute c = init + a b, see tiles.product, by panels where b is large. OUT: panel, c."""
+    (inner, columns), rows = b.shape, c.shape[0]
+    if b.size <= panel.size or panel.size == 0:
         product(
-            X, 1, fan_in, d_out, fan_out, grad_W, start, fan_out, fan_in, fan_out, rows,
-            grad_W, fan_out,
+            a, a_row, a_inner, b, columns, init, init_start, init_row, rows, columns, inner, c,
+            columns,
         )  # fmt: skip
     else:
-        init = part(grad_W, 0, (grad_W.size,))
-        by_panels(X, 1, fan_in, d_out, init, start, fan_out, panel, grad_W)
-    add_rows(d_out, accumulate, grad_b)
+        by_panels(a, a_row, a_inner, b, init, init_start, init_row, panel, c)
 
 
 @compiled_once
@@ -88,22 +77,17 @@ def by_panels(a, a_row, a_inner, b, init, init_start, init_row, panel, c):
     for first in range(0, columns, width):
         count = min(width, columns - first)
         start = init_start + first if init_start >= 0 else init_start
-        c_panel = part(c, first, (c.size - first,))
+        b_panel, b_inner = part(b, first, (b.size - first,)), columns
         if packs:
             for p in range(inner):
-                source = part(b, p * columns + first, (count,))
                 target = part(panel, p * count, (count,))
                 for j in range(count):
-                    target[j] = source[j]
-            product(
-                a, a_row, a_inner, panel, count, init, start, init_row, rows, count, inner,
-                c_panel, columns,
-            )  # fmt: skip
-        else:
-            product(
-                a, a_row, a_inner, part(b, first, (b.size - first,)), columns, init, start,
-                init_row, rows, count, inner, c_panel, columns,
-            )  # fmt: skip
+                    target[j] = b_panel[p * columns + j]
+            b_panel, b_inner = panel, count
+        product(
+            a, a_row, a_inner, b_panel, b_inner, init, start, init_row, rows, count, inner,
+            part(c, first, (c.size - first,)), columns,
+        )  # fmt: skip
 
 
 @inline
@@ -127,8 +111,7 @@ def output_backward(X, d_out, accumulate, grad_Wt, grad_b):
 @inline
 def output_input_grad(d_out, Wt, d_X):
     """Compute the gradient of an output layer's input, d_X = d_out Wt. OUT: d_X."""
-    fan_out, fan_in = Wt.shape
-    rows = d_out.shape[0]
+    (fan_out, fan_in), rows = Wt.shape, d_out.shape[0]
     product(d_out, fan_out, 1, Wt, fan_in, Wt, -1, 0, rows, fan_in, fan_out, d_X, fan_in)
 
 
@@ -147,11 +130,9 @@ def linear_backward(X, rows, d_out, accumulate, grad_W, grad_b):
     if outputs > FEW_OUTPUTS:
         width = max(NEAREST_BYTES // (n_rows * X.itemsize * PANEL_UNIT), 1) * PANEL_UNIT
     for first in range(0, fan_in, width):
-        X_panel = part(X, first, (X.size - first,))
-        grad_panel = part(grad_W, first, (grad_W.size - first,))
         product_with_rows(
-            d_out, outputs, X_panel, fan_in, rows.numbers, start, outputs,
-            min(width, fan_in - first), n_rows, grad_panel,
+            d_out, outputs, part(X, first, (X.size - first,)), fan_in, rows.numbers, start, outputs,
+            min(width, fan_in - first), n_rows, part(grad_W, first, (grad_W.size - first,)),
         )  # fmt: skip
     add_rows(d_out, accumulate, grad_b)
 

@@ -1,7 +1,4 @@
-"""Sparse rows, and the products of the layer that sees them.
-
-The products are the twins of those of the same names in :mod:`fastlogit.kernels.layers.dense`;
-models reach either through :mod:`fastlogit.kernels.layers.inputs`.
+"""Sparse rows, and the products of the layer that sees them, called through ``inputs``.
 
 Shapes: X a Csr of n rows and D features, numbers of its rows, W (D, H), b (H,), out and d_out
 (B, H). The weights that see sparse rows are (D, H) in every model, never transposed: a non-zero
@@ -10,8 +7,7 @@ are linear in the non-zeros.
 
 The weights may be held as s V, V in the place of W, so that a penalty that shrinks all of them is a
 product of two numbers (:mod:`fastlogit.kernels.training.sparse_sgd`). scaling of a Csr holds
-the factor of X in the forward product, s; its factor in the gradient, r; Σ V²; and whether that is
-kept up to date:
+s, the factor of X in the forward product; r, that in the gradient; Σ V²; and whether that is kept:
 
     out = s X V + b        V += r Xᵀ d_out        Σ V² gains Σ (V' − V)(V' + V) of what changes
 """
@@ -21,14 +17,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba.extending import overload
 
+from fastlogit.kernels.codegen import row_products
 from fastlogit.kernels.codegen.arrays import part, rows_from
 from fastlogit.kernels.codegen.compile import KERNEL_OPTIONS, inline, kernel
 from fastlogit.kernels.codegen.linking import compiled_once
-from fastlogit.kernels.codegen.row_products import (
-    add_sparse_row,
-    add_sparse_row_tracked,
-    sparse_row_product,
-)
 from fastlogit.kernels.codegen.simd import NEAR_BYTES, PREFETCH_ROWS, prefetch_part
 from fastlogit.kernels.layers.dense import add_rows
 
@@ -38,8 +30,7 @@ FORWARD, BACKWARD, SQUARES, TRACKED = range(4)
 class Csr(NamedTuple):
     """Rows by their non-zeros: those of row i are data[indptr[i]:indptr[i + 1]].
 
-    data (nnz,), indices (nnz,) uint32, their columns in any order, perhaps with repeats;
-    indptr (n + 1,) int64. scaling (4,) float64: see above.
+    data (nnz,), indices (nnz,) uint32, indptr (n + 1,) int64, scaling (4,) float64.
     """
 
     data: Any
@@ -90,7 +81,7 @@ def linear_backward(X, rows, d_out, accumulate, grad_W, grad_b):
 
 @inline
 def hidden_forward(X, rows, W, b, X_rows, panel, out):
-    """Compute out = s X W + b on the given rows, which are not copied. OUT: out."""
+    """Compute what linear_forward does: rows are not copied. OUT: out."""
     linear_forward(X, rows, W, b, out)
 
 
@@ -115,17 +106,18 @@ def csr_product(data, indices, indptr, numbers, far, factor, W, b, out):
     width, scale = b.size, out.dtype.type(factor)
     for i in range(out.shape[0]):
         if far:
-            ahead = numbers[min(i + PREFETCH_ROWS, numbers.size - 1)]
-            prefetch_part(data, indptr[ahead], indptr[ahead + 1] - indptr[ahead])
-            prefetch_part(indices, indptr[ahead], indptr[ahead + 1] - indptr[ahead])
+            start, count = row_of(indptr, numbers[min(i + PREFETCH_ROWS, numbers.size - 1)])
+            prefetch_part(data, start, count)
+            prefetch_part(indices, start, count)
         start, count = row_of(indptr, numbers[i])
         values, columns = part(data, start, (count,)), part(indices, start, (count,))
         if width == 1:
             out[i, 0] = scale * dot(values, columns, part(W, 0, (W.size,))) + b[0]
             continue
-        sparse_row_product(values, columns, count, W, width, part(out, i * width, (width,)))
+        out_row = part(out, i * width, (width,))
+        row_products.sparse_row_product(values, columns, count, W, width, out_row)
         for h in range(width):
-            out[i, h] = scale * out[i, h] + b[h]
+            out_row[h] = scale * out_row[h] + b[h]
 
 
 @kernel
@@ -153,9 +145,11 @@ def add_csr_product(data, indices, indptr, numbers, d_out, scaling, W):
         values, columns = part(data, start, (count,)), part(indices, start, (count,))
         d, factor = part(d_out, i * width, (width,)), scaling[BACKWARD]
         if width > 1 and tracked:
-            add_sparse_row_tracked(values, columns, count, factor, d, width, squares, W)
+            row_products.add_sparse_row_tracked(
+                values, columns, count, factor, d, width, squares, W
+            )
         elif width > 1:
-            add_sparse_row(values, columns, count, factor, d, width, squares, W)
+            row_products.add_sparse_row(values, columns, count, factor, d, width, squares, W)
         elif tracked:
             squares[0] += add_tracked(values, columns, w.dtype.type(factor) * d[0], w)
         else:
@@ -176,14 +170,13 @@ def add_tracked(values, columns, factor, w):
     By four independent sums, which takes 0.6 of the time of one.
     """
     first, second, third, fourth = 0.0, 0.0, 0.0, 0.0
-    fours = values.size // 4
-    for four in range(fours):
-        p = 4 * four
+    whole = values.size // 4 * 4
+    for p in range(0, whole, 4):
         first += gained(w, columns[p], factor * values[p])
         second += gained(w, columns[p + 1], factor * values[p + 1])
         third += gained(w, columns[p + 2], factor * values[p + 2])
         fourth += gained(w, columns[p + 3], factor * values[p + 3])
-    for p in range(4 * fours, values.size):
+    for p in range(whole, values.size):
         first += gained(w, columns[p], factor * values[p])
     return (first + second) + (third + fourth)
 
@@ -191,7 +184,6 @@ def add_tracked(values, columns, factor, w):
 @kernel
 def gained(w, i, step):
     """Add the step to w[i]; return the increase of its square. OUT: w."""
-    before = w[i]
-    after = before + step
+    before, after = np.float64(w[i]), w[i] + step
     w[i] = after
-    return (np.float64(after) - np.float64(before)) * (np.float64(after) + np.float64(before))
+    return (np.float64(after) - before) * (np.float64(after) + before)

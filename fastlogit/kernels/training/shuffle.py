@@ -24,9 +24,9 @@ LOW_HALF = u64(0xFFFFFFFF)
 def legacy_orders(generator, words, partners, order, orders):
     """Shuffle order once for each row of orders, as numpy.random.RandomState.shuffle does.
 
-    generator (625,) is an MT19937: its state, then how many words of it are used up. OUT:
-    generator, as NumPy would leave it; order (n,), the last of orders (E, n), the orders; words
-    (624,) and partners (n,) as workspace, both uint32.
+    generator (625,) is an MT19937: its state, then how many words of it are used up. OUT: all,
+    generator as NumPy would leave it, order (n,) as the last of orders (E, n); words (624,) and
+    partners (n,), both uint32, are workspace.
     """
     temper(generator, words)
     n_rows = u64(order.size)
@@ -35,9 +35,7 @@ def legacy_orders(generator, words, partners, order, orders):
         for done in range(ONE, n_rows):
             i = n_rows - done
             partner = partners[i]
-            row = order[i]
-            order[i] = order[partner]
-            order[partner] = row
+            order[i], order[partner] = order[partner], order[i]
         for k in range(n_rows):
             orders[epoch, k] = order[k]
 
@@ -46,12 +44,10 @@ def legacy_orders(generator, words, partners, order, orders):
 def draw_partners(generator, words, partners):
     """Draw a partner in 0..i for every row i from the last to 1, by NumPy's masked rejection.
 
-    A draw is a word's lowest bits, as many as i has, and is redrawn while it exceeds i. OUT:
-    partners; generator and words, as far as they were used.
-
-    Every other draw may be rejected, which no CPU predicts. So each word is stored as row i's
-    partner, and i advances where it is accepted: a compare and an add with carry, not a branch.
-    That takes a third of the time of the loop with a branch, and a fifth of NumPy's.
+    A draw is a word's lowest bits, as many as i has, and is redrawn while it exceeds i. Every other
+    one may be, which no CPU predicts. So each word is stored as row i's partner, and i advances
+    where it is accepted: a compare and an add with carry, not a branch. That takes a third of the
+    time of the loop with a branch, and a fifth of NumPy's. OUT: partners, generator, words.
     """
     i = u64(partners.size) - ONE
     mask = ONE
@@ -68,8 +64,7 @@ def draw_partners(generator, words, partners):
         # So many words leave i within the block of words, and within those that share the mask.
         stop = used + min(WORDS - used, i - (mask >> ONE))
         for k in range(used, stop):
-            partner = words[k] & u32(mask)
-            partners[i] = partner
+            partners[i] = partner = words[k] & u32(mask)
             i -= ONE if partner <= i else u64(0)
         used = stop
     generator[WORDS] = used
@@ -110,9 +105,8 @@ def fresh_orders(generator, orders):
 
     The shuffle "inside out" (Durstenfeld, 1964, CACM 7(7), algorithm 235, the other way round):
     what row i takes the place of moves to the end, so the rows need not be laid out before. The two
-    halves of a word are the draws of two rows; an epoch begins with a word of its own.
-
-    generator (4,) is an SFC64, all of whose state is random.
+    halves of a word are the draws of two rows; an epoch begins with a word of its own. generator
+    (4,) is an SFC64, all of whose state is random.
     """
     state = (generator[0], generator[1], generator[2], generator[3])
     n_rows = u64(orders.shape[1])
@@ -121,13 +115,11 @@ def fresh_orders(generator, orders):
         for i in range(u64(0), n_rows, u64(2)):
             word, state = next_word(state)
             place, state = bounded(word & LOW_HALF, i + ONE, state)
-            order[i] = order[place]
-            order[place] = i
+            order[i], order[place] = order[place], i
             following = i + ONE
             if following < n_rows:
                 place, state = bounded(word >> HALF, following + ONE, state)
-                order[following] = order[place]
-                order[place] = following
+                order[following], order[place] = order[place], following
     generator[0], generator[1], generator[2], generator[3] = state
 
 

@@ -1,19 +1,18 @@
 """Plain gradient descent by one row per step: the fused update.
 
-A backward function with ``accumulate`` adds a gradient to the arrays that it is given. Called with
-−η times the loss's scale, and with the parameters themselves as those arrays, it adds −η g to them:
-this is the step of plain gradient descent, and no gradient is stored. Batches of one block take
-their step in that way (``in_place`` in :mod:`fastlogit.kernels.training.epoch`).
+A backward function with ``accumulate``, called with −η times the loss's scale and with the
+parameters in the place of their gradient, adds −η g to them: the step of plain gradient descent,
+without storing a gradient. Batches of one block take their step in that way (``in_place`` in
+:mod:`fastlogit.kernels.training.epoch`).
 
-With one row per step the first layer goes further. The pass over its weights that adds −η g of this
-row multiplies the new weights with the next row while they are in a register: see
-``update_and_forward_hidden`` and ``update_and_forward_linear`` in
-:mod:`fastlogit.kernels.codegen.row_products`. So a loop computes the first row's output once (by an
-update of 0), and then alternates between the loss of a row and such an update.
+With one row per step the first layer goes further. The pass that adds −η g of this row to its
+weights multiplies the new ones with the next row while they are in a register: ``row_products`` has
+the two ``update_and_forward``. So a loop computes the first row's output once, by an update of 0,
+and then alternates between the loss of a row and such an update.
 
-Logistic regression has still less to wait for. A step is a chain of which each link waits for the
-last: logit, σ, update, next logit. Step i adds d xᵢ to w and d to b, so the next logit needs only a
-multiply-add after d is known, since xᵢ₊₁ · xᵢ and the logit before the step do not depend on it:
+A step of logistic regression is a chain in which each link waits for the last: logit, σ, update,
+next logit. Step i adds d xᵢ to w and d to b, so the next logit needs only a multiply-add after d is
+known, since xᵢ₊₁ · xᵢ and the logit before the step do not depend on it:
 
     zᵢ₊₁ = (w + d xᵢ) · xᵢ₊₁ + b + d = (w · xᵢ₊₁ + b) + d (xᵢ · xᵢ₊₁ + 1)
 

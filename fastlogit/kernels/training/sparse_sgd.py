@@ -33,8 +33,8 @@ def run_batches(
 ):
     """Do what :func:`fastlogit.kernels.training.epoch.run_batches` does, by one thread, in place.
 
-    Batches are of one block at most, and in the middle of an epoch params are scaled. OUT: state,
-    losses (and params, which are state's theta); gradients and data.X.scaling are workspace.
+    A batch is one block at most; within an epoch params are scaled. OUT: state, losses (and params,
+    which are state's theta); gradients and data.X.scaling are workspace.
     """
     n_rows = data.y.size
     batches = (n_rows + batch_size - 1) // batch_size

@@ -13,15 +13,25 @@ ROWS = [1, 2, 5, 6, 7, 13, 257]
 ACCURACY = {np.float32: 2e-6, np.float64: 4e-15}
 
 
+class Rows(NamedTuple):
+    numbers: np.ndarray
+    in_order: bool
+
+
+IN_ORDER = Rows(np.arange(1), True)
+
+
 @pytest.fixture(scope="module")
 def products(jit):
     """Give the products as functions that Python can call."""
-    forward, backward = dense.dense_forward, dense.dense_backward
+    forward, backward = dense.hidden_forward, dense.hidden_backward
     output_forward, output_backward = dense.output_forward, dense.output_backward
     output_input_grad = dense.output_input_grad
 
-    in_panels = jit(lambda X, W, b, panel, out: forward(X, W, b, panel, out))
-    grad_in_panels = jit(lambda X, d, add, panel, W, b: backward(X, d, add, panel, W, b))
+    in_panels = jit(lambda X, rows, W, b, panel, out: forward(X, rows, W, b, X, panel, out))
+    grad_in_panels = jit(
+        lambda X, rows, d, add, panel, W, b: backward(X, rows, d, add, X, panel, W, b)
+    )
 
     output_grad = jit(lambda X, d, add, Wt, b: output_backward(X, d, add, Wt, b))
 
@@ -32,11 +42,12 @@ def products(jit):
 
         @staticmethod
         def forward(X, W, b, out, panel=0):
-            in_panels(X, W, b, np.full(panel, np.nan, X.dtype), out)
+            in_panels(X, IN_ORDER, W, b, np.full(panel, np.nan, X.dtype), out)
 
         @staticmethod
         def backward(X, d, add, W, b, panel=0):
-            grad_in_panels(X, d.copy(), add, np.full(panel, np.nan, X.dtype), W, b)
+            panel = np.full(panel, np.nan, X.dtype)
+            grad_in_panels(X, IN_ORDER, d.copy(), add, panel, W, b)
 
         output_forward = jit(lambda X, Wt, b, out: output_forward(X, Wt, b, out))
         output_input_grad = jit(lambda d, Wt, d_X: output_input_grad(d, Wt, d_X))
@@ -161,11 +172,6 @@ def test_panels(products, rows, fan_out, panel, dtype):
         grad_W, grad_b = W.copy(), b.copy()
         products.backward(X, d, accumulate, grad_W, grad_b, panel)
         assert_product(grad_W, X.T, d, start, f"gradient, accumulate={accumulate}")
-
-
-class Rows(NamedTuple):
-    numbers: np.ndarray
-    in_order: bool
 
 
 @pytest.mark.parametrize("width", [1, 3, 8, 17, 64])
