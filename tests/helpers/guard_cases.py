@@ -113,8 +113,9 @@ def of_sparse_rows(draw):
     yield primitive(
         row_products.sparse_row_product, values, columns, count, W, width, draw.unset(width)
     )
-    for add in (row_products.add_sparse_row, row_products.add_sparse_row_tracked):
-        yield primitive(add, values, columns, count, 0.3, d, width, np.ones(1), W)
+    for tracked in EITHER:
+        args = values, columns, count, 0.3, d, width, tracked, np.ones(1), W
+        yield primitive(row_products.add_sparse_row, *args)
 
 
 def of_single_rows(draw):

@@ -216,12 +216,12 @@ def sparse_row_product(values, columns, count, W, width, out):
 
 
 def _emit_add_sparse_row(
-    builder, element, values, columns, count, factor, d, width, squares, W, *, tracked=False
+    builder, element, values, columns, count, factor, d, width, tracked, squares, W
 ):
     v, is_f32 = Vectors(builder, element), isinstance(element, ir.FloatType)
     factors = v.splat(builder.fptrunc(factor, element) if is_f32 else factor)
 
-    def panel(offsets: list[ir.Value], mask: ir.Value | None) -> None:
+    def panel(offsets: list[ir.Value], mask: ir.Value | None, *, tracks: bool) -> None:
         gains = v.sums(len(offsets))
         added = [builder.fmul(factors, v.load(d, offset, mask)) for offset in offsets]
         with _non_zeros(v, values, columns, count, width) as (row, value):
@@ -230,33 +230,30 @@ def _emit_add_sparse_row(
                 before = v.load(W, place, mask)
                 after = v.multiply_add(value, vector, before)
                 v.store(after, W, place, mask)
-                if tracked:
+                if tracks:
                     change, total = builder.fsub(after, before), builder.fadd(after, before)
                     v.add_product(change, total, gain)
-        for gain in gains if tracked else ():
+        for gain in gains if tracks else ():
             total = v.sum_of_lanes(v.sum(gain))
             total = builder.fpext(total, ir.DoubleType()) if is_f32 else total
             before = builder.load(squares, typ=ir.DoubleType())
             builder.store(builder.fadd(before, total), squares)
 
-    v.for_each_vector(width, PANELS, panel)
+    with builder.if_else(builder.icmp_signed("!=", tracked, index(0))) as branches:
+        for branch, tracks in zip(branches, (True, False), strict=True):
+            with branch:
+                v.for_each_vector(width, PANELS, partial(panel, tracks=tracks))
 
 
 @llvm_function(_emit_add_sparse_row)
-def add_sparse_row(values, columns, count, factor, d, width, squares, W):
-    """Add factor times each of the values times d to the row of W of its column. OUT: W."""
-    np.add.at(W, columns, values[:, None] * (W.dtype.type(factor) * d))
+def add_sparse_row(values, columns, count, factor, d, width, tracked, squares, W):
+    """Add factor times each of the values times d to the row of W of its column.
 
-
-@llvm_function(partial(_emit_add_sparse_row, tracked=True))
-def add_sparse_row_tracked(values, columns, count, factor, d, width, squares, W):
-    """Do what add_sparse_row does, and add to squares (1,), float64, what Σ W² gains.
-
-    OUT: W, squares.
-
-    A gain of float32 weights is summed in float32 over the row, and only then in float64.
+    If tracked, squares (1,), float64, gains what Σ W² does: of float32 weights the gain is summed
+    in float32 over the row, and only then in float64. OUT: W, squares.
     """
     for value, column in zip(values, columns, strict=True):
         before: Any = W[column].copy()
         W[column] += value * (W.dtype.type(factor) * d)
-        squares[0] += ((W[column] - before) * (W[column] + before)).sum()
+        if tracked:
+            squares[0] += ((W[column] - before) * (W[column] + before)).sum()

@@ -1,8 +1,7 @@
 """SIMD vectors in jitted code: an emitter of vector instructions, and prefetching.
 
-LLVM vectorises simple loops by itself, but it does not tile a matrix product. Functions that need
-more are written as Python that emits LLVM's instructions on whole vectors; LLVM splits the vectors
-on a CPU that has narrower ones.
+LLVM vectorises simple loops by itself. Functions that need more are Python that emits instructions
+on whole vectors, which LLVM splits on a CPU that has narrower ones.
 """
 
 from __future__ import annotations
@@ -70,10 +69,7 @@ class Vectors:
         self, length: ir.Value, widths: tuple[int, ...],
         do: Callable[[list[ir.Value], ir.Value | None], None],
     ) -> None:  # fmt: skip
-        """Emit loops over the vectors of a length, which call do with offsets and a mask.
-
-        Each loop takes as many vectors together as its width; the last vector may be masked.
-        """
+        """Emit loops of so many vectors at a time; do is called with their offsets and a mask."""
         end = index(0)
         for width in widths:
             with self.steps(end, length, width * self.count) as (start, end):

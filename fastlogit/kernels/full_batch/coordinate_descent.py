@@ -10,8 +10,8 @@ where, with the slope q = g + H d,
 
 (Friedman, Hastie and Tibshirani, Regularization paths for generalized linear models via coordinate
 descent, 2010). A sweep over all coordinates decides which are not 0; sweeps over those alone follow
-until they converge. The gain left in a coordinate is measured by H_jj times its move,
-the distance of the subgradient there from 0.
+until they converge. The gain left in a coordinate is measured by H_jj times its move, the distance
+of the subgradient there from 0.
 """
 
 from fastlogit.kernels.codegen.compile import kernel

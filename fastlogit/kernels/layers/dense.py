@@ -147,8 +147,7 @@ def is_far(X):
 def gather(X, numbers, far, X_rows):
     """Copy the rows of those numbers. OUT: X_rows.
 
-    Later rows, also of the next batch, are prefetched while these are copied: rows in random order
-    come from memory, and the CPU cannot predict them.
+    Later rows, also of the next batch, are prefetched meanwhile: the CPU cannot predict them.
     """
     for i in range(X_rows.shape[0]):
         if far:

@@ -1,8 +1,8 @@
 """exp and logarithms as branch-free polynomials: loops over them vectorise, libm's do not.
 
-A vectorised sigmoid costs a tenth of one through libm's exp, element by element. The polynomials
-are minimax fits (Remez exchange, 60 digits) of the remainders named at each; their relative error
-is below a quarter of an ulp. NaN and ±inf go through as IEEE arithmetic wants.
+A vectorised sigmoid costs a tenth of one through libm's exp. The polynomials are minimax fits
+(Remez exchange, 60 digits) of the remainders named at each; their relative error is below a quarter
+of an ulp. NaN and ±inf go through as IEEE arithmetic wants.
 """
 
 import numpy as np

@@ -99,10 +99,7 @@ def clear(array):
 
 @compiled_once
 def csr_product(data, indices, indptr, numbers, far, factor, W, b, out):
-    """Compute out = factor X W + b on the rows of those numbers. OUT: out.
-
-    Later rows, also of the next batch, are prefetched while these are processed.
-    """
+    """Compute out = factor X W + b on rows of those numbers; prefetch later ones. OUT: out."""
     width, scale = b.size, out.dtype.type(factor)
     for i in range(out.shape[0]):
         if far:
@@ -144,12 +141,10 @@ def add_csr_product(data, indices, indptr, numbers, d_out, scaling, W):
         start, count = row_of(indptr, numbers[i])
         values, columns = part(data, start, (count,)), part(indices, start, (count,))
         d, factor = part(d_out, i * width, (width,)), scaling[BACKWARD]
-        if width > 1 and tracked:
-            row_products.add_sparse_row_tracked(
-                values, columns, count, factor, d, width, squares, W
+        if width > 1:
+            row_products.add_sparse_row(
+                values, columns, count, factor, d, width, tracked, squares, W
             )
-        elif width > 1:
-            row_products.add_sparse_row(values, columns, count, factor, d, width, squares, W)
         elif tracked:
             squares[0] += add_tracked(values, columns, w.dtype.type(factor) * d[0], w)
         else:
@@ -167,7 +162,7 @@ def add(values, columns, factor, w):
 def add_tracked(values, columns, factor, w):
     """Add factor times the values to w[columns]; return the increase of Σ w². OUT: w.
 
-    By four independent sums, which takes 0.6 of the time of one.
+    Four independent sums take 0.6 of the time of one.
     """
     first, second, third, fourth = 0.0, 0.0, 0.0, 0.0
     whole = values.size // 4 * 4

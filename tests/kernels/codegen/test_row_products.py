@@ -139,15 +139,17 @@ def test_sparse_row_product(call, width, dtype):
 @pytest.mark.parametrize("tracked", [False, True])
 @pytest.mark.parametrize("width", OUTPUTS)
 def test_add_sparse_row(call, width, dtype, tracked):
-    add = row_products.add_sparse_row_tracked if tracked else row_products.add_sparse_row
+    add = row_products.add_sparse_row
     run = call(
-        lambda v, c, factor, d, width, squares, W: add(v, c, v.size, factor, d, width, squares, W)
+        lambda v, c, factor, d, width, tracked, squares, W: add(
+            v, c, v.size, factor, d, width, tracked, squares, W
+        )
     )
     start, values, columns, d = draw_sparse(width, dtype)
     expected = start.astype(float)
     np.add.at(expected, columns, 0.3 * values.astype(float)[:, None] * d)
     W, squares = start.copy(), np.array([5.0])
-    run(values, columns, 0.3, d, width, squares, W)
+    run(values, columns, 0.3, d, width, tracked, squares, W)
     np.testing.assert_allclose(W, expected, rtol=0, atol=20 * SPARSE_ACCURACY[dtype])
     untouched = np.setdiff1d(np.arange(D), columns)
     assert untouched.size >= 2  # the first and the last, the neighbours of what is written
