@@ -4,11 +4,16 @@ A model's `params` and `grads` are (W, b) or (W1, b1, W2, b2), its `work` what `
 makes; `scale` is one over the sum of the batch's weights. OUT: grads, proba, work.
 """
 
+from typing import Any
+
 from fastlogit.reference import layers
 
 
 class OneLayer:
     """A linear layer and an output loss; a subclass says which."""
+
+    loss: Any
+    proba: Any
 
     def loss_and_gradient(self, params, X, y, weight, scale, grads, work):
         """Return the batch's loss."""
@@ -28,6 +33,9 @@ class OneLayer:
 
 class OneHiddenLayer:
     """A hidden layer with its activation, (forward, derivative), a linear one, an output loss."""
+
+    loss: Any
+    proba: Any
 
     def __init__(self, activation):
         self.activation = activation

@@ -25,8 +25,13 @@ import numpy as np
 from numpy.linalg import LinAlgError
 from scipy.linalg import lapack
 
-from fastlogit.kernels.full_batch.hessian import hessian, hessian_buffers, panel_width
-from fastlogit.kernels.full_batch.hessian import fill_curvature, hessian_product
+from fastlogit.kernels.full_batch.hessian import (
+    fill_curvature,
+    hessian,
+    hessian_buffers,
+    hessian_product,
+    panel_width,
+)
 from fastlogit.kernels.training.blocks import BLOCK_ROWS
 from fastlogit.models import Floats, Rows
 

@@ -1,6 +1,6 @@
 """How a function is compiled: the options, and the decorators of functions that kernels call.
 
-More decorators are beside what they need, in ``linking`` and ``entry_points``.
+More decorators are in ``linking``, beside what they need.
 """
 
 import functools

@@ -1,4 +1,4 @@
-"""Functions that are compiled once and linked to by name, not once more into every caller.
+"""Functions that are compiled once and kept: those that kernels link to, and those Python calls.
 
 A jitted function passes an array as nine words, and every caller carries a copy of what it calls.
 These are C functions, one for each dtype, and an array is an address and its sizes. So a function
@@ -7,7 +7,6 @@ may also travel as a number, its address: `address_of` returns it, and `call` ca
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -15,12 +14,12 @@ import llvmlite.binding
 import numba
 from llvmlite import ir
 from numba.core import compiler, registry, types
+from numba.core.caching import NullCache
 from numba.core.compiler_lock import global_compiler_lock
-from numba.extending import lower_builtin, type_callable
 from numba.np.arrayobj import populate_array
 
-from fastlogit.kernels.codegen.cache import CacheEntry
-from fastlogit.kernels.codegen.compile import INLINE_OPTIONS
+from fastlogit.kernels.codegen.cache import CacheEntry, cache_directory
+from fastlogit.kernels.codegen.compile import ENTRY_OPTIONS, INLINE_OPTIONS, emitted
 
 PREFIX = "fastlogit."
 # A symbol is the function's name and a kind for each argument. An array's is the letter of its
@@ -64,41 +63,29 @@ def _by_name(function: Callable[..., Any], *, with_sizes: bool) -> Callable[...,
     name = function.__name__
     _functions[name] = function
 
-    @type_callable(function)
-    def typed(_context: Any) -> Callable[..., Any]:
-        def typer(*_args: Any) -> Any:
-            return _returned(name)
-
-        typer.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
-        return typer
-
-    @lower_builtin(function, types.VarArg(types.Any))
-    def lowered(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        kinds, words = _flattened(context, builder, signature.args, values, with_sizes)
+    def link(context: Any, builder: Any, signature: Any, *operands: Any) -> ir.Value:
+        kinds, words = _flattened(context, builder, signature.args, operands, with_sizes)
         symbol = PREFIX + ".".join([name, *kinds])
         provide(symbol)
-        callee = _declared(builder.module, symbol, [word.type for word in words])
-        result = builder.call(callee, words)
-        return result if signature.return_type is types.float64 else context.get_dummy_value()
+        return builder.call(_declared(builder.module, symbol, [w.type for w in words]), words)
 
-    return function
+    return emitted(link, lambda *_: _returned(name))(function)
 
 
 def _flattened(
-    context: Any, builder: Any, given: Any, values: Any, with_sizes: bool
+    context: Any, builder: Any, given: Any, operands: Any, with_sizes: bool
 ) -> tuple[list[str], list[ir.Value]]:
     """Return the arguments' kinds, and the words that they are passed as."""
     kinds, words = [], []
-    for argument, value in zip(given, values, strict=True):
-        if isinstance(argument, types.Array):
-            array = context.make_array(argument)(context, builder, value)
-            sizes = argument.ndim if with_sizes else 0
-            kinds.append(f"{_LETTERS[argument.dtype]}{sizes}")
-            words.append(array.data)
-            words += [builder.extract_value(array.shape, n) for n in range(sizes)]
+    for kind, operand in zip(given, operands, strict=True):
+        if isinstance(kind, types.Array):
+            sizes = kind.ndim if with_sizes else 0
+            kinds.append(f"{_LETTERS[kind.dtype]}{sizes}")
+            words.append(operand.data)
+            words += [builder.extract_value(operand.shape, n) for n in range(sizes)]
         else:
-            kinds.append("r" if isinstance(argument, types.Float) else "i")
-            words.append(context.cast(builder, value, argument, _SCALARS[kinds[-1]]))
+            kinds.append("r" if isinstance(kind, types.Float) else "i")
+            words.append(context.cast(builder, operand, kind, _SCALARS[kinds[-1]]))
     return kinds, words
 
 
@@ -116,27 +103,23 @@ def address_of(function: Callable[..., Any], *kinds: Any) -> Any:
     return _libraries[symbol].get_pointer_to_function(symbol)
 
 
+def _generate_call(
+    context: Any, builder: Any, signature: Any, address: ir.Value, arrays: ir.Value
+) -> None:
+    kinds = list(signature.args[1])
+    operands = [
+        context.make_array(kind)(context, builder, builder.extract_value(arrays, n))
+        for n, kind in enumerate(kinds)
+    ]
+    _kinds, words = _flattened(context, builder, kinds, operands, with_sizes=True)
+    function = ir.FunctionType(ir.VoidType(), [word.type for word in words])
+    builder.call(builder.inttoptr(address, function.as_pointer()), words)
+
+
+@emitted(_generate_call, lambda *_: types.void)
 def call(function: Any, arrays: tuple[Any, ...]) -> None:
     """Call the function at an address; nothing checks that it is one for arrays like these."""
     function(*arrays)
-
-
-@type_callable(call)
-def _typed_call(_context: Any) -> Callable[..., Any]:
-    def nothing(function: Any, arrays: Any) -> Any:
-        return types.void
-
-    return nothing
-
-
-@lower_builtin(call, types.Integer, types.BaseTuple)
-def _lower_call(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-    kinds = list(signature.args[1])
-    arrays = [builder.extract_value(values[1], n) for n in range(len(kinds))]
-    _letters, words = _flattened(context, builder, kinds, arrays, with_sizes=True)
-    kind = ir.FunctionType(ir.VoidType(), [word.type for word in words])
-    builder.call(builder.inttoptr(values[0], kind.as_pointer()), words)
-    return context.get_dummy_value()
 
 
 def _returned(name: str) -> Any:
@@ -256,3 +239,43 @@ def contiguous(
     array = context.make_array(kind)(context, builder)
     populate_array(array, data, shape, strides, size, meminfo=None)
     return array._getvalue()
+
+
+def entry_point(function: Callable[..., Any]) -> Any:
+    """Jit a function that Python calls, and keep what is compiled on disk."""
+    dispatcher = numba.njit(**ENTRY_OPTIONS, nogil=True)(function)
+    if not numba.config.DISABLE_JIT:
+        dispatcher._cache = KernelCache(function)
+    return dispatcher
+
+
+class KernelCache(NullCache):
+    """The compiled signatures of one entry point, as Numba's dispatcher wants them kept.
+
+    As for NullCache there is nothing to enable, to disable, or to flush: an entry never goes stale.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._name = f"{function.__module__.rpartition('.')[2]}.{function.__qualname__}"
+
+    @property
+    def cache_path(self) -> str | None:
+        """Where the entries are, as Numba's interface wants it."""
+        return str(directory) if (directory := cache_directory()) else None
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Return the compiled signature, or None where there is none that is whole."""
+        target_context.refresh()
+
+        def rebuild(content: Any) -> Any:
+            symbols, reduced = content
+            for symbol in symbols:
+                provide(symbol)
+            return compiler.CompileResult._rebuild(target_context, *reduced)
+
+        return CacheEntry(self._name, str(sig), target_context.codegen()).load(rebuild)
+
+    def save_overload(self, sig: Any, result: Any) -> None:
+        """Keep a compiled signature with the names of what it links to."""
+        content = required(result.library), result._reduce()
+        CacheEntry(self._name, str(sig), result.codegen).save(content)

@@ -15,7 +15,7 @@ of the subgradient there from 0.
 """
 
 from fastlogit.kernels.codegen.compile import kernel
-from fastlogit.kernels.codegen.entry_points import entry_point
+from fastlogit.kernels.codegen.linking import entry_point
 
 
 @entry_point

@@ -33,7 +33,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastlogit.kernels.codegen.compile import inline, kernel
-from fastlogit.kernels.codegen.entry_points import entry_point
+from fastlogit.kernels.codegen.linking import entry_point
 from fastlogit.kernels.codegen.tiles import dots, product
 from fastlogit.kernels.layers import elementary
 from fastlogit.kernels.layers.output_losses import softmax_proba

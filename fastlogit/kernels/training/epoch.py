@@ -15,8 +15,7 @@ from fastlogit.kernels.codegen import dispatch
 from fastlogit.kernels.codegen.arrays import flat_views, part, rows_from
 from fastlogit.kernels.codegen.barrier import wait
 from fastlogit.kernels.codegen.compile import inline
-from fastlogit.kernels.codegen.entry_points import entry_point
-from fastlogit.kernels.codegen.linking import compiled_once
+from fastlogit.kernels.codegen.linking import compiled_once, entry_point
 from fastlogit.kernels.layers.sparse import is_csr
 from fastlogit.kernels.training.blocks import BLOCK_ROWS, Rows, mean_scale, sum_blocks
 from fastlogit.kernels.training.optimizers import l2_penalty, update

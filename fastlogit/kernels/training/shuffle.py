@@ -7,7 +7,7 @@ Indices are unsigned throughout: Numba tests signed ones for counting from the e
 import numpy as np
 
 from fastlogit.kernels.codegen.compile import kernel
-from fastlogit.kernels.codegen.entry_points import entry_point
+from fastlogit.kernels.codegen.linking import entry_point
 
 u32, u64 = np.uint32, np.uint64
 ONE = u64(1)

@@ -16,8 +16,7 @@ import numpy as np
 
 from fastlogit.kernels.codegen.arrays import part
 from fastlogit.kernels.codegen.compile import inline
-from fastlogit.kernels.codegen.entry_points import entry_point
-from fastlogit.kernels.codegen.linking import compiled_once
+from fastlogit.kernels.codegen.linking import compiled_once, entry_point
 from fastlogit.kernels.layers.sparse import BACKWARD, FORWARD, SQUARES, TRACKED
 from fastlogit.kernels.training.blocks import mean_scale, sum_blocks
 

@@ -16,7 +16,7 @@ import pytest
 
 import fastlogit
 from fastlogit.kernels.codegen import cache as disk
-from fastlogit.kernels.codegen import entry_points, linking
+from fastlogit.kernels.codegen import linking
 from fastlogit.kernels.logistic import Logistic
 from fastlogit.kernels.training import blocks, epoch
 
@@ -208,7 +208,7 @@ class TestOneEntry:
         monkeypatch.setattr(disk, "cache_directory", lambda: tmp_path / "kernels")
 
         def doubled(x):
-            dispatcher = entry_points.entry_point(double)
+            dispatcher = linking.entry_point(double)
             assert dispatcher(x) == 2 * x
             return bool(dispatcher.stats.cache_hits)
 
@@ -252,10 +252,10 @@ class TestOneEntry:
 
     def test_without_a_directory_everything_is_compiled(self, call, monkeypatch):
         monkeypatch.setattr(disk, "cache_directory", lambda: None)
-        monkeypatch.setattr(entry_points, "cache_directory", lambda: None)
+        monkeypatch.setattr(linking, "cache_directory", lambda: None)
         assert not call(1)
         assert not call(1)
-        assert entry_points.entry_point(double)._cache.cache_path is None
+        assert linking.entry_point(double)._cache.cache_path is None
 
     def test_another_version_of_numba_is_another_entry(self, call, monkeypatch):
         call(1)
