@@ -72,6 +72,8 @@ def hessian_buffers(n_features: int, n_outputs: int, n_kept: int, dtype: Any) ->
     shapes = (BLOCK_ROWS, n_outputs), (BLOCK_ROWS, n_pairs), scaled, squares, (n_pairs, n_features)
     totals = squares, (n_pairs, n_features), n_pairs
     blocks = [np.empty(shape, dtype) for shape in shapes]
+    if n_outputs == 1:
+        blocks[0] = blocks[1]
     return HessianBuffers(*blocks, *(np.empty(shape) for shape in totals))
 
 
@@ -139,9 +141,7 @@ def fill_pairs(curvature, weight, scale, pairs):
     """Fill v of the pairs k ≤ l, row by row of their triangle. OUT: pairs (B, P)."""
     rows, n_pairs = pairs.shape
     classes, one, scale = kept_classes(n_pairs), pairs.dtype.type(1), pairs.dtype.type(scale)
-    if curvature.shape[1] == 1:
-        for i in range(rows):
-            pairs[i, 0] = curvature[i, 0]
+    if curvature.shape[1] == 1:  # they are one array
         return
     for i in range(rows):
         w = weight[i] * scale if weight.size > 0 else scale
@@ -179,20 +179,9 @@ def sum_squares(X, pairs, width, scaled, squares):
             scale_columns(X, pairs, first, end, first_pair, count, scaled)
             sums = squares[place : place + end * columns]
             product(
-                X,
-                1,
-                features,
-                scaled,
+                X, 1, features, scaled, columns, sums, -1, columns, end, columns, rows, sums,
                 columns,
-                sums,
-                -1,
-                columns,
-                end,
-                columns,
-                rows,
-                sums,
-                columns,
-            )
+            )  # fmt: skip
             place += sums.size
 
 

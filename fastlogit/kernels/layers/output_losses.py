@@ -94,21 +94,30 @@ def two_class_softmax_loss(logits, y, weight, factor):
 
     It vectorises along the rows: a step of 32 rows on 30 features takes 0.74 of the time.
     """
-    loss, product, few = 0.0, 1.0, y.size <= ROWS_A_LOG
-    for i in range(y.size):
-        z = logits[i, 1] - logits[i, 0]
-        u = -z if y[i] == 1 else z
-        w = weight[i] if weight.size > 0 else logits.dtype.type(1)
-        if weight.size > 0 or not few:
-            loss += np.float64(elementary.softplus(u)) * np.float64(w)
-        else:
+    loss, product, one = 0.0, 1.0, logits.dtype.type(1)
+    if weight.size == 0 and y.size <= ROWS_A_LOG:
+        for i in range(y.size):
+            u = two_class_row(logits, y[i], i, one, factor)
             loss += softplus_term(u)
             product *= softplus_factor(u)
-        d = elementary.sigmoid(u) * (w * factor)
-        d = -d if y[i] == 1 else d
-        logits[i, 0] = -d
-        logits[i, 1] = d
+    else:
+        for i in range(y.size):
+            w = weight[i] if weight.size > 0 else one
+            u = two_class_row(logits, y[i], i, w, factor)
+            loss += np.float64(elementary.softplus(u)) * np.float64(w)
     return loss + np.log(product)
+
+
+@kernel
+def two_class_row(logits, label, i, w, factor):
+    """Return u = z or −z, by label. OUT: logits, row i as dZ."""
+    z = logits[i, 1] - logits[i, 0]
+    u = -z if label == 1 else z
+    d = elementary.sigmoid(u) * (w * factor)
+    d = -d if label == 1 else d
+    logits[i, 0] = -d
+    logits[i, 1] = d
+    return u
 
 
 @kernel
