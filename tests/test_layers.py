@@ -1,6 +1,7 @@
-"""Which module may import which: top to bottom only, as parsed from the sources."""
+"""Which module may import which, top to bottom only, and the files from fit to the kernels."""
 
 import ast
+import sys
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -116,3 +117,39 @@ def test_a_rule_that_is_broken_is_found(tmp_path):
         path = tmp_path / "source.py"
         path.write_text(line)
         assert imports_of(path) == {"fastlogit.training.trainer"}
+
+
+class ReachedError(Exception):
+    """The first call of the kernel that trains."""
+
+
+# base, the estimator, minibatch and the trainer; a thread pool between trainer and kernel goes.
+MOST_FILES = 4
+
+
+@pytest.mark.parametrize("name", ["MLPClassifier", "LogisticRegression"])
+def test_few_files_lie_between_fit_and_the_kernel(monkeypatch, toy_set, name):
+    import fastlogit
+    from fastlogit.training.trainer import Trainer
+
+    files = []
+
+    def run_batches(*_):
+        frame = sys._getframe(1)
+        while frame is not None:
+            files.append(Path(frame.f_code.co_filename))
+            frame = frame.f_back
+        raise ReachedError
+
+    create = Trainer.__init__
+
+    def create_traced(self, *args, **arguments):
+        create(self, *args, **arguments)
+        self._run_batches = run_batches
+
+    monkeypatch.setattr(Trainer, "__init__", create_traced)
+    with pytest.raises(ReachedError):
+        getattr(fastlogit, name)(solver="adam").fit(*toy_set("iris", "softmax"))
+    ours = {path.relative_to(PACKAGE).as_posix() for path in files if PACKAGE in path.parents}
+    assert {"estimators/base.py", "training/trainer.py"} <= ours
+    assert len(ours) <= MOST_FILES, ours

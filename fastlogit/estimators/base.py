@@ -1,155 +1,134 @@
-"""What both estimators share: fit, probabilities, pickling, row weights, the choice of the code.
+"""What both estimators share: fit, partial_fit, probabilities, pickling, the choice of the code.
 
-Shapes: n rows, m validation rows, D features, K classes.
+Shapes: n rows, m validation rows, D features, K classes; params (W, b) or (W1, b1, W2, b2).
 """
 
 from __future__ import annotations
 
 import logging
-import math
-from numbers import Real
+from collections.abc import Callable, Sequence
+from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.utils.class_weight import compute_class_weight
+from scipy.special import log_expit, log_softmax
+from sklearn.utils import check_consistent_length, column_or_1d
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted, validate_data
 
+from fastlogit.estimators import fast_path, sklearn_compat
 from fastlogit.estimators.callbacks import FitCall
-from fastlogit.estimators.prediction import log_proba
-from fastlogit.estimators.resume import optimizer_from_state, optimizer_state
-from fastlogit.estimators.sklearn_compat import fit_context, validate_plain_arguments
-from fastlogit.models import Floats, Indices, Model
-from fastlogit.models.checks import total_weight
+from fastlogit.estimators.early_stopping import ValidationSet, split_rows, stops_on_loss
+from fastlogit.estimators.minibatch import RESUME_ATTRIBUTES, EpochLoop
+from fastlogit.estimators.rows import apply_class_weight, as_kernel_rows, class_indices, kernel_rows
+from fastlogit.models import Floats, Model, Rows
+from fastlogit.models.checks import FLOATS, finite
+from fastlogit.solvers import warn
+from fastlogit.training.objective import has_nan_rows, predict
+from fastlogit.training.orders import restore_generator
 
 logger = logging.getLogger("fastlogit")
 
 
-def use_kernels(estimator: Any, model: Model) -> None:
-    """Record in ``backend_`` and ``model_`` that the kernels train this model."""
-    estimator.backend_, estimator.model_ = "numba", model.name
+def match_model(model: Model, params: Sequence[Floats], n_features: int) -> bool:
+    """Return whether the parameters are arrays of the model's shapes for so many features."""
+    if not all(isinstance(array, np.ndarray) for array in params):
+        return False
+    if model.binary and params[-1].shape != (1,):
+        return False
+    fan_in = n_features
+    for weights, bias in zip(params[::2], params[1::2], strict=True):
+        if bias.ndim != 1 or weights.shape != (fan_in, bias.size):
+            return False
+        fan_in = bias.size
+    return True
 
 
-def use_sklearn(estimator: Any, reason: str) -> None:
-    """Record in ``backend_`` that scikit-learn's code runs the fit, and log the reason."""
-    logger.info("%s runs on scikit-learn: %s", type(estimator).__name__, reason)
-    estimator.backend_ = "scikit-learn"
-    estimator.__dict__.pop("model_", None)  # from an earlier fit
-
-
-def is_sparse(X: Any) -> bool:
-    """Return whether X is a SciPy sparse container or a frame with sparse columns only."""
-    return bool(issparse(X) or hasattr(X, "sparse"))  # pandas has the accessor on those alone
-
-
-def is_nearly_dense(X: Any) -> bool:
-    """Return whether a sparse X stores a quarter of its elements and is small as a dense array.
-
-    A proximal Newton fit of the dense array is then faster than scikit-learn's saga on X.
-    """
-    size = math.prod(X.shape)
-    return bool(issparse(X) and 0.25 * size <= X.nnz and size <= 1 << 22)
-
-
-def class_indices(classes: Any, y: Any, name: str = "y") -> Indices:
-    """Return labels as indices into the sorted classes.
-
-    Raises
-    ------
-    ValueError
-        With the name, if a label is not one of the classes.
-    """
-    y = np.asarray(y)
-    if (y.dtype.kind in "US") != (classes.dtype.kind in "US") and "O" not in (
-        y.dtype.kind,
-        classes.dtype.kind,
-    ):
-        unknown = np.ones(len(y), bool)
-        indices = np.zeros(len(y), np.intp)
-    else:
-        try:
-            indices = np.minimum(np.searchsorted(classes, y), len(classes) - 1)
-        except TypeError as error:  # None, or labels of several types
-            raise ValueError(
-                f"{name} must hold labels of classes_={classes}, got some that do not compare with "
-                f"them: {error}"
-            ) from None
-        unknown = classes[indices] != y
-    if unknown.any():
-        raise ValueError(
-            f"{name} holds the label {y[unknown].tolist()[0]!r}, which is not one of "
-            f"classes_={classes}"
-        )
-    return np.asarray(indices, np.intp)
-
-
-def apply_class_weight(
-    class_weight: Any, classes: Any, y: Indices, sample_weight: Floats | None
+def kernel_proba(
+    model: Model, params: Sequence[Floats], X: Any, n_threads: int = 1
 ) -> Floats | None:
-    """Return the row weights multiplied by the weights of the rows' classes.
+    """Return the class probabilities of rows, (n, K) or (n, 2), on the kernels.
 
-    Parameters
-    ----------
-    class_weight : dict, "balanced" or None
-        Weights by class label; "balanced" gives all classes the same sum of weights.
-    classes : ndarray of shape (K,)
-        Class labels.
-    y : ndarray of shape (n,)
-        Class indices.
-    sample_weight : ndarray of shape (n,) or None
-        Row weights, which are not modified.
-
-    Returns
-    -------
-    ndarray of shape (n,) or None
-        None if all rows have weight 1.
+    Their dtype is the wider of those of the parameters and the rows. The kernels check no shapes:
+    for parameters that do not fit the model and the rows, the result is None, and NumPy raises the
+    error in scikit-learn's code.
     """
-    if class_weight is None:
-        return sample_weight
-    if isinstance(class_weight, str):
-        sums = np.bincount(y, sample_weight, len(classes))
-        by_class = np.zeros(len(classes))
-        np.divide(sums.sum(), np.count_nonzero(sums) * sums, out=by_class, where=sums > 0)
-    else:
-        _check_finite_numbers(class_weight)
-        # compute_class_weight asks y for its classes only, and classes is shorter
-        by_class = compute_class_weight(class_weight, classes=classes, y=classes)
-    weight = by_class[y]
-    return weight if sample_weight is None else weight * sample_weight
+    if not match_model(model, params, X.shape[1]):
+        return None
+    dtype = X.dtype if params[0].dtype == X.dtype else np.result_type(params[0], X.dtype)
+    if dtype not in FLOATS:
+        return None
+    arrays = [np.ascontiguousarray(array, dtype) for array in params]
+    rows = as_kernel_rows(X, dtype)
+    proba = predict(model, arrays, rows, n_threads=n_threads)
+    # NumPy's own operations would warn of the overflow.
+    if has_nan_rows(proba) and finite(rows.data if issparse(rows) else rows):
+        warn(f"Logits overflow {dtype}; the probabilities of their rows are NaN.", RuntimeWarning)
+    return proba
 
 
-def _check_finite_numbers(class_weight: dict[Any, Any]) -> None:
-    for label, value in class_weight.items():
-        if not (isinstance(value, Real) and math.isfinite(value)):
-            raise ValueError(
-                f"class_weight={class_weight!r} must hold finite numbers, got {value!r} for class "
-                f"{label!r}"
-            )
+def log_proba(logits: Floats) -> Floats:
+    """Return the logarithms of the class probabilities of logits (n,), (n, 1) or (n, K)."""
+    if logits.ndim == 1 or logits.shape[1] == 1:
+        column = logits.reshape(-1)
+        result = np.empty((column.size, 2), column.dtype)
+        log_expit(-column, out=result[:, 0])
+        log_expit(column, out=result[:, 1])
+        return result
+    largest = logits.max(axis=1, keepdims=True)
+    if not finite(largest):
+        return np.asarray(log_softmax(logits, axis=1))
+    # The formula of scipy.special.log_softmax, without its checks.
+    shifted = logits - largest
+    shifted -= np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return np.asarray(shifted)
 
 
-def row_weight(sample_weight: Floats | None, dtype: Any, name: str = "sample_weight") -> Floats:
-    """Return the weights in the form of :class:`fastlogit.models.Rows`: empty for None.
+# For a function of the name partial_fit, scikit-learn validates arguments in the first call only.
+@sklearn_compat.fit_context  # type: ignore[untyped-decorator]
+def partial_fit(estimator: Any, X: Any, y: Any, sample_weight: Any, classes: Any) -> None:
+    """Train for one epoch after the full validation."""
+    est = estimator
+    if est.early_stopping:
+        raise ValueError(f"partial_fit does not support early_stopping={est.early_stopping!r}")
+    if est.class_weight == "balanced":
+        raise ValueError(
+            "class_weight='balanced' needs all of y, which partial_fit does not see; pass the "
+            "weights as a dict"
+        )
+    est._run_partial_fit(X, y, sample_weight, classes)
 
-    Raises
-    ------
-    ValueError
-        With the name, if the loss cannot be divided by the sum of the weights in the dtype.
-    """
-    if sample_weight is None:
-        return np.empty(0, dtype)
-    with np.errstate(over="ignore"):
-        weight: Floats = sample_weight.astype(dtype, copy=False)
-    total_weight(name, weight)
-    return weight
+
+def _has_partial_fit(estimator: Any) -> bool:
+    """Return True, or raise AttributeError for a solver that has no partial_fit."""
+    if estimator.solver not in sklearn_compat.MINIBATCH_SOLVERS:
+        raise AttributeError(
+            "partial_fit is only available for the solvers 'sgd' and 'adam', not for "
+            f"solver={estimator.solver!r}"
+        )
+    return True
 
 
-class KernelClassifier:
-    """Base of both estimators, to stand before scikit-learn's class in the bases.
+class KernelClassifier(sklearn_compat.CallbackSupport):  # type: ignore[misc]
+    """Base of both estimators, to stand before scikit-learn's class in the bases."""
 
-    A subclass defines ``_run_fit``, ``_kernel_proba`` and ``_logits``. The last two return None
-    where scikit-learn's code has to predict.
-    """
+    # What a subclass defines.
+    classes_: Any
+    _params: tuple[Floats, ...]  # the fitted weights and biases, alternating
+    _run_fit: Callable[[FitCall, Any, Any, Any], None]  # with the X, y and sample_weight of fit
+    _run_partial_fit: Callable[[Any, Any, Any, Any], None]  # with all arguments of partial_fit
+    _penalty: Callable[[Rows], dict[str, Any]]  # the trainer's arguments on penalty and biases
+    _logits: Callable[[Any], Floats | None]  # of X, None where scikit-learn's code has to predict
 
-    @fit_context
+    @property
+    def _model(self) -> Model:
+        """Return the model of the fitted classes."""
+        raise NotImplementedError
+
+    # Fitting
+
+    @sklearn_compat.fit_context  # type: ignore[untyped-decorator]
     def fit(
         self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None,
         callback: Any = None,
@@ -195,6 +174,153 @@ class KernelClassifier:
             raise
         return self
 
+    @available_if(_has_partial_fit)  # type: ignore[untyped-decorator]
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
+        """Train for one epoch on the given rows, starting from the result of the last call or fit.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n, D)
+            Training rows.
+        y : array-like of shape (n,)
+            Labels.
+        sample_weight : array-like of shape (n,), optional
+            Row weights.
+        classes : array-like of shape (K,), optional
+            All labels that may occur; required in the first call.
+
+        Returns
+        -------
+        self
+            The fitted estimator.
+        """
+        rows = fast_path.valid_partial_fit_rows(self, X, y, sample_weight, classes)
+        if rows is None or not self._can_resume(rows):
+            partial_fit(self, X, y, sample_weight, classes)
+        else:
+            generator = fast_path.generator_of(self.random_state)
+            self._train_epochs(self._params, rows, generator, incremental=True)
+        return self
+
+    def _can_resume(self, rows: Rows) -> bool:
+        """Return whether partial_fit on valid rows would neither convert nor refuse anything."""
+        params = self._params
+        return match_model(self._model, params, rows.X.shape[1]) and all(
+            array.dtype == rows.X.dtype for array in params
+        )
+
+    def _train_epochs(
+        self, params: Sequence[Floats], rows: Rows, random_state: Any, *, incremental: bool,
+        call: FitCall | None = None,
+    ) -> None:  # fmt: skip
+        """Train by mini-batches until a stopping criterion is met, or for one epoch.
+
+        scikit-learn's partial_fit seeds its generator anew in each call where random_state is an
+        integer, and begins each call with the rows in their given order; warm_start resets the
+        optimizer's moments. With exact_resume a call continues as if the one before had not ended.
+        A RandomState passed as random_state continues by itself and is pickled with the arguments.
+        """
+        exact = self._resumes_exactly(incremental=incremental)
+        optimizer = self.__dict__.get("_optimizer")
+        same_solver = sklearn_compat.solver_of(optimizer) == self.solver
+        if optimizer is None or not (incremental or (exact and same_solver)):
+            self._optimizer = sklearn_compat.new_optimizer(self, params)
+        if not exact:
+            self._forget_generator()
+        elif hasattr(self, "_generator_state") and isinstance(self.random_state, Integral):
+            restore_generator(random_state, self._generator_state)
+        rows, validation = self._split_validation(rows, random_state, call)
+        if call is not None:
+            call.begin(self.max_iter)
+        loop = EpochLoop(self, params, rows, random_state, validation=validation, call=call)
+        self._params = loop.run(one_epoch=incremental)
+
+    def _resumes_exactly(self, *, incremental: bool) -> bool:
+        """Return whether a call restores what ``exact_resume`` has saved, if anything.
+
+        A warm start after early stopping does not: it begins with the best parameters, which no
+        state of the optimizer belongs to.
+        """
+        warm = incremental or (self.warm_start and not self.early_stopping)
+        return bool(self.exact_resume and warm)
+
+    def _forget_generator(self) -> None:
+        for name in RESUME_ATTRIBUTES:
+            self.__dict__.pop(name, None)
+
+    def _split_validation(
+        self, rows: Rows, random_state: Any, call: FitCall | None
+    ) -> tuple[Rows, ValidationSet | None]:
+        """Return the training rows and the validation set, if any.
+
+        The latter is the X_val and y_val of the call of fit, or with early stopping a part of the
+        rows, drawn as by scikit-learn: stratified for a binary model.
+        """
+        has_loss = stops_on_loss(self.early_stopping)
+        if call is not None and call.X_val is not None:
+            validation, has_loss = self._validation_rows(call, rows.X.dtype), True
+        elif self.early_stopping:
+            rows, validation = split_rows(
+                rows, self.validation_fraction, random_state, stratified=self._model.binary
+            )
+        else:
+            return rows, None
+        return rows, ValidationSet(self._model, validation, int(self.n_threads), has_loss=has_loss)
+
+    def _validation_rows(self, call: FitCall, dtype: Any) -> Rows:
+        """Return X_val and y_val validated like X and y, in the dtype of the parameters.
+
+        ``class_weight`` applies to them; "balanced" refers to the frequencies in y_val.
+        """
+        try:
+            X = self._validate_rows(call.X_val, dtype=[np.float64, np.float32])
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"X_val: {error}") from error
+        try:
+            y = column_or_1d(call.y_val, warn=True)
+            check_consistent_length(X, y)
+        except ValueError as error:
+            raise ValueError(f"y_val: {error}") from error
+        indices = class_indices(self.classes_, y, "y_val")
+        weight = apply_class_weight(self.class_weight, self.classes_, indices, None)
+        return kernel_rows(X, indices, weight, dtype, "class_weight of the classes in y_val")
+
+    def _validate_rows(self, X: Any, **arguments: Any) -> Any:
+        """Return rows other than those of fit after scikit-learn's validation."""
+        return validate_data(self, X, accept_sparse="csr", reset=False, **arguments)
+
+    # What a fit leaves
+
+    def _use_kernels(self) -> None:
+        """Record in ``backend_`` and ``model_`` that the kernels train the model."""
+        self.backend_, self.model_ = "numba", self._model.name
+
+    def _use_sklearn(self, reason: str) -> None:
+        """Record in ``backend_`` that scikit-learn's code runs the fit, and log the reason."""
+        logger.info("%s runs on scikit-learn: %s", type(self).__name__, reason)
+        self.backend_ = "scikit-learn"
+        self.__dict__.pop("model_", None)  # from an earlier fit
+
+    def _validate_params(self) -> None:
+        if not sklearn_compat.validate_plain_arguments(self):
+            super()._validate_params()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the attributes, the optimizer among them as a dict of arrays and scalars."""
+        state: dict[str, Any] = dict(super().__getstate__())
+        if "_optimizer" in state:
+            state["_optimizer"] = sklearn_compat.optimizer_state(state["_optimizer"])
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Set the attributes, with an optimizer rebuilt from its dict."""
+        if "_optimizer" in state:
+            optimizer = sklearn_compat.optimizer_from_state(state["_optimizer"])
+            state = {**state, "_optimizer": optimizer}
+        super().__setstate__(state)
+
+    # Predictions
+
     def predict_proba(self, X: Any) -> Any:
         """Return the class probabilities.
 
@@ -209,8 +335,9 @@ class KernelClassifier:
             Classes in the order of ``classes_``; (n, labels) for an MLPClassifier of a multilabel
             target.
         """
-        proba = self._kernel_proba(X)
-        return super().predict_proba(X) if proba is None else proba  # type: ignore[misc]
+        rows = self._kernel_rows(X)
+        proba = None if rows is None else self._kernel_proba(rows)
+        return super().predict_proba(X) if proba is None else proba
 
     def predict_log_proba(self, X: Any) -> Any:
         """Return the logarithms of the class probabilities, from the logits.
@@ -226,32 +353,16 @@ class KernelClassifier:
             Finite for finite logits, classes in the order of ``classes_``.
         """
         logits = self._logits(X)
-        if logits is None:
-            return super().predict_log_proba(X)  # type: ignore[misc]
-        return log_proba(logits)
+        return super().predict_log_proba(X) if logits is None else log_proba(logits)
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Return the attributes, the optimizer among them as a dict of arrays and scalars."""
-        state: dict[str, Any] = dict(super().__getstate__())  # type: ignore[call-overload]
-        if "_optimizer" in state:
-            state["_optimizer"] = optimizer_state(state["_optimizer"])
-        return state
+    def _kernel_rows(self, X: Any) -> Any:
+        """Return X after validation, None where scikit-learn's code has to predict."""
+        is_valid = fast_path.is_valid_matrix(self, X)
+        if not is_valid:
+            check_is_fitted(self)
+        if getattr(self, "backend_", None) != "numba":
+            return None
+        return X if is_valid else self._validate_rows(X)
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Set the attributes, with an optimizer rebuilt from its dict."""
-        if "_optimizer" in state:
-            state = {**state, "_optimizer": optimizer_from_state(state["_optimizer"])}
-        super().__setstate__(state)  # type: ignore[misc]
-
-    def _validate_params(self) -> None:
-        if not validate_plain_arguments(self):
-            super()._validate_params()  # type: ignore[misc]
-
-    def _run_fit(self, call: FitCall, X: Any, y: Any, sample_weight: Any) -> None:
-        raise NotImplementedError
-
-    def _kernel_proba(self, X: Any) -> Floats | None:
-        raise NotImplementedError
-
-    def _logits(self, X: Any) -> Floats | None:
-        raise NotImplementedError
+    def _kernel_proba(self, rows: Any) -> Floats | None:
+        return kernel_proba(self._model, self._params, rows, self.n_threads)

@@ -9,33 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from fastlogit.estimators.sklearn_compat import has_callbacks, root_task
+from fastlogit.estimators.sklearn_compat import MINIBATCH_SOLVERS, has_callbacks, root_task
 
 # Lists that grow during a fit: callbacks see estimators that have a copy of them.
 CURVES = ("loss_curve_", "validation_scores_", "validation_loss_curve_")
 
 
 class FitCall:
-    """The arguments of one call of fit, and the callbacks that follow it.
-
-    Parameters
-    ----------
-    estimator : estimator
-        The estimator to fit.
-    X, y, sample_weight : object
-        The arguments of fit before any validation, which callbacks receive.
-    X_val, y_val : object
-        Validation data, or None.
-    callback : callable or None
-        Called after each epoch with the epoch, its loss and the estimator.
-
-    Raises
-    ------
-    ValueError
-        If only one of X_val and y_val is given.
-    TypeError
-        If callback is neither callable nor None.
-    """
+    """The arguments of one call of fit, before any validation, and the callbacks that follow it."""
 
     def __init__(
         self, estimator: Any, X: Any, y: Any, sample_weight: Any = None, X_val: Any = None,
@@ -59,9 +40,9 @@ class FitCall:
 
     def refuse_epoch_arguments(self, reason: str) -> None:
         """Raise ValueError for arguments that need epochs on the kernels, which do not run."""
+        est = self.estimator
         given = [name for name in ("X_val", "callback") if getattr(self, name) is not None]
-        minibatch = self.estimator.solver in ("sgd", "adam")
-        if minibatch and self.estimator.early_stopping == "loss":
+        if est.solver in MINIBATCH_SOLVERS and est.early_stopping == "loss":
             given.append("early_stopping='loss'")
         if given:
             raise ValueError(
@@ -86,14 +67,17 @@ class FitCall:
             attributes = {"reconstruction_attributes": fitted} if fitted else {}
             self._subtask.call_on_fit_task_begin(**self._data, **attributes)
 
+    def _end_subtask(self, fitted: dict[str, Any]) -> bool:
+        subtask, self._subtask = self._subtask, None
+        return bool(subtask.call_on_fit_task_end(**self._data, reconstruction_attributes=fitted))
+
     def end_epoch(self) -> bool:
         """End an epoch whose parameters are in the estimator; return whether to stop."""
-        est, stop = self.estimator, False
+        est, state = self.estimator, vars(self.estimator)
+        stop = False
         if self._subtask is not None:
-            epoch, self._subtask = self._subtask, None
-            stop = epoch.call_on_fit_task_end(
-                **self._data, reconstruction_attributes=self._copy_curves()
-            )
+            copies = {name: list(state[name]) for name in CURVES if state.get(name) is not None}
+            stop = self._end_subtask(copies)
         if self.callback is not None and self.callback(est.n_iter_ - 1, est.loss_, est):
             stop = True
         return stop
@@ -103,9 +87,7 @@ class FitCall:
 
         As in scikit-learn, the last one begun is to be cancelled.
         """
-        stop: bool = self._subtask.call_on_fit_task_end(
-            **self._data, reconstruction_attributes=fitted
-        )
+        stop = self._end_subtask(fitted)
         self.begin_subtask(name, **fitted)
         return stop
 
@@ -114,7 +96,3 @@ class FitCall:
         if self._subtask is not None:
             subtask, self._subtask = self._subtask, None
             subtask.call_on_fit_task_end(estimator=self.estimator)
-
-    def _copy_curves(self) -> dict[str, Any]:
-        state = self.estimator.__dict__
-        return {name: list(state[name]) for name in CURVES if state.get(name) is not None}

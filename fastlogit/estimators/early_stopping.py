@@ -11,17 +11,26 @@ from typing import Any
 
 import numpy as np
 from sklearn.model_selection import train_test_split
-from sklearn.utils.validation import check_consistent_length, column_or_1d, validate_data
 
-from fastlogit.estimators.base import apply_class_weight, class_indices, row_weight
-from fastlogit.estimators.callbacks import FitCall
-from fastlogit.estimators.prediction import as_kernel_rows
 from fastlogit.models import Indices, Model, Rows
 from fastlogit.models.checks import total_weight
 from fastlogit.training.objective import Objective, predict
 
 # Attributes that scikit-learn's MLPClassifier does not have.
 ADDED_ATTRIBUTES = ("validation_loss_curve_", "best_validation_loss_")
+
+
+# What may end a fit: its curve in the history, its best value, and -1 if larger is better.
+CRITERIA = {
+    "Training loss": ("loss_curve_", "best_loss_", 1),
+    "Validation score": ("validation_scores_", "best_validation_score_", -1),
+    "Validation loss": ("validation_loss_curve_", "best_validation_loss_", 1),
+}
+
+
+def stops_on_loss(early_stopping: Any) -> bool:
+    """Return whether the loss on validation rows ends a fit with this value of the argument."""
+    return isinstance(early_stopping, str) and early_stopping == "loss"
 
 
 def start_history(estimator: Any) -> None:
@@ -35,25 +44,35 @@ def start_history(estimator: Any) -> None:
     estimator.best_validation_score_ = -np.inf if early_stopping else None
 
 
-def stops_on_loss(estimator: Any) -> bool:
-    """Return whether the loss on validation rows ends a fit."""
-    return isinstance(estimator.early_stopping, str) and estimator.early_stopping == "loss"
+def split_rows(
+    rows: Rows, validation_fraction: float, random_state: Any, *, stratified: bool
+) -> tuple[Rows, Rows]:
+    """Return training and validation rows, drawn as by scikit-learn."""
+    strata: Any = rows.y if stratified else None
+    if stratified and np.bincount(rows.y, minlength=2).min() <= 1:
+        strata = rows.y.astype(bool).astype(str)  # scikit-learn's error names 'True' or 'False'
+    train, validation = train_test_split(
+        np.arange(rows.y.size), random_state=random_state, test_size=validation_fraction,
+        stratify=strata,
+    )  # fmt: skip
+    if validation.size < 2:
+        raise ValueError(
+            f"The validation set is too small: {validation.size} of {rows.y.size} rows at "
+            f"validation_fraction={validation_fraction}."
+        )
+    for part, indices in (("training", train), ("validation", validation)):
+        if rows.weight.size:
+            total_weight(f"sample_weight of the {indices.size} {part} rows", rows.weight[indices])
+    return _take(rows, train), _take(rows, validation)
+
+
+def _take(rows: Rows, indices: Indices) -> Rows:
+    weight = rows.weight[indices] if rows.weight.size else rows.weight
+    return Rows(rows.X[indices], rows.y[indices], weight)
 
 
 class ValidationSet:
-    """Validation rows, with the score and the loss of parameters on them.
-
-    Parameters
-    ----------
-    model : Model
-        The model that the parameters belong to.
-    rows : Rows
-        Validation rows.
-    n_threads : int
-        Threads that share the rows.
-    has_loss : bool
-        Whether the loss is wanted, which takes as long as a step on the rows.
-    """
+    """Validation rows, with the score of parameters on them, and the loss if it is wanted."""
 
     def __init__(
         self, model: Model, rows: Rows, n_threads: int = 1, *, has_loss: bool = False
@@ -74,101 +93,24 @@ class ValidationSet:
     def loss(self, params: Any) -> float:
         """Return the (weighted) mean loss of the rows, without the penalty."""
         if self._objective is None:
-            shapes = tuple(array.shape for array in params)
-            self._objective = Objective(
-                self._model, shapes, self._rows, 0.0, n_threads=self._n_threads
-            )
+            threads = self._n_threads
+            self._objective = Objective(self._model, params, self._rows, 0.0, n_threads=threads)
         self._objective.params.assign(params)
         with np.errstate(all="ignore"):  # an overflow shows in the loss
             return self._objective.evaluate()
 
 
-def split_rows(
-    estimator: Any, model: Model, rows: Rows, random_state: Any, call: FitCall | None = None
-) -> tuple[Rows, ValidationSet | None]:
-    """Return the training rows and the validation set, if any.
-
-    The latter is the X_val and y_val of the call of fit, or with early stopping a part of the rows.
-    That is drawn as by scikit-learn: stratified for a binary model.
-    """
-    if call is not None and call.X_val is not None:
-        given = validated_rows(estimator, call.X_val, call.y_val, rows.X.dtype)
-        return rows, ValidationSet(model, given, int(estimator.n_threads), has_loss=True)
-    if not estimator.early_stopping:
-        return rows, None
-    train, validation = train_test_split(
-        np.arange(rows.y.size),
-        random_state=random_state,
-        test_size=estimator.validation_fraction,
-        stratify=_strata(rows.y) if model.binary else None,
-    )
-    if validation.size < 2:
-        raise ValueError(
-            f"The validation set is too small: {validation.size} of {rows.y.size} rows at "
-            f"validation_fraction={estimator.validation_fraction}."
-        )
-    for part, indices in (("training", train), ("validation", validation)):
-        if rows.weight.size:
-            total_weight(f"sample_weight of the {indices.size} {part} rows", rows.weight[indices])
-    validation_set = ValidationSet(
-        model, _take(rows, validation), int(estimator.n_threads), has_loss=stops_on_loss(estimator)
-    )
-    return _take(rows, train), validation_set
-
-
-def validated_rows(estimator: Any, X_val: Any, y_val: Any, dtype: Any) -> Rows:
-    """Return validation data validated like X and y, in the dtype of the parameters.
-
-    ``class_weight`` applies to them; "balanced" refers to the frequencies in y_val.
-    """
-    est = estimator
-    try:
-        X = validate_data(
-            est, X_val, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False
-        )
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"X_val: {error}") from error
-    try:
-        y = column_or_1d(y_val, warn=True)
-        check_consistent_length(X, y)
-    except ValueError as error:
-        raise ValueError(f"y_val: {error}") from error
-    indices = class_indices(est.classes_, y, "y_val")
-    weight = apply_class_weight(est.class_weight, est.classes_, indices, None)
-    try:
-        weights = row_weight(weight, dtype, "class_weight of the rows")
-    except ValueError as error:
-        raise ValueError(f"y_val holds only classes of class_weight 0: {error}") from error
-    return Rows(as_kernel_rows(X, dtype), indices, weights)
-
-
-def _strata(y: Indices) -> Any:
-    # scikit-learn's error names the class that has one row 'True' or 'False'.
-    return y if np.bincount(y, minlength=2).min() > 1 else y.astype(bool).astype(str)
-
-
-def _take(rows: Rows, indices: Indices) -> Rows:
-    weight = rows.weight[indices] if rows.weight.size else rows.weight
-    return Rows(rows.X[indices], rows.y[indices], weight)
-
-
 class EarlyStopping:
-    """Records each epoch in the estimator's history and counts epochs without improvement.
-
-    Parameters
-    ----------
-    estimator : estimator
-        The estimator whose history is continued.
-    validation : ValidationSet or None
-        Validation rows to score and, if it has a loss, to compute the loss on.
-    """
+    """Records each epoch in the estimator's history and counts epochs without improvement."""
 
     def __init__(self, estimator: Any, validation: ValidationSet | None) -> None:
         est = estimator
         self.estimator, self.validation = est, validation
         self.criterion = "Training loss"
         if est.early_stopping:
-            self.criterion = f"Validation {'loss' if stops_on_loss(est) else 'score'}"
+            self.criterion = (
+                f"Validation {'loss' if stops_on_loss(est.early_stopping) else 'score'}"
+            )
         if est.t_ == 0:  # an earlier fit's
             for name in ADDED_ATTRIBUTES:
                 est.__dict__.pop(name, None)
@@ -181,48 +123,31 @@ class EarlyStopping:
 
     def update(self, loss: float, params: Any) -> bool:
         """Record an epoch; return whether its parameters are the best on the validation rows."""
-        estimator, validation = self.estimator, self.validation
-        estimator.loss_curve_.append(loss)
-        if estimator.verbose:
-            print(f"Iteration {estimator.n_iter_}, loss = {loss:.8f}")
-        if self.criterion == "Training loss":
-            estimator.best_loss_ = self._update_best(loss, estimator.best_loss_)
+        validation = self.validation
+        self._record("Training loss", loss, "Iteration {epoch}, loss = {value:.8f}")
         if validation is None:
             return False
-        best = self._record_score(validation.score(params))
+        score = validation.score(params)
+        best = self._record("Validation score", score, "Validation score: {value:f}")
         if validation.has_loss:
-            best_by_loss = self._record_loss(validation.loss(params))
+            loss = validation.loss(params)
+            best_by_loss = self._record("Validation loss", loss, "Validation loss: {value:.8f}")
             return best_by_loss if self.criterion == "Validation loss" else best
         return best
 
-    def _update_best(self, loss: float, best: float) -> float:
-        """Count an epoch by the loss that is the criterion; return the smallest loss."""
-        self._count(not loss > best - self.estimator.tol)
-        return min(best, loss)
-
-    def _count(self, improved: bool) -> None:
-        count = 0 if improved else self.estimator._no_improvement_count + 1
-        self.estimator._no_improvement_count = count
-
-    def _record_score(self, score: float) -> bool:
-        est = self.estimator
-        est.validation_scores_.append(score)
+    def _record(self, criterion: str, value: float, text: str) -> bool:
+        """Append a value to its curve and count it; return whether it is the best so far."""
+        est, (curve, best_name, sign) = self.estimator, CRITERIA[criterion]
+        getattr(est, curve).append(value)
         if est.verbose:
-            print(f"Validation score: {score:f}")
-        if self.criterion == "Validation score":
-            self._count(not score < est.best_validation_score_ + est.tol)
-        best = bool(score > est.best_validation_score_)
-        est.best_validation_score_ = max(est.best_validation_score_, score)
-        return best
-
-    def _record_loss(self, loss: float) -> bool:
-        est = self.estimator
-        est.validation_loss_curve_.append(loss)
-        if est.verbose:
-            print(f"Validation loss: {loss:.8f}")
-        best = bool(loss < est.best_validation_loss_)
-        if self.criterion == "Validation loss":
-            est.best_validation_loss_ = self._update_best(loss, est.best_validation_loss_)
-        else:
-            est.best_validation_loss_ = min(est.best_validation_loss_, loss)
-        return best
+            print(text.format(epoch=est.n_iter_, value=value))
+        best = getattr(est, best_name)
+        if criterion == self.criterion:
+            improved = not sign * value > sign * best - est.tol
+            est._no_improvement_count = 0 if improved else est._no_improvement_count + 1
+        elif criterion == "Training loss":  # the best is kept only if it ends a fit, else None
+            return False
+        is_best = bool(sign * value < sign * best)
+        if is_best:
+            setattr(est, best_name, value)
+        return is_best

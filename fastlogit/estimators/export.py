@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from sklearn.linear_model import LogisticRegression as _SklearnLogisticRegression
-from sklearn.neural_network import MLPClassifier as _SklearnMLPClassifier
-
 from fastlogit.estimators.logistic_regression import LogisticRegression
 from fastlogit.estimators.mlp_classifier import MLPClassifier
 
@@ -23,14 +20,11 @@ def register_converters() -> None:
     from skl2onnx._parse import sklearn_parsers_map
     from skl2onnx._supported_operators import sklearn_operator_name_map
 
-    for ours, theirs in (
-        (LogisticRegression, _SklearnLogisticRegression),
-        (MLPClassifier, _SklearnMLPClassifier),
-    ):
-        # Registering the converter again would replace that of scikit-learn's class; this refers
-        # to it.
-        sklearn_operator_name_map[ours] = get_model_alias(theirs)
-        update_registered_parser(ours, sklearn_parsers_map[theirs])
+    for cls in (LogisticRegression, MLPClassifier):
+        _, parent = cls.__bases__  # KernelClassifier and scikit-learn's class
+        # An alias: registering the converter again would replace that of scikit-learn's class.
+        sklearn_operator_name_map[cls] = get_model_alias(parent)
+        update_registered_parser(cls, sklearn_parsers_map[parent])
 
 
 def to_onnx(model: Any, X: Any = None, **arguments: Any) -> Any:
@@ -45,8 +39,8 @@ def to_onnx(model: Any, X: Any = None, **arguments: Any) -> Any:
     X : array-like of shape (n, D), optional
         Rows, at least one, in the dtype of the ONNX model's input and probabilities.
     **arguments : Any
-        Further arguments of ``skl2onnx.to_onnx``, such as ``options={"zipmap": False}`` for
-        probabilities as one array instead of a list of dicts.
+        Further arguments of ``skl2onnx.to_onnx``; ``options={"zipmap": False}`` makes the
+        probabilities one array instead of a list of dicts.
 
     Returns
     -------

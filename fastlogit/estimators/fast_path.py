@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
-from fastlogit.estimators import resume
 from fastlogit.estimators.sklearn_compat import has_callbacks, validate_arguments
 from fastlogit.models import Indices, Rows
 from fastlogit.models.checks import plain_matrix
@@ -35,9 +34,17 @@ def is_valid_matrix(estimator: Any, X: Any) -> bool:
     )
 
 
-def are_valid_targets(y: Any, n_rows: int) -> bool:
-    """Return whether scikit-learn would return y unchanged and take it for labels."""
-    return type(y) is np.ndarray and y.shape == (n_rows,) and y.dtype.kind in "biuU"
+def plain_classes(X: Any, y: Any) -> Any:
+    """Return the sorted labels in y if scikit-learn would return X and y of a fit unchanged.
+
+    None stands for all else, and for so many labels that scikit-learn warns.
+    """
+    if not (plain_matrix(X) and type(y) is np.ndarray and y.dtype.kind in "biuU"):
+        return None
+    if y.shape != (len(X),):
+        return None
+    classes = np.unique(y)
+    return classes if 2 * classes.size <= y.size else None
 
 
 def set_n_features(estimator: Any, X: np.ndarray[Any, Any]) -> None:
@@ -68,90 +75,37 @@ def known_label_indices(classes: Any, y: Any, n_rows: int) -> Indices | None:
 
 def are_known_classes(known: Any, classes: Any) -> bool:
     """Return whether the argument classes of partial_fit is None or equals the known classes."""
-    if classes is None:
-        return True
-    if type(classes) is list:
+    if type(classes) is list and known.dtype.kind in "biuf":  # a mixed list becomes strings
         classes = np.asarray(classes)
-        if classes.dtype.kind not in "biuf":  # a mixed list becomes strings
-            return False
-    return (
+    return classes is None or (
         type(classes) is np.ndarray
-        and classes.shape == known.shape
         and classes.dtype == known.dtype
-        and bool((classes == known).all())
+        and np.array_equal(classes, known)
     )
-
-
-def are_valid_arguments(estimator: Any) -> bool:
-    """Return whether the arguments that both estimators' partial_fit reads are valid."""
-    est = estimator
-    return (
-        (type(est.batch_size) is int and est.batch_size >= 1)
-        or (type(est.batch_size) is str and est.batch_size == "auto")
-    ) and (
-        type(est.shuffle) is bool
-        and type(est.exact_resume) is bool
-        and est.early_stopping is False
-        and est.class_weight is None
-        and type(est.verbose) in (bool, int)
-        and is_nonnegative_number(est.tol)
-        and (est.n_iter_no_change == np.inf or type(est.n_iter_no_change) is int)
-        and est.n_iter_no_change >= 1
-        and type(est.n_threads) is int
-        and est.n_threads >= 1
-        and _is_valid_random_state(est.random_state)
-    )
-
-
-def is_nonnegative_number(value: Any) -> bool:
-    """Return whether value is a Python number or NumPy float64, and at least 0."""
-    return isinstance(value, float | int) and value >= 0
-
-
-def _is_valid_random_state(value: Any) -> bool:
-    if type(value) is int:
-        return 0 <= value < 1 << 32
-    return value is None or isinstance(value, np.random.RandomState)
 
 
 def valid_partial_fit_rows(
-    estimator: Any, X: Any, y: Any, sample_weight: Any, classes: Any, *, own_arguments: bool
+    estimator: Any, X: Any, y: Any, sample_weight: Any, classes: Any
 ) -> Rows | None:
     """Return the rows of a partial_fit that resumes, None if they need the full validation.
 
-    scikit-learn validates the arguments in the first call only. Where they are not recognised as
-    valid here, they are validated again.
-
-    Parameters
-    ----------
-    estimator : estimator
-        The estimator whose partial_fit is called.
-    X, y, sample_weight, classes : object
-        The arguments of partial_fit.
-    own_arguments : bool
-        Whether the arguments that only this class of estimator has are valid.
+    scikit-learn validates the arguments of the estimator in the first call only; here changed ones
+    are validated too.
     """
-    state = estimator.__dict__
-    if state.get("backend_") != "numba" or "_optimizer" not in state or has_callbacks(estimator):
+    est, state = estimator, estimator.__dict__
+    if state.get("backend_") != "numba" or "_optimizer" not in state or has_callbacks(est):
         return None
-    if not (own_arguments and are_valid_arguments(estimator)):
-        validate_arguments(estimator)
-        return None
+    validate_arguments(est)
     if not (
         sample_weight is None
-        and is_valid_matrix(estimator, X)
-        and are_known_classes(estimator.classes_, classes)
+        and est.class_weight is None
+        and est.early_stopping is False
+        and is_valid_matrix(est, X)
+        and are_known_classes(est.classes_, classes)
     ):
         return None
-    indices = known_label_indices(estimator.classes_, y, len(X))
+    indices = known_label_indices(est.classes_, y, len(X))
     return None if indices is None else Rows(X, indices, np.empty(0, X.dtype))
-
-
-def resumed_generator(estimator: Any) -> np.random.RandomState:
-    """Return the generator of a partial_fit that resumes."""
-    generator = generator_of(estimator.random_state)
-    resume.restore(estimator, generator, incremental=True)
-    return generator
 
 
 def generator_of(random_state: Any) -> np.random.RandomState:

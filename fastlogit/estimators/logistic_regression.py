@@ -1,129 +1,50 @@
-"""LogisticRegression: its arguments, which of them the kernels support, and predictions.
+"""LogisticRegression: its arguments, which of them the kernels support, fits and predictions.
 
-The fits are in :mod:`fastlogit.estimators.logistic_fit`. Shapes: n rows, D features, K classes.
+Shapes: n rows, D features, K classes.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn import get_config
 from sklearn.linear_model import LogisticRegression as _SklearnLogisticRegression
 from sklearn.neural_network import MLPClassifier as _SklearnMLPClassifier
+from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import validate_data
 
-from fastlogit.estimators.base import KernelClassifier, is_nearly_dense, is_sparse, use_sklearn
+from fastlogit.estimators import sklearn_compat
+from fastlogit.estimators.base import KernelClassifier
 from fastlogit.estimators.callbacks import FitCall
-from fastlogit.estimators.fast_path import (
-    is_nonnegative_number,
-    is_valid_matrix,
-    valid_partial_fit_rows,
-)
-from fastlogit.estimators.logistic_fit import (
-    MINIBATCH_ATTRIBUTES,
-    fit_full_batch,
-    fit_minibatch,
-    resume_minibatch,
-)
-from fastlogit.estimators.minibatch import BALANCED_PARTIAL_FIT
-from fastlogit.estimators.prediction import kernel_proba
-from fastlogit.estimators.sklearn_compat import (
-    EARLY_STOPPING,
-    EXACT_RESUME,
-    N_THREADS,
-    CallbackSupport,
-    StrOptions,
-    fit_context,
-    is_first_partial_fit,
-)
-from fastlogit.models import Floats
+from fastlogit.estimators.early_stopping import ADDED_ATTRIBUTES, start_history
+from fastlogit.estimators.fast_path import is_valid_matrix, plain_classes, set_n_features
+from fastlogit.estimators.full_batch import FullBatchFit
+from fastlogit.estimators.minibatch import RESUME_ATTRIBUTES
+from fastlogit.estimators.rows import apply_class_weight, class_indices, is_sparse, kernel_rows
+from fastlogit.models import MODELS, Floats, Model, Rows
 from fastlogit.solvers import warn
 
+MINIBATCH_SOLVERS = sklearn_compat.MINIBATCH_SOLVERS
 # scikit-learn's solvers that the kernels support.
 FULL_BATCH_SOLVERS = ("lbfgs", "newton-cholesky", "newton-cg", "saga")
-MINIBATCH_SOLVERS = ("sgd", "adam")
 # Arguments of the mini-batch solvers, with the meaning that they have in MLPClassifier.
 MINIBATCH_ARGUMENTS = (
     "batch_size", "learning_rate", "learning_rate_init", "power_t", "momentum",
     "nesterovs_momentum", "beta_1", "beta_2", "epsilon", "shuffle", "early_stopping",
     "validation_fraction", "n_iter_no_change",
 )  # fmt: skip
-CONSTRAINTS: dict[str, Any] = {
-    **_SklearnLogisticRegression._parameter_constraints,
-    **{name: _SklearnMLPClassifier._parameter_constraints[name] for name in MINIBATCH_ARGUMENTS},
-    "solver": [
-        *_SklearnLogisticRegression._parameter_constraints["solver"],
-        StrOptions(set(MINIBATCH_SOLVERS)),
-    ],
-    "n_threads": N_THREADS,
-    "early_stopping": EARLY_STOPPING,
-    "exact_resume": EXACT_RESUME,
-}
-
-
-def _check_minibatch_arguments(estimator: Any) -> None:
-    """Raise ValueError for arguments that the mini-batch solvers do not support."""
-    est = estimator
-    if not _has_l2_penalty(est):
-        raise ValueError(
-            f"Solver {est.solver} supports only the L2 penalty, or none by C=inf, and dual=False, "
-            f"got penalty={est.penalty!r}, l1_ratio={est.l1_ratio!r} and dual={est.dual!r}"
-        )
-
-
-def _warn_of_deprecations(estimator: Any) -> None:
-    """Issue scikit-learn's deprecation warnings, where its own code does not run."""
-    if estimator.penalty != "deprecated":
-        warn(
-            "'penalty' was deprecated in scikit-learn 1.8 and will be removed in 1.10; leave it "
-            "out, the L2 penalty is the default",
-            FutureWarning,
-        )
-    if estimator.n_jobs is not None:
-        warn(
-            "'n_jobs' has no effect since scikit-learn 1.8 and will be removed in 1.10; leave it "
-            f"out, got n_jobs={estimator.n_jobs}",
-            FutureWarning,
-        )
-
-
-def _has_l2_penalty(estimator: Any) -> bool:
-    penalised = estimator.penalty in ("deprecated", "l2") and estimator.l1_ratio == 0
-    return penalised and not estimator.dual
-
-
-def _has_valid_own_arguments(estimator: Any) -> bool:
-    """Return whether the arguments of partial_fit that MLPClassifier does not have are valid."""
-    est = estimator
-    return (
-        is_nonnegative_number(est.C)
-        and est.C > 0
-        and type(est.penalty) is str
-        and est.penalty == "deprecated"
-        and is_nonnegative_number(est.l1_ratio)
-        and est.l1_ratio == 0
-        and est.dual is False
-        and type(est.fit_intercept) is bool
-        and est.n_jobs is None
-    )
-
-
-def _has_callback_support(estimator: Any) -> bool:
-    """Return True, or raise AttributeError below scikit-learn 1.9."""
-    return bool(super(LogisticRegression, estimator).set_callbacks)
-
-
-def _has_partial_fit(estimator: Any) -> bool:
-    """Return True, or raise AttributeError for a solver that has no partial_fit."""
-    if estimator.solver not in MINIBATCH_SOLVERS:
-        raise AttributeError(
-            "partial_fit is only available for the solvers 'sgd' and 'adam', not for "
-            f"solver={estimator.solver!r}"
-        )
-    return True
+# Attributes that a fit by mini-batches sets and one by another solver does not.
+MINIBATCH_ATTRIBUTES = (
+    "t_", "loss_", "loss_curve_", "best_loss_", "validation_scores_", "best_validation_score_",
+    "_no_improvement_count", "_optimizer", *ADDED_ATTRIBUTES, *RESUME_ATTRIBUTES,
+)  # fmt: skip
+# With more weights, one proximal Newton step takes longer than a whole fit by scikit-learn's saga.
+MAX_PROXIMAL_WEIGHTS = 1024
 
 
 class LogisticRegression(KernelClassifier, _SklearnLogisticRegression):  # type: ignore[misc]
@@ -138,12 +59,10 @@ class LogisticRegression(KernelClassifier, _SklearnLogisticRegression):  # type:
       (of all classes but one), by preconditioned conjugate gradients for more. They differ in when
       they stop, as in scikit-learn.
     - "lbfgs" with a ``tol`` of 1e-7 or less ends with a few Newton steps if a weak penalty would
-      leave it above the optimum. ``n_iter_`` includes them; there are none for ``C=inf`` or
-      sparse X.
-    - With ``l1_ratio`` above 0, "saga" finds the same optimum by proximal Newton steps, for up to
-      1024 weights, and for a sparse X if it is nearly dense. ``n_iter_`` is the number of these
-      steps, ``random_state`` has no effect, and ``tol`` applies to the smallest subgradient of
-      C Σ loss plus the penalty.
+      leave it above the optimum, except for ``C=inf`` or sparse X. ``n_iter_`` includes them.
+    - "saga" finds the same optimum by proximal Newton steps, for up to 1024 weights, and for a
+      sparse X if it is nearly dense. ``n_iter_`` is the number of these steps, ``random_state`` has
+      no effect, and ``tol`` applies to the smallest subgradient of C Σ loss plus the penalty.
     - Two solvers are added, ``"sgd"`` and ``"adam"``, with the arguments of
       :class:`sklearn.neural_network.MLPClassifier`, and ``partial_fit`` for them. They start at
       zero and train on the mean loss of a batch plus ‖w‖² / (2 C Σ weights), the sum over all
@@ -160,21 +79,21 @@ solver, max_iter, verbose, warm_start, n_jobs
         As in scikit-learn; ``solver`` may also be "sgd" or "adam".
     batch_size, learning_rate, learning_rate_init, power_t, momentum, nesterovs_momentum, beta_1, \
 beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
-        For the solvers "sgd" and "adam", as in scikit-learn's MLPClassifier. The default of
+        For "sgd" and "adam", as in scikit-learn's MLPClassifier. The default of
         ``learning_rate_init`` is 0.01, ten times MLPClassifier's, at which a linear model still
         converges. ``early_stopping`` may also be "score", the same as True, or "loss": the loss on
-        the validation rows, without the penalty, then ends the fit, and the parameters with the
-        smallest are kept.
+        the validation rows, without the penalty, then ends the fit, which keeps the parameters with
+        the smallest.
     n_threads : int
-        Maximum number of threads that share the rows of a large batch, an L-BFGS fit or a
-        prediction, with at least 256 rows each; 1 or more. Results are the same bits for any value.
-        Numba's limit (``NUMBA_NUM_THREADS``), which joblib lowers in its workers, applies too.
+        Maximum number of threads, 1 or more, for a large batch, an L-BFGS fit or a prediction, with
+        at least 256 rows each. Results are the same bits for any number. Numba's limit
+        (``NUMBA_NUM_THREADS``), which joblib lowers in its workers, applies too.
     exact_resume : bool
         For "sgd" and "adam": whether ``partial_fit``, and ``fit`` with ``warm_start`` and without
         ``early_stopping``, continue as if the call before had not ended. k calls of ``partial_fit``
-        on the same rows then give the same bits as one ``fit`` of k epochs, also after pickling:
-        the generator seeded by an integer ``random_state``, the row order and the optimizer's
-        moments are part of the fitted state. Otherwise each call seeds a new generator.
+        on the same rows then give the bits of one ``fit`` of k epochs, also after pickling: the
+        fitted state includes the generator seeded by an integer ``random_state``, the row order and
+        the optimizer's moments. Otherwise each call seeds a new generator.
 
     Attributes
     ----------
@@ -206,75 +125,44 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
     ('softmax', True)
     """
 
-    _parameter_constraints: ClassVar[dict[str, Any]] = CONSTRAINTS
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **_SklearnLogisticRegression._parameter_constraints,
+        **{k: _SklearnMLPClassifier._parameter_constraints[k] for k in MINIBATCH_ARGUMENTS},
+        **sklearn_compat.ADDED_CONSTRAINTS,
+        "solver": [
+            *_SklearnLogisticRegression._parameter_constraints["solver"],
+            sklearn_compat.StrOptions(set(MINIBATCH_SOLVERS)),
+        ],
+    }
 
     def __init__(
-        self,
-        penalty: Any = "deprecated",
-        *,
-        C: float = 1.0,
-        l1_ratio: float = 0.0,
-        dual: bool = False,
-        tol: float = 1e-4,
-        fit_intercept: bool = True,
-        intercept_scaling: float = 1,
-        class_weight: Any = None,
-        random_state: Any = None,
-        solver: str = "lbfgs",
-        max_iter: int = 100,
-        verbose: Any = 0,
-        warm_start: bool = False,
-        n_jobs: Any = None,
-        batch_size: Any = "auto",
-        learning_rate: str = "constant",
-        learning_rate_init: float = 0.01,
-        power_t: float = 0.5,
-        momentum: float = 0.9,
-        nesterovs_momentum: bool = True,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-8,
-        shuffle: bool = True,
-        early_stopping: bool | str = False,
-        validation_fraction: float = 0.1,
-        n_iter_no_change: float = 10,
-        n_threads: int = 1,
+        self, penalty: Any = "deprecated", *, C: float = 1.0, l1_ratio: float = 0.0,
+        dual: bool = False, tol: float = 1e-4, fit_intercept: bool = True,
+        intercept_scaling: float = 1, class_weight: Any = None, random_state: Any = None,
+        solver: str = "lbfgs", max_iter: int = 100, verbose: Any = 0, warm_start: bool = False,
+        n_jobs: Any = None, batch_size: Any = "auto", learning_rate: str = "constant",
+        learning_rate_init: float = 0.01, power_t: float = 0.5, momentum: float = 0.9,
+        nesterovs_momentum: bool = True, beta_1: float = 0.9, beta_2: float = 0.999,
+        epsilon: float = 1e-8, shuffle: bool = True, early_stopping: bool | str = False,
+        validation_fraction: float = 0.1, n_iter_no_change: float = 10, n_threads: int = 1,
         exact_resume: bool = False,
-    ) -> None:
+    ) -> None:  # fmt: skip
         super().__init__(
-            penalty=penalty,
-            C=C,
-            l1_ratio=l1_ratio,
-            dual=dual,
-            tol=tol,
-            fit_intercept=fit_intercept,
-            intercept_scaling=intercept_scaling,
-            class_weight=class_weight,
-            random_state=random_state,
-            solver=solver,
-            max_iter=max_iter,
-            verbose=verbose,
-            warm_start=warm_start,
-            n_jobs=n_jobs,
-        )
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.power_t = power_t
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.shuffle = shuffle
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.n_threads = n_threads
+            penalty, C=C, l1_ratio=l1_ratio, dual=dual, tol=tol, fit_intercept=fit_intercept,
+            intercept_scaling=intercept_scaling, class_weight=class_weight,
+            random_state=random_state, solver=solver, max_iter=max_iter, verbose=verbose,
+            warm_start=warm_start, n_jobs=n_jobs,
+        )  # fmt: skip
+        self.batch_size, self.shuffle = batch_size, shuffle
+        self.learning_rate, self.learning_rate_init = learning_rate, learning_rate_init
+        self.power_t, self.momentum, self.nesterovs_momentum = power_t, momentum, nesterovs_momentum
+        self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
+        self.early_stopping, self.validation_fraction = early_stopping, validation_fraction
+        self.n_iter_no_change, self.n_threads = n_iter_no_change, n_threads
         self.exact_resume = exact_resume
 
-    @available_if(_has_callback_support)  # type: ignore[untyped-decorator]
-    def set_callbacks(self, *callbacks: Any) -> LogisticRegression:
+    @available_if(lambda _: sklearn_compat.CALLBACKS_EXIST)  # type: ignore[untyped-decorator]
+    def set_callbacks(self, *callbacks: Any) -> Self:
         """Set callbacks for the estimator (scikit-learn 1.9).
 
         Parameters
@@ -288,81 +176,189 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
             The estimator.
         """
         if self.solver in MINIBATCH_SOLVERS:  # the parent's method supports only "lbfgs"
-            CallbackSupport.set_callbacks(self, *callbacks)
+            sklearn_compat.CallbackSupport.set_callbacks(self, *callbacks)
         else:
             super().set_callbacks(*callbacks)
         return self
 
+    # Fitting
+
     def _run_fit(self, call: FitCall, X: Any, y: Any, sample_weight: Any) -> None:
         if self.solver in MINIBATCH_SOLVERS:
-            _check_minibatch_arguments(self)
-            _warn_of_deprecations(self)
-            fit_minibatch(self, X, y, sample_weight, call)
+            self._check_minibatch_arguments()
+            self._fit_minibatch(X, y, sample_weight, call)
             return
         call.refuse_epoch_arguments(f"solver={self.solver!r}")
         for name in MINIBATCH_ATTRIBUTES:  # from an earlier fit
             self.__dict__.pop(name, None)
-        reason = self._unsupported_reason(X)
-        if reason is None:
-            _warn_of_deprecations(self)
-            reason = fit_full_batch(self, X, y, sample_weight, call)
+        reason = self._unsupported_reason(X) or self._fit_full_batch(X, y, sample_weight, call)
         if reason is not None:
-            use_sklearn(self, reason)
+            self._use_sklearn(reason)
             super(KernelClassifier, self).fit(X, y, sample_weight)
+
+    @property
+    def _has_l2_penalty(self) -> bool:
+        penalised = self.penalty in ("deprecated", "l2") and self.l1_ratio == 0
+        return penalised and not self.dual
 
     def _unsupported_reason(self, X: Any) -> str | None:
         """Return why the kernels do not support a fit by a full-batch solver, None if they do."""
         if self.solver not in FULL_BATCH_SOLVERS:
             supported = FULL_BATCH_SOLVERS + MINIBATCH_SOLVERS
             return f"solver={self.solver!r}, the kernels support {supported}"
+        is_supported, text = self._has_l2_penalty, "the L2 penalty, or none by C=inf, in the primal"
         if self.solver == "saga":
-            if self.penalty != "deprecated" or not self.l1_ratio or math.isinf(self.C) or self.dual:
-                return (
-                    f"penalty={self.penalty!r}, l1_ratio={self.l1_ratio!r}, C={self.C!r}, "
-                    f"dual={self.dual!r}; the kernels support 'saga' with l1_ratio > 0 and a "
-                    "finite C"
-                )
-        elif not _has_l2_penalty(self):
+            has_l1_penalty = self.penalty == "deprecated" and self.l1_ratio and not self.dual
+            is_supported = has_l1_penalty and not math.isinf(self.C)
+            text = "'saga' with l1_ratio > 0 and a finite C"
+        if not is_supported:
             return (
-                f"penalty={self.penalty!r}, l1_ratio={self.l1_ratio!r}, dual={self.dual!r}; the "
-                "kernels support the L2 penalty, or none by C=inf, in the primal"
+                f"penalty={self.penalty!r}, l1_ratio={self.l1_ratio!r}, C={self.C!r}, "
+                f"dual={self.dual!r}; the kernels support {text}"
             )
         if get_config()["array_api_dispatch"]:
             return "array_api_dispatch is on"
         if not is_sparse(X) or self.solver == "lbfgs":
             return None
-        if self.solver == "saga" and is_nearly_dense(X):  # the fit converts it to a dense array
-            return None
+        size = math.prod(X.shape)
+        if self.solver == "saga" and issparse(X) and 0.25 * size <= X.nnz and size <= 1 << 22:
+            return None  # a fit of the dense array is faster than scikit-learn's saga on X
         return f"X is sparse, the kernels support it by solver='lbfgs', not {self.solver!r}"
 
-    @available_if(_has_partial_fit)  # type: ignore[untyped-decorator]
-    def partial_fit(
-        self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None
-    ) -> LogisticRegression:
-        """Train for one epoch on the given rows, starting from the result of the last call or fit.
+    def _check_minibatch_arguments(self) -> None:
+        if not self._has_l2_penalty:
+            raise ValueError(
+                f"Solver {self.solver} supports only the L2 penalty, or none by C=inf, and "
+                f"dual=False, got penalty={self.penalty!r}, l1_ratio={self.l1_ratio!r} and "
+                f"dual={self.dual!r}"
+            )
+        self._warn_of_deprecations()
 
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n, D)
-            Training rows.
-        y : array-like of shape (n,)
-            Labels.
-        sample_weight : array-like of shape (n,), optional
-            Row weights.
-        classes : array-like of shape (K,), optional
-            All labels that may occur; required in the first call.
+    def _warn_of_deprecations(self) -> None:
+        """Issue scikit-learn's deprecation warnings, where its own code does not run."""
+        removed = "and will be removed in 1.10; leave it out"
+        if self.penalty != "deprecated":
+            text = f"'penalty' was deprecated in scikit-learn 1.8 {removed}, the default is L2"
+            warn(text, FutureWarning)
+        if self.n_jobs is not None:
+            text = (
+                f"'n_jobs' has no effect since scikit-learn 1.8 {removed}, got n_jobs={self.n_jobs}"
+            )
+            warn(text, FutureWarning)
 
-        Returns
-        -------
-        self
-            The fitted estimator.
+    def _fit_full_batch(self, X: Any, y: Any, sample_weight: Any, call: FitCall) -> str | None:
+        """Minimise the loss over all rows; return a reason why the kernels do not support it.
+
+        Whether they do may depend on the number of classes, which only validation finds.
         """
-        rows = valid_partial_fit_rows(
-            self, X, y, sample_weight, classes, own_arguments=_has_valid_own_arguments(self)
-        )
-        if rows is None or not resume_minibatch(self, rows):
-            _validate_and_partial_fit(self, X, y, sample_weight, classes)
-        return self
+        self._warn_of_deprecations()
+        if self.solver == "saga" and is_sparse(X):  # with a quarter of its elements or more
+            X = X.toarray()
+        rows = self._training_rows(X, y, sample_weight)
+        params = self._initial_params(rows.X, warm=self.warm_start)
+        n, most = params[0].size, MAX_PROXIMAL_WEIGHTS
+        if self.l1_ratio > 0 and n > most:
+            return f"l1_ratio={self.l1_ratio!r} and {n} weights, above {most}"
+        self._params, n_iter = FullBatchFit(self, rows, params).run(call)
+        self.n_iter_ = np.array([n_iter], np.int32)
+        return None
+
+    def _fit_minibatch(self, X: Any, y: Any, sample_weight: Any, call: FitCall | None) -> None:
+        """Train until a stopping criterion is met, or for one epoch if call is None."""
+        incremental = call is None
+        resumed = hasattr(self, "coef_") and (incremental or self.warm_start)
+        rows = self._training_rows(X, y, sample_weight, resumed=resumed, incremental=incremental)
+        params = self._initial_params(rows.X, warm=resumed)
+        if not (resumed and hasattr(self, "loss_curve_")):
+            start_history(self)
+            self.__dict__.pop("_optimizer", None)
+        random_state = check_random_state(self.random_state)
+        self._train_epochs(params, rows, random_state, incremental=incremental, call=call)
+
+    def _run_partial_fit(self, X: Any, y: Any, sample_weight: Any, classes: Any) -> None:
+        self._check_minibatch_arguments()
+        sklearn_compat.is_first_partial_fit(self, classes)
+        self._fit_minibatch(X, y, sample_weight, None)
+
+    def _can_resume(self, rows: Rows) -> bool:
+        is_plain = self.penalty == "deprecated" and self.n_jobs is None  # else there are warnings
+        return is_plain and self._has_l2_penalty and super()._can_resume(rows)
+
+    def _train_epochs(self, *args: Any, **arguments: Any) -> None:
+        super()._train_epochs(*args, **arguments)
+        self.n_iter_ = np.array([self.n_iter_], np.int32)
+
+    def _training_rows(
+        self, X: Any, y: Any, sample_weight: Any, *, resumed: bool = False,
+        incremental: bool = False,
+    ) -> Rows:  # fmt: skip
+        """Return validated rows with their weights; only those of partial_fit may be of one class.
+
+        All rows of a class may have weight 0, as in a bootstrap sample that is drawn by weights.
+        """
+        classes = plain_classes(X, y)  # the validation skipped took a quarter of a fit on iris
+        if classes is not None and not resumed:
+            set_n_features(self, X)
+        else:
+            X, y = validate_data(
+                self, X, y, accept_sparse="csr", dtype=[np.float64, np.float32], order="C",
+                reset=not resumed, skip_check_array=classes is not None,
+            )  # fmt: skip
+        if classes is None:
+            check_classification_targets(y)
+            classes = np.unique(y)
+        if resumed or incremental:
+            indices = class_indices(self.classes_, y)
+        else:
+            indices = classes.searchsorted(y)
+            self.classes_ = classes
+        if not incremental and np.ptp(indices) == 0:
+            raise ValueError(
+                f"{type(self).__name__} needs rows of at least 2 classes, got only one class: "
+                f"{self.classes_.tolist()[indices[0]]!r}"
+            )
+        dtype = self.coef_.dtype if resumed and incremental else X.dtype
+        if sample_weight is not None:
+            sample_weight = sklearn_compat.check_sample_weight(sample_weight, X, dtype=dtype)
+        weight = apply_class_weight(self.class_weight, self.classes_, indices, sample_weight)
+        rows = kernel_rows(X, indices, weight, dtype)
+        self._use_kernels()
+        return rows
+
+    def _initial_params(self, X: Any, *, warm: bool) -> tuple[Floats, Floats]:
+        """Return the initial W and b: zeros, or with a warm start the fitted ones."""
+        n_outputs = self._model.n_outputs(len(self.classes_))
+        shape = X.shape[1], n_outputs
+        if not (warm and hasattr(self, "coef_")):
+            return np.zeros(shape, X.dtype), np.zeros(n_outputs, X.dtype)
+        coef: Any = self.coef_
+        coef = coef.toarray() if is_sparse(coef) else coef
+        if coef.T.shape != shape:
+            raise ValueError(
+                f"warm_start: coef_ of the previous fit is of shape {coef.shape}, expected shape "
+                f"{shape[::-1]}"
+            )
+        bias = np.broadcast_to(self.intercept_ if self.fit_intercept else 0, n_outputs)
+        return coef.T.astype(X.dtype), bias.astype(X.dtype)
+
+    def _penalty(self, rows: Rows, /) -> dict[str, Any]:
+        total = rows.weight.sum(dtype=np.float64) if rows.weight.size else rows.y.size
+        return {"alpha": float(1 / (self.C * total)), "fit_bias": self.fit_intercept}
+
+    @property
+    def _model(self) -> Model:
+        return MODELS["logistic" if len(self.classes_) == 2 else "softmax"]
+
+    @property
+    def _params(self) -> tuple[Floats, ...]:
+        return self.coef_.T, self.intercept_
+
+    @_params.setter
+    def _params(self, params: tuple[Floats, ...]) -> None:
+        weights, self.intercept_ = params
+        self.coef_ = np.ascontiguousarray(weights.T)
+
+    # Predictions
 
     def decision_function(self, X: Any) -> Any:
         """Return the logits.
@@ -377,7 +373,12 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
         ndarray of shape (n,) or (n, K)
             For two classes the single logit, positive for the second.
         """
-        if not self._can_use_numpy(X):
+        if not (
+            is_valid_matrix(self, X)
+            and isinstance(self.coef_, np.ndarray)
+            and self.coef_.ndim == 2
+            and not get_config()["array_api_dispatch"]
+        ):
             return super().decision_function(X)
         scores = X @ self.coef_.T + self.intercept_
         return scores.reshape(-1) if scores.shape[1] == 1 else scores
@@ -395,50 +396,14 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
         ndarray of shape (n,)
             Labels.
         """
-        if not self._can_use_numpy(X):
+        if get_config()["array_api_dispatch"]:
             return super().predict(X)
         scores = self.decision_function(X)
         indices = (scores > 0).astype(np.intp) if scores.ndim == 1 else scores.argmax(axis=1)
         return self.classes_.take(indices, axis=0)
 
-    def _can_use_numpy(self, X: Any) -> bool:
-        """Return whether X and the coefficients are arrays that need no validation."""
-        return (
-            is_valid_matrix(self, X)
-            and isinstance(self.coef_, np.ndarray)
-            and self.coef_.ndim == 2
-            and not get_config()["array_api_dispatch"]
-        )
-
-    def _kernel_proba(self, X: Any) -> Floats | None:
-        is_valid = self._can_use_numpy(X)
-        if not is_valid:
-            check_is_fitted(self)
-        if getattr(self, "backend_", None) != "numba":
-            return None
-        if not is_valid:
-            if is_sparse(self.coef_) or get_config()["array_api_dispatch"]:
-                return None
-            X = validate_data(self, X, accept_sparse="csr", reset=False)
-        params = self.coef_.T, self.intercept_
-        return kernel_proba(self.model_, params, X, self.n_threads)
+    def _kernel_rows(self, X: Any) -> Any:
+        return None if get_config()["array_api_dispatch"] else super()._kernel_rows(X)
 
     def _logits(self, X: Any) -> Floats | None:
         return None if get_config()["array_api_dispatch"] else self.decision_function(X)
-
-
-def partial_fit(estimator: Any, X: Any, y: Any, sample_weight: Any, classes: Any) -> None:
-    """Train for one epoch after the full validation."""
-    est = estimator
-    _check_minibatch_arguments(est)
-    _warn_of_deprecations(est)
-    if est.early_stopping:
-        raise ValueError("partial_fit does not support early_stopping=True")
-    if est.class_weight == "balanced":
-        raise ValueError(BALANCED_PARTIAL_FIT)
-    is_first_partial_fit(est, classes)
-    fit_minibatch(est, X, y, sample_weight)
-
-
-# For a function of the name partial_fit, scikit-learn validates arguments in the first call only.
-_validate_and_partial_fit = fit_context(partial_fit)

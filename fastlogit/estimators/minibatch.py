@@ -3,32 +3,33 @@
 The attributes that last from fit to fit have their names and meaning from scikit-learn's
 MLPClassifier: ``t_``, ``n_iter_``, ``loss_``, ``loss_curve_``, ``best_loss_``,
 ``validation_scores_``, ``best_validation_score_``, ``_no_improvement_count`` and ``_optimizer``.
+With ``exact_resume``, ``_generator_state`` and ``_row_order`` are added: the state of a generator
+seeded by an integer, and the order that the next epoch shuffles.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 
-from fastlogit.estimators import convergence, resume
+from fastlogit.estimators import sklearn_compat
 from fastlogit.estimators.callbacks import FitCall
 from fastlogit.estimators.early_stopping import EarlyStopping, ValidationSet
-from fastlogit.models import Floats, Indices, Model, Rows
+from fastlogit.estimators.rows import features_off_scale
+from fastlogit.models import Floats, Rows
 from fastlogit.solvers import warn
 from fastlogit.training.objective import Objective
-from fastlogit.training.orders import epochs_ahead
+from fastlogit.training.orders import LegacyOrders, epochs_ahead, generator_state
 from fastlogit.training.trainer import Trainer
 
 # A fit has diverged if its loss ends at this many times that of equal probabilities. Steps that are
 # merely too long, for example on features with a mean of 100, end at 100 times.
 DIVERGED_FACTOR = 1000
 LOG_2 = np.log(2)  # the loss of equal probabilities of two classes, the least of any number
-BALANCED_PARTIAL_FIT = (
-    "class_weight='balanced' needs all of y, which partial_fit does not see; pass the weights as a "
-    "dict"
-)
+RESUME_ATTRIBUTES = ("_generator_state", "_row_order")
 
 
 def batch_size_of(estimator: Any, n_rows: int) -> int:
@@ -45,66 +46,43 @@ def batch_size_of(estimator: Any, n_rows: int) -> int:
 
 
 class EpochLoop:
-    """Trains an estimator's parameters epoch by epoch and records its history.
+    """Trains an estimator's model epoch by epoch and records its history.
 
-    Parameters
-    ----------
-    estimator : estimator
-        The estimator with the arguments, the history and the ``_optimizer`` to continue with.
-    model : Model
-        The model to train.
-    params : sequence of ndarray
-        Initial parameters: weights and biases, alternating.
-    rows : Rows
-        Training data.
-    random_state : RandomState
-        Source of the row orders.
-    alpha : float
-        Factor of the penalty.
-    alpha_by_row : bool
-        Whether alpha is divided by the sum of a batch's weights.
-    fit_bias : bool
-        Whether the biases are trained; if not they stay as given.
-    validation : ValidationSet or None
-        Validation rows, which with early stopping decide when to stop.
-    call : FitCall or None
-        The call of fit, which may have callbacks.
-    set_params : callable or None
-        Called with the parameters after each epoch that callbacks follow: sets the attributes.
+    The estimator holds the arguments, and the history and ``_optimizer`` to continue with.
+    ``params`` are the initial weights and biases, alternating.
     """
 
     def __init__(
-        self, estimator: Any, model: Model, params: Sequence[Floats], rows: Rows,
-        random_state: Any, *, alpha: float, alpha_by_row: bool = False, fit_bias: bool = True,
+        self, estimator: Any, params: Sequence[Floats], rows: Rows, random_state: Any, *,
         validation: ValidationSet | None = None, call: FitCall | None = None,
-        set_params: Callable[[tuple[Floats, ...]], None] | None = None,
     ) -> None:  # fmt: skip
-        self.estimator, self.rows, self._model = estimator, rows, model
-        self._alpha, self._alpha_by_row = alpha, alpha_by_row
+        self.estimator, self.rows, self.n_rows = estimator, rows, rows.y.size
         self.optimizer = estimator._optimizer
         self.early_stopping = EarlyStopping(estimator, validation)
         self._call = call if call is not None and call.has_observers else None
-        self._set_params = set_params
-        self.n_rows = rows.y.size
-        self._solver = resume.solver_of(self.optimizer)
+        self._solver = sklearn_compat.solver_of(self.optimizer)
+        self._penalty = estimator._penalty(rows)
         self.trainer = Trainer(
-            model, params, solver=self._solver, settings=self._settings, alpha=alpha,
-            alpha_by_row=alpha_by_row, batch_size=batch_size_of(estimator, self.n_rows),
-            fit_bias=fit_bias, n_threads=int(estimator.n_threads), sparse=rows.sparse,
+            estimator._model, params, solver=self._solver, settings=self._settings,
+            batch_size=batch_size_of(estimator, self.n_rows), n_threads=int(estimator.n_threads),
+            sparse=rows.sparse, **self._penalty,
         )  # fmt: skip
-        resume.load_moments(self.trainer, self.optimizer, self._solver)
+        sklearn_compat.load_moments(self.trainer, self.optimizer)
         self.trainer.mark()
         self._start = self.trainer.checkpoint
         # The state before the last chunk of epochs that took a step, and the learning rate in it.
         self._last_chunk = self._start, self.trainer.learning_rate
-        # The same bits as sklearn.utils.shuffle, which draws a permutation of range(n).
         self._random_state = random_state
-        self._orders = resume.row_orders(estimator, random_state, self.n_rows)
+        self._orders: LegacyOrders | None = None
+        if estimator.shuffle:  # with the same bits as sklearn.utils.shuffle
+            order = estimator.__dict__.get("_row_order")  # of the same rows if there are as many
+            order = order if order is not None and order.size == self.n_rows else None
+            self._orders = LegacyOrders(random_state, self.n_rows, order)
         self._best: Floats | None = None
 
     @property
     def _settings(self) -> dict[str, float]:
-        return resume.optimizer_settings(self.optimizer, self._solver)
+        return sklearn_compat.optimizer_settings(self.optimizer)
 
     def run(self, *, one_epoch: bool) -> tuple[Floats, ...]:
         """Train for one epoch or until tol or max_iter stops it, and return the parameters."""
@@ -116,24 +94,30 @@ class EpochLoop:
             while not stopped and estimator.n_iter_ < max_iter:
                 stopped = self._run_chunk(max_iter - estimator.n_iter_)
             if not stopped and not one_epoch:
-                warn(
-                    convergence.OPTIMUM_NOT_REACHED.format(max_iter)
-                    + self._last_gradient(convergence.GRADIENT_AT_END)
-                    + convergence.features_off_scale(estimator, self.rows.X)
-                )
+                self._warn_of_max_iter()
         except KeyboardInterrupt:
             if estimator.t_ == 0:  # there is no epoch to keep
                 raise
             warn("Training interrupted by user.", UserWarning)
         finally:
-            resume.save(estimator, self._random_state, self._orders)
+            if estimator.exact_resume:
+                self._save_generator()
         self._warn_of_large_loss()
         if self._call is not None:
             self._call.cancel_subtask()  # an epoch that was not recorded
-        resume.store_moments(self.trainer, self.optimizer, self._solver)
+        sklearn_compat.store_moments(self.trainer, self.optimizer)
         if self._best is not None:
             self.trainer.flat.flat[...] = self._best
         return tuple(self.trainer.flat.copies())
+
+    def _save_generator(self) -> None:
+        """Save the generator and the row order for the next call."""
+        estimator = self.estimator
+        estimator._forget_generator()
+        if isinstance(estimator.random_state, Integral):
+            estimator._generator_state = generator_state(self._random_state)
+        if self._orders is not None:
+            estimator._row_order = self._orders.order
 
     def _run_chunk(self, epochs_left: int) -> bool:
         """Run the epochs up to the next decision; return whether training stops."""
@@ -141,7 +125,10 @@ class EpochLoop:
             self._call.begin_subtask()
         mark = self._orders.mark() if self._orders and self.estimator.exact_resume else None
         ahead = self._epochs_to_decision() if epochs_left > 1 else 1
-        orders = self._draw_orders(min(ahead, epochs_left))
+        epochs = min(ahead, epochs_left)
+        orders = np.empty((epochs, 0), np.intp)
+        if self._orders is not None:
+            orders = self._orders.draw(epochs)
         if self._solver == "sgd":
             self.trainer.learning_rate = self.optimizer.learning_rate
         before = self.trainer.checkpoint
@@ -179,9 +166,6 @@ class EpochLoop:
         patience = estimator.n_iter_no_change - estimator._no_improvement_count + 1
         return int(max(min(patience, epochs_ahead(self.n_rows)), 1))
 
-    def _draw_orders(self, epochs: int) -> Indices:
-        return np.empty((epochs, 0), np.intp) if self._orders is None else self._orders.draw(epochs)
-
     def _record_epoch(self, loss: float) -> bool:
         """Record an epoch in the history; return whether training stops."""
         estimator = self.estimator
@@ -193,8 +177,8 @@ class EpochLoop:
             self._best = self.trainer.flat.flat.copy()
         self.optimizer.iteration_ends(estimator.t_)
         stops = self._patience_exhausted()
-        if self._call is not None and self._set_params is not None:
-            self._set_params(tuple(self.trainer.flat.copies()))
+        if self._call is not None:
+            estimator._params = tuple(self.trainer.flat.copies())
             stops |= self._call.end_epoch()
         return stops
 
@@ -212,16 +196,31 @@ class EpochLoop:
             estimator._no_improvement_count = 0
         return stops
 
+    # Numbers in the warnings have one digit: most fits of a search then have the same message,
+    # which Python shows once.
+
+    def _warn_of_max_iter(self) -> None:
+        gradient = self._last_gradient("is {:.0e} at learning_rate={:g}.")
+        warn(
+            f"Stochastic Optimizer: Maximum iterations ({self.estimator.max_iter}) reached and the "
+            f"optimization hasn't converged yet.{gradient}{self._advice()}"
+        )
+
     def _warn_of_divergence(self) -> None:
         """Warn of a loss that is not finite; raise ValueError in the first epoch."""
         estimator, rate = self.estimator, self._settings["learning_rate"]
-        advice = convergence.features_off_scale(estimator, self.rows.X)
         if estimator.t_ == 0:
-            raise ValueError(convergence.NON_FINITE.format(rate) + advice)
-        message = convergence.DIVERGED.format(
-            estimator.n_iter_ + 1, rate, self._last_gradient(convergence.GRADIENT_BEFORE)
+            raise ValueError(
+                "Solver produced non-finite parameter weights: the loss is not finite in epoch 1 "
+                f"at learning_rate={rate:g}. Features of unit variance, or a smaller learning "
+                f"rate, may help.{self._advice()}"
+            )
+        gradient = self._last_gradient("was {:.0e}.")
+        warn(
+            f"The loss is no longer finite in epoch {estimator.n_iter_ + 1} at learning_rate="
+            f"{rate:g}; the parameters are those before that epoch.{gradient} A smaller learning "
+            f"rate, or features of unit variance, may help.{self._advice()}"
         )
-        warn(message + advice)
 
     def _warn_of_large_loss(self) -> None:
         """Warn of a loss far above those of equal probabilities and of the initial parameters."""
@@ -231,21 +230,28 @@ class EpochLoop:
         baseline = np.log(max(trainer.flat.public[-1].size, 2))
         if loss <= DIVERGED_FACTOR * baseline:
             return
-        alpha = self._alpha
-        if self._alpha_by_row:
+        alpha = self._penalty["alpha"]
+        if self._penalty.get("alpha_by_row"):
             weight = rows.weight.mean() if rows.weight.size else 1
             alpha /= trainer.batch_size * weight
-        shapes = tuple(array.shape for array in trainer.flat.public)
-        start = Objective(self._model, shapes, rows, alpha)
+        start = Objective(self.estimator._model, trainer.flat.public, rows, alpha)
         start.params.flat[...] = self._start.theta
         if loss > start.evaluate():
             warn(
-                convergence.FAR_FROM_START.format(loss, baseline, self._settings["learning_rate"])
-                + convergence.features_off_scale(self.estimator, rows.X)
+                f"Training diverged: the loss of the last epoch is {loss:.0e}, equal probabilities "
+                f"have {baseline:.1g}, at learning_rate={self._settings['learning_rate']:g}. A "
+                f"smaller learning rate may help.{self._advice()}"
             )
 
-    def _last_gradient(self, text: str) -> str:
-        """Return the text with the gradient's largest element, empty before any step."""
+    def _advice(self) -> str:
+        return features_off_scale(self.estimator, self.rows.X)
+
+    def _last_gradient(self, value: str) -> str:
+        """Return a sentence on the gradient of the last batches, empty before any step.
+
+        It is taken from the optimizer's first moment, which is available at no cost; the gradient
+        over all rows takes as long as an epoch.
+        """
         trainer, settings = self.trainer, self._settings
         if self._solver == "adam":
             from_rest, decay = True, float(settings["beta_1"])
@@ -261,7 +267,21 @@ class EpochLoop:
             from_rest, decay = True, 1.0
         if from_rest and steps == 0:
             return ""
-        average = convergence.average_gradient(
-            moment, steps, decay=decay, factor=factor, from_rest=from_rest
+        average = average_gradient(moment, steps, decay=decay, factor=factor, from_rest=from_rest)
+        return " Over the last batches, the gradient's largest element " + value.format(
+            average, settings["learning_rate"]
         )
-        return text.format(average, settings["learning_rate"])
+
+
+def average_gradient(
+    moment: Floats, steps: int, *, decay: float, factor: float, from_rest: bool
+) -> float:
+    """Return the largest element of the gradient that a first moment averages over the steps.
+
+    The moment is ± factor · Σₖ decayᵏ · gradient of the k-th step before the last. It was 0 before
+    the first step with from_rest; otherwise it is taken as stationary.
+    """
+    # Σₖ decayᵏ over the steps, or over infinitely many
+    numerator = 1 - decay**steps if from_rest else 1
+    weights = numerator / (1 - decay) if decay < 1 else steps
+    return float(np.max(np.abs(moment))) / (factor * weights)

@@ -11,46 +11,13 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.linear_model import LogisticRegression as _SklearnLogisticRegression
 from sklearn.neural_network import MLPClassifier as _SklearnMLPClassifier
-from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, validate_data
 
-from fastlogit.estimators import minibatch, resume
-from fastlogit.estimators.base import (
-    KernelClassifier,
-    apply_class_weight,
-    row_weight,
-    use_kernels,
-    use_sklearn,
-)
+from fastlogit.estimators import sklearn_compat
+from fastlogit.estimators.base import KernelClassifier
 from fastlogit.estimators.callbacks import FitCall
-from fastlogit.estimators.convergence import features_off_scale
-from fastlogit.estimators.early_stopping import split_rows
-from fastlogit.estimators.fast_path import (
-    are_valid_targets,
-    is_nonnegative_number,
-    is_valid_matrix,
-    resumed_generator,
-    set_n_features,
-    valid_partial_fit_rows,
-)
-from fastlogit.estimators.prediction import (
-    as_kernel_rows,
-    compute_logits,
-    kernel_proba,
-    match_model,
-)
-from fastlogit.estimators.sklearn_compat import (
-    EARLY_STOPPING,
-    EXACT_RESUME,
-    MLP_STEPS,
-    N_THREADS,
-    CallbackSupport,
-    fitted_binarizer,
-    lbfgs_print_option,
-    packed_offsets,
-)
-from fastlogit.models import MODELS, Floats, Indices, Model, Rows
-from fastlogit.models.checks import plain_matrix
+from fastlogit.estimators.fast_path import is_valid_matrix, plain_classes, set_n_features
+from fastlogit.estimators.rows import apply_class_weight, features_off_scale, kernel_rows
+from fastlogit.models import ACTIVATIONS, MODELS, Floats, Indices, Model, Rows
 from fastlogit.solvers import lbfgs
 from fastlogit.training.objective import Objective
 
@@ -59,12 +26,7 @@ from fastlogit.training.objective import Objective
 _current_call: ContextVar[FitCall | None] = ContextVar("_current_call", default=None)
 
 
-def _has_partial_fit(estimator: Any) -> bool:
-    """Return True, or raise scikit-learn's AttributeError for a solver that has no partial_fit."""
-    return bool(super(MLPClassifier, estimator).partial_fit)
-
-
-class MLPClassifier(KernelClassifier, _SklearnMLPClassifier, CallbackSupport):  # type: ignore[misc]
+class MLPClassifier(KernelClassifier, _SklearnMLPClassifier):  # type: ignore[misc]
     """scikit-learn's MLPClassifier, trained by jitted kernels where they support it.
 
     Arguments, fitted attributes, random draws and numbers are those of
@@ -85,24 +47,23 @@ class MLPClassifier(KernelClassifier, _SklearnMLPClassifier, CallbackSupport):  
     hidden_layer_sizes, activation, solver, alpha, batch_size, learning_rate, learning_rate_init, \
 power_t, max_iter, shuffle, random_state, tol, verbose, warm_start, momentum, nesterovs_momentum, \
 early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, max_fun
-        As in scikit-learn. ``early_stopping`` may also be "score", the same as True, or "loss":
-        the loss on the validation rows, without the penalty, then ends the fit, and the parameters
-        with the smallest are kept.
+        As in scikit-learn. ``early_stopping`` may also be "score", the same as True, or "loss": the
+        loss on the validation rows, without the penalty, then ends the fit, which keeps the
+        parameters with the smallest.
     class_weight : dict, "balanced" or None
         Weights by class label, which multiply the row weights. "balanced" sets them inversely
         proportional to the (weighted) class frequencies in y; ``partial_fit``, which receives only
         a part of y, does not support it.
     n_threads : int
-        Maximum number of threads that share the rows of a large batch, an L-BFGS fit or a
-        prediction, with at least 256 rows each; 1 or more. Results are the same bits for any value.
-        Numba's limit (``NUMBA_NUM_THREADS``), which joblib lowers in its workers, applies too.
+        Maximum number of threads, 1 or more, for a large batch, an L-BFGS fit or a prediction, with
+        at least 256 rows each. Results are the same bits for any number. Numba's limit
+        (``NUMBA_NUM_THREADS``), which joblib lowers in its workers, applies too.
     exact_resume : bool
         For "sgd" and "adam": whether ``partial_fit``, and ``fit`` with ``warm_start`` and without
         ``early_stopping``, continue as if the call before had not ended. k calls of ``partial_fit``
-        on the same rows then give the same bits as one ``fit`` of k epochs, also after pickling:
-        the generator seeded by an integer ``random_state``, the row order and the optimizer's
-        moments are part of the fitted state. Otherwise each call seeds a new generator, as in
-        scikit-learn.
+        on the same rows then give the bits of one ``fit`` of k epochs, also after pickling: the
+        fitted state includes the generator seeded by an integer ``random_state``, the row order and
+        the optimizer's moments. Otherwise each call seeds a new generator, as in scikit-learn.
 
     Attributes
     ----------
@@ -129,70 +90,39 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **_SklearnMLPClassifier._parameter_constraints,
+        "activation": [
+            *_SklearnMLPClassifier._parameter_constraints["activation"],
+            sklearn_compat.StrOptions(set(ACTIVATIONS)),
+        ],
         "class_weight": _SklearnLogisticRegression._parameter_constraints["class_weight"],
-        "n_threads": N_THREADS,
-        "early_stopping": EARLY_STOPPING,
-        "exact_resume": EXACT_RESUME,
+        **sklearn_compat.ADDED_CONSTRAINTS,
     }
 
     def __init__(
-        self,
-        hidden_layer_sizes: Any = (100,),
-        activation: str = "logistic",
-        *,
-        solver: str = "adam",
-        alpha: float = 0.0001,
-        batch_size: Any = "auto",
-        learning_rate: str = "constant",
-        learning_rate_init: float = 0.001,
-        power_t: float = 0.5,
-        max_iter: int = 200,
-        shuffle: bool = True,
-        random_state: Any = None,
-        tol: float = 1e-4,
-        verbose: Any = False,
-        warm_start: bool = False,
-        momentum: float = 0.9,
-        nesterovs_momentum: bool = True,
-        early_stopping: bool | str = False,
-        validation_fraction: float = 0.1,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-8,
-        n_iter_no_change: float = 10,
-        max_fun: int = 15000,
-        class_weight: Any = None,
-        n_threads: int = 1,
-        exact_resume: bool = False,
-    ) -> None:
+        self, hidden_layer_sizes: Any = (100,), activation: str = "logistic", *,
+        solver: str = "adam", alpha: float = 0.0001, batch_size: Any = "auto",
+        learning_rate: str = "constant", learning_rate_init: float = 0.001, power_t: float = 0.5,
+        max_iter: int = 200, shuffle: bool = True, random_state: Any = None, tol: float = 1e-4,
+        verbose: Any = False, warm_start: bool = False, momentum: float = 0.9,
+        nesterovs_momentum: bool = True, early_stopping: bool | str = False,
+        validation_fraction: float = 0.1, beta_1: float = 0.9, beta_2: float = 0.999,
+        epsilon: float = 1e-8, n_iter_no_change: float = 10, max_fun: int = 15000,
+        class_weight: Any = None, n_threads: int = 1, exact_resume: bool = False,
+    ) -> None:  # fmt: skip
         super().__init__(
-            hidden_layer_sizes=hidden_layer_sizes,
-            activation=activation,
-            solver=solver,
-            alpha=alpha,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            learning_rate_init=learning_rate_init,
-            power_t=power_t,
-            max_iter=max_iter,
-            shuffle=shuffle,
-            random_state=random_state,
-            tol=tol,
-            verbose=verbose,
-            warm_start=warm_start,
-            momentum=momentum,
-            nesterovs_momentum=nesterovs_momentum,
-            early_stopping=early_stopping,
-            validation_fraction=validation_fraction,
-            beta_1=beta_1,
-            beta_2=beta_2,
-            epsilon=epsilon,
-            n_iter_no_change=n_iter_no_change,
-            max_fun=max_fun,
-        )
+            hidden_layer_sizes, activation, solver=solver, alpha=alpha, batch_size=batch_size,
+            learning_rate=learning_rate, learning_rate_init=learning_rate_init, power_t=power_t,
+            max_iter=max_iter, shuffle=shuffle, random_state=random_state, tol=tol,
+            verbose=verbose, warm_start=warm_start, momentum=momentum,
+            nesterovs_momentum=nesterovs_momentum, early_stopping=early_stopping,
+            validation_fraction=validation_fraction, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon,
+            n_iter_no_change=n_iter_no_change, max_fun=max_fun,
+        )  # fmt: skip
         self.class_weight = class_weight
         self.n_threads = n_threads
         self.exact_resume = exact_resume
+
+    # Fitting
 
     def _run_fit(self, call: FitCall, X: Any, y: Any, sample_weight: Any) -> None:
         token = _current_call.set(call)
@@ -207,19 +137,37 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
         call = _current_call.get()
         return call if call is not None and call.estimator is self else None
 
+    def _run_partial_fit(self, X: Any, y: Any, sample_weight: Any, classes: Any) -> None:
+        super(KernelClassifier, self).partial_fit(
+            X, y, sample_weight=sample_weight, classes=classes
+        )
+
+    def _can_resume(self, rows: Rows) -> bool:
+        n_hidden = self.hidden_layer_sizes
+        if type(n_hidden) in (tuple, list) and len(n_hidden) == 1:
+            n_hidden = n_hidden[0]
+        return (
+            self._unsupported_reason() is None
+            and self.warm_start is False  # else scikit-learn requires all classes in y
+            and type(n_hidden) is int
+            and self.coefs_[0].shape == (rows.X.shape[1], n_hidden)
+            and super()._can_resume(rows)
+            and all(
+                getattr(type(self), name) is getattr(MLPClassifier, name)
+                for name in sklearn_compat.MLP_STEPS
+            )
+        )
+
     def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any]:
         """Return what scikit-learn's method returns, for valid arrays without its validation."""
         resumes = incremental or self.warm_start or not reset
-        if resumes or not (plain_matrix(X) and are_valid_targets(y, len(X))):
-            return super()._validate_input(X, y, incremental, reset)  # type: ignore[no-any-return]
-        classes = np.unique(y)
-        if not 2 <= classes.size <= y.size / 2:  # scikit-learn raises, or warns
+        classes = None if resumes else plain_classes(X, y)
+        if classes is None or classes.size < 2:
             return super()._validate_input(X, y, incremental, reset)  # type: ignore[no-any-return]
         set_n_features(self, X)
-        self._label_binarizer = fitted_binarizer(classes)
+        self._label_binarizer = sklearn_compat.fitted_binarizer(classes)
         self.classes_ = self._label_binarizer.classes_
-        columns = classes[1:] if classes.size == 2 else classes
-        return X, y[:, None] == columns
+        return X, y[:, None] == (classes[1:] if classes.size == 2 else classes)
 
     # scikit-learn's _fit validates its input, draws the initial parameters and then calls one of
     # these two methods, with y as booleans (n, K).
@@ -228,36 +176,25 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
         self, X: Any, y: Any, sample_weight: Any, activations: Any, deltas: Any, coef_grads: Any,
         intercept_grads: Any, layer_units: Any, incremental: bool,
     ) -> None:  # fmt: skip
-        if self.class_weight == "balanced" and incremental:
-            raise ValueError(minibatch.BALANCED_PARTIAL_FIT)
         sample_weight = self._row_weight(y, sample_weight)
         call = None if incremental else self._call_of_fit()
         if reason := self._unsupported_reason():
-            resume.refuse_exact_resume(self, reason, incremental=incremental)
+            if self._resumes_exactly(incremental=incremental):
+                raise ValueError(
+                    f"exact_resume=True is for fits on the kernels, which do not run here: {reason}"
+                )
             self._begin_without_epochs(call, reason)
-            use_sklearn(self, reason)
+            self._use_sklearn(reason)
             super()._fit_stochastic(
                 X, y, sample_weight, activations, deltas, coef_grads, intercept_grads, layer_units,
                 incremental,
             )  # fmt: skip
             return
-        use_kernels(self, self._model)
-        if not resume.reuses_optimizer(self, incremental=incremental):
-            params = self.coefs_ + self.intercepts_
-            self._optimizer = resume.new_optimizer(self, params)
-        if self.early_stopping and incremental:
-            raise ValueError(f"partial_fit does not support early_stopping={self.early_stopping!r}")
-        resume.restore(self, self._random_state, incremental=incremental)
-        rows = self._rows(X, y, sample_weight)
-        rows, validation = split_rows(self, self._model, rows, self._random_state, call)
-        if call is not None:
-            call.begin(self.max_iter)
-        loop = minibatch.EpochLoop(
-            self, self._model, self._params, rows, self._random_state,
-            alpha=self.alpha, alpha_by_row=True, validation=validation, call=call,
-            set_params=self._set_params,
+        self._use_kernels()
+        self._train_epochs(
+            self._params, self._rows(X, y, sample_weight), self._random_state,
+            incremental=incremental, call=call,
         )  # fmt: skip
-        self._params = loop.run(one_epoch=incremental)
         if self.early_stopping:  # from which scikit-learn's code starts with warm_start
             self._best_coefs, self._best_intercepts = self.coefs_, self.intercepts_
 
@@ -266,133 +203,77 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
         intercept_grads: Any, layer_units: Any,
     ) -> None:  # fmt: skip
         sample_weight = self._row_weight(y, sample_weight)
-        resume.discard(self)
         self._begin_without_epochs(self._call_of_fit(), f"solver={self.solver!r}")
         if reason := self._unsupported_reason():
-            use_sklearn(self, reason)
+            self._use_sklearn(reason)
             super()._fit_lbfgs(
                 X, y, sample_weight, activations, deltas, coef_grads, intercept_grads, layer_units
             )
             return
-        use_kernels(self, self._model)
+        self._use_kernels()
         total = len(y) if sample_weight is None else float(sample_weight.sum())
         objective = Objective(
-            self._model,
-            tuple(array.shape for array in self._params),
-            self._rows(X, y, sample_weight),
-            self.alpha / total,
+            self._model, self._params, self._rows(X, y, sample_weight), self.alpha / total,
             n_threads=int(self.n_threads),
-        )
-        objective.params.assign(self._params)
+        )  # fmt: skip
         theta, self.loss_, self.n_iter_ = lbfgs.minimise(
-            objective,
-            objective.params.flat.copy(),
-            max_iter=self.max_iter,
-            tol=self.tol,
-            advice=lambda: features_off_scale(self, X),
-            maxfun=self.max_fun,
-            **lbfgs_print_option("iprint", 1 if self.verbose else -1),
-        )
+            objective, objective.params.flat.copy(), max_iter=self.max_iter, tol=self.tol,
+            advice=lambda: features_off_scale(self, X), maxfun=self.max_fun,
+            **sklearn_compat.lbfgs_print_option("iprint", 1 if self.verbose else -1),
+        )  # fmt: skip
         objective.params.flat[...] = theta
         self._params = tuple(objective.params.copies())
-        self._coef_indptr, self._intercept_indptr = packed_offsets(layer_units)
+        self._coef_indptr, self._intercept_indptr = sklearn_compat.packed_offsets(layer_units)
+
+    def _use_sklearn(self, reason: str) -> None:
+        if self.activation not in sklearn_compat.ACTIVATIONS:
+            raise ValueError(f"activation={self.activation!r} is for the kernels only; {reason}")
+        super()._use_sklearn(reason)
 
     def _begin_without_epochs(self, call: FitCall | None, reason: str) -> None:
         """Begin the task of a fit without epochs for callbacks; refuse arguments that need them."""
+        self._forget_generator()
         if call is not None:
             call.refuse_epoch_arguments(reason)
             call.begin(0)
 
-    @available_if(_has_partial_fit)  # type: ignore[untyped-decorator]
-    def partial_fit(
-        self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None
-    ) -> MLPClassifier:
-        """Train for one epoch on the given rows, starting from the result of the last call or fit.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n, D)
-            Training rows.
-        y : array-like of shape (n,)
-            Labels.
-        sample_weight : array-like of shape (n,), optional
-            Row weights.
-        classes : array-like of shape (K,), optional
-            All labels that may occur; required in the first call.
-
-        Returns
-        -------
-        self
-            The fitted estimator.
-        """
-        rows = valid_partial_fit_rows(
-            self, X, y, sample_weight, classes,
-            own_arguments=is_nonnegative_number(self.alpha) and self.activation == "logistic",
-        )  # fmt: skip
-        if rows is None or not self._can_resume(rows):
-            super().partial_fit(X, y, sample_weight=sample_weight, classes=classes)
-            return self
-        loop = minibatch.EpochLoop(
-            self, self._model, self._params, rows, resumed_generator(self),
-            alpha=self.alpha, alpha_by_row=True,
-        )  # fmt: skip
-        self._params = loop.run(one_epoch=True)
-        return self
-
-    def _can_resume(self, rows: Rows) -> bool:
-        """Return whether scikit-learn's partial_fit would neither convert nor refuse anything."""
-        n_hidden = self.hidden_layer_sizes
-        if type(n_hidden) in (tuple, list) and len(n_hidden) == 1:
-            n_hidden = n_hidden[0]
-        return (
-            self.warm_start is False  # else scikit-learn requires all classes in y
-            and type(n_hidden) is int
-            and self.coefs_[0].shape == (rows.X.shape[1], n_hidden)
-            and match_model(self._model, self._params, rows.X.shape[1])
-            and all(array.dtype == rows.X.dtype for array in self._params)
-            and (
-                type(self) is MLPClassifier
-                or all(
-                    getattr(type(self), name) is getattr(MLPClassifier, name) for name in MLP_STEPS
-                )
-            )
-        )
-
     def _unsupported_reason(self) -> str | None:
         """Return why the kernels do not support a fit, None if they do."""
-        if self.activation != "logistic":
-            return f"activation={self.activation!r}, the kernels support 'logistic'"
+        if self.activation not in ACTIVATIONS:
+            names = ", ".join(map(repr, ACTIVATIONS))
+            return f"activation={self.activation!r}, the kernels support {names}"
         if len(self.coefs_) != 2:
             return f"{len(self.coefs_) - 1} hidden layers, the kernels support one"
-        if self.out_activation_ == "logistic" and self.n_outputs_ > 1:
+        if self._is_multilabel:
             return "y has several labels per row"
         return None
+
+    @property
+    def _is_multilabel(self) -> bool:
+        return bool(self.out_activation_ == "logistic" and self.n_outputs_ > 1)
 
     def _row_weight(self, y: Any, sample_weight: Floats | None) -> Floats | None:
         if self.class_weight is None:
             return sample_weight
-        if self.n_outputs_ > 1 and self.out_activation_ == "logistic":
+        if self._is_multilabel:
             raise ValueError(
                 f"class_weight={self.class_weight!r} must be None where y has several labels per "
                 "row"
             )
-        return apply_class_weight(
-            self.class_weight, self.classes_, self._class_indices(y), sample_weight
-        )
+        indices = self._class_indices(y)
+        return apply_class_weight(self.class_weight, self.classes_, indices, sample_weight)
 
     def _rows(self, X: Any, y: Any, sample_weight: Floats | None) -> Rows:
-        # partial_fit and warm_start keep the dtype of the first call.
-        dtype = self.coefs_[0].dtype
-        return Rows(
-            as_kernel_rows(X, dtype), self._class_indices(y), row_weight(sample_weight, dtype)
-        )
+        dtype = self.coefs_[0].dtype  # partial_fit and warm_start keep that of the first call
+        return kernel_rows(X, self._class_indices(y), sample_weight, dtype)
 
     def _class_indices(self, y: Any) -> Indices:
         return np.asarray(y[:, 0] if self._model.binary else y.argmax(axis=1), np.intp)
 
     @property
     def _model(self) -> Model:
-        return MODELS["mlp-softmax" if self.out_activation_ == "softmax" else "mlp-logistic"]
+        model = MODELS["mlp-softmax" if self.out_activation_ == "softmax" else "mlp-logistic"]
+        return model.with_activation(self.activation) if self.activation in ACTIVATIONS else model
 
     @property
     def _params(self) -> tuple[Floats, ...]:
@@ -402,30 +283,20 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
     def _params(self, params: tuple[Floats, ...]) -> None:
         self.coefs_, self.intercepts_ = list(params[::2]), list(params[1::2])
 
-    def _set_params(self, params: tuple[Floats, ...]) -> None:
-        self._params = params
+    def _penalty(self, _: Rows, /) -> dict[str, Any]:
+        return {"alpha": self.alpha, "alpha_by_row": True}
+
+    # Predictions
 
     def _forward_pass_fast(self, X: Any, check_input: bool = True) -> Any:
         if getattr(self, "backend_", None) != "numba":
             return super()._forward_pass_fast(X, check_input=check_input)
         if check_input and not is_valid_matrix(self, X):
-            X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
-        proba = self._proba(X)
+            X = self._validate_rows(X)
+        proba = self._kernel_proba(X)
         if proba is None:
             return super()._forward_pass_fast(X, check_input=False)
         return proba[:, 1:] if self._model.binary else proba
-
-    def _validated_rows(self, X: Any) -> Any:
-        """Return X after validation, None where scikit-learn's code ran the fit."""
-        is_valid = is_valid_matrix(self, X)
-        if not is_valid:
-            check_is_fitted(self)
-        if getattr(self, "backend_", None) != "numba":
-            return None
-        return X if is_valid else validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
-
-    def _proba(self, X: Any) -> Floats | None:
-        return kernel_proba(self.model_, self._params, X, self.n_threads)
 
     def _predict(self, X: Any, check_input: bool = True) -> Any:
         binarizer = self._label_binarizer
@@ -438,10 +309,12 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
             return labels[(output.ravel() > 0.5).astype(np.intp)]
         return labels[output.argmax(axis=1)]
 
-    def _kernel_proba(self, X: Any) -> Floats | None:
-        X = self._validated_rows(X)
-        return None if X is None else self._proba(X)
-
     def _logits(self, X: Any) -> Floats | None:
-        X = self._validated_rows(X)
-        return None if X is None else compute_logits(self._params, X)
+        rows = self._kernel_rows(X)
+        if rows is None:
+            return None
+        W1, b1, W2, b2 = self._params
+        hidden = rows @ W1
+        hidden += b1
+        sklearn_compat.activate(self._model.activation, hidden)
+        return np.asarray(hidden @ W2 + b2)

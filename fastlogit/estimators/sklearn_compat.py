@@ -2,27 +2,33 @@
 
 Any release of scikit-learn may change it without notice, so it is named only here, and a test
 checks each name against the installed release. The estimators also read their parents'
-``_parameter_constraints``, ``_random_state``, ``_optimizer`` and ``_label_binarizer``.
+``_parameter_constraints``, ``_random_state``, ``_optimizer`` and ``_label_binarizer``, and override
+or call MLPClassifier's ``_fit``, ``_fit_stochastic``, ``_fit_lbfgs``, ``_validate_input``,
+``_forward_pass_fast`` and ``_predict``.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import accumulate, pairwise
 from numbers import Integral
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from sklearn import get_config
 from sklearn.base import BaseEstimator, _fit_context
+from sklearn.neural_network._base import ACTIVATIONS
 from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils._param_validation import Interval, StrOptions, validate_parameter_constraints
 from sklearn.utils.fixes import _get_additional_lbfgs_options_dict as lbfgs_print_option
 from sklearn.utils.multiclass import _check_partial_fit_first_call as is_first_partial_fit
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
+
+from fastlogit.models import Floats
+from fastlogit.training.trainer import Trainer
 
 try:
     from sklearn.callback import CallbackSupportMixin as CallbackSupport
@@ -33,52 +39,97 @@ except ImportError:  # below scikit-learn 1.9
 
 
 __all__ = [
-    "EARLY_STOPPING",
-    "EXACT_RESUME",
-    "MLP_METHODS",
-    "MLP_STEPS",
-    "N_THREADS",
-    "AdamOptimizer",
-    "CallbackSupport",
-    "SGDOptimizer",
-    "StrOptions",
-    "check_sample_weight",
-    "fit_context",
-    "fitted_binarizer",
-    "has_callbacks",
-    "is_first_partial_fit",
-    "lbfgs_print_option",
-    "packed_offsets",
-    "root_task",
-    "validate_arguments",
-    "validate_plain_arguments",
-]
+    "ACTIVATIONS", "CallbackSupport", "StrOptions", "activate", "check_sample_weight",
+    "fit_context", "fitted_binarizer", "has_callbacks", "is_first_partial_fit",
+    "lbfgs_print_option", "load_moments", "new_optimizer", "optimizer_from_state",
+    "optimizer_settings", "optimizer_state", "packed_offsets", "root_task", "solver_of",
+    "store_moments", "validate_arguments", "validate_plain_arguments",
+]  # fmt: skip
 
-Method = TypeVar("Method", bound=Callable[..., Any])
-
-# Methods of scikit-learn's MLPClassifier that our subclass overrides or calls, and their arguments.
-MLP_METHODS = {
-    "_fit_stochastic": (
-        "self", "X", "y", "sample_weight", "activations", "deltas", "coef_grads",
-        "intercept_grads", "layer_units", "incremental",
-    ),
-    "_fit_lbfgs": (
-        "self", "X", "y", "sample_weight", "activations", "deltas", "coef_grads",
-        "intercept_grads", "layer_units",
-    ),
-    "_validate_input": ("self", "X", "y", "incremental", "reset"),
-    "_fit": ("self", "X", "y", "sample_weight", "incremental"),
-    "_forward_pass_fast": ("self", "X", "check_input"),
-    "_predict": ("self", "X", "check_input"),
-}  # fmt: skip
-
-# The methods that its partial_fit calls, any of which a subclass of ours may override.
+# The methods that MLPClassifier's partial_fit calls, any of which a subclass of ours may override.
 MLP_STEPS = ("_fit", "_validate_input", "_fit_stochastic")
 
 # Constraints on the arguments that both estimators add or extend.
-N_THREADS = [Interval(Integral, 1, None, closed="left")]
-EARLY_STOPPING = ["boolean", StrOptions({"loss", "score"})]
-EXACT_RESUME = ["boolean"]
+ADDED_CONSTRAINTS = {
+    "n_threads": [Interval(Integral, 1, None, closed="left")],
+    "early_stopping": ["boolean", StrOptions({"loss", "score"})],
+    "exact_resume": ["boolean"],
+}
+
+MINIBATCH_SOLVERS = ("sgd", "adam")
+# The optimizers of MLPClassifier; their hyperparameters under the trainer's names, without the
+# learning rate; their moments, lists of the weights' and then the biases'.
+OPTIMIZERS = {"sgd": SGDOptimizer, "adam": AdamOptimizer}
+SETTINGS = {"sgd": ("momentum", "nesterov"), "adam": ("beta_1", "beta_2", "epsilon")}
+MOMENTS = {"sgd": ("velocities",), "adam": ("ms", "vs")}
+
+CALLBACKS_EXIST = hasattr(CallbackSupport, "set_callbacks")
+
+# Decorates a fit to validate the estimator's arguments first, as in scikit-learn.
+fit_context = _fit_context(prefer_skip_nested_validation=True)
+
+
+def validate_arguments(estimator: Any) -> None:
+    """Validate the estimator's arguments, unless the configuration says to skip it."""
+    if not get_config()["skip_parameter_validation"]:
+        estimator._validate_params()
+
+
+def validate_plain_arguments(estimator: Any) -> bool:
+    """Validate plain arguments once per class and set of values; return False for other arguments.
+
+    scikit-learn's validation takes as long as the rest of a fit on few rows. It depends on the
+    class and the values only, so numbers, strings and the like that have passed are remembered.
+    """
+    cls: Any = type(estimator)
+    if cls.get_params is not BaseEstimator.get_params:
+        return False
+    try:
+        arguments = {name: getattr(estimator, name) for name in _argument_names(cls)}
+    except AttributeError:  # to be reported
+        return False
+    if type(arguments.get("random_state")) is np.random.RandomState:
+        arguments["random_state"] = None  # as valid, and kept alive by no cache
+    if not all(map(_is_plain, arguments.values())):
+        return False
+    _validate_once(cls, *arguments.values())
+    return True
+
+
+def _is_plain(value: Any) -> bool:
+    if type(value) is tuple:  # of one type, since 1 == True
+        return all(type(item) is int for item in value)
+    return type(value) in _PLAIN_TYPES
+
+
+_PLAIN_TYPES = frozenset({int, float, str, bool, type(None), np.float64})
+
+
+@lru_cache(256)
+def _argument_names(cls: Any) -> tuple[str, ...]:
+    return tuple(cls._get_param_names())
+
+
+@lru_cache(256, typed=True)
+def _validate_once(cls: Any, *values: Any) -> None:
+    arguments = dict(zip(_argument_names(cls), values, strict=True))
+    validate_parameter_constraints(cls._parameter_constraints, arguments, caller_name=cls.__name__)
+
+
+# Fitted state
+
+
+def fitted_binarizer(classes: Any) -> LabelBinarizer:
+    """Return a LabelBinarizer as fitted to labels of two or more sorted classes.
+
+    Fitting one takes longer than twenty epochs on few rows.
+    """
+    binarizer = LabelBinarizer()
+    binarizer.y_type_ = "multiclass" if len(classes) > 2 else "binary"
+    binarizer.sparse_input_ = False
+    # The fitted dtype of strings has the longest one's length; the labels' dtype may be wider.
+    binarizer.classes_ = np.asarray(classes.tolist()) if classes.dtype.kind == "U" else classes
+    return binarizer
 
 
 def packed_offsets(layer_units: Sequence[int]) -> tuple[list[Any], list[Any]]:
@@ -94,75 +145,96 @@ def packed_offsets(layer_units: Sequence[int]) -> tuple[list[Any], list[Any]]:
     return weights, spans[len(shapes) :]
 
 
-def fit_context(method: Method) -> Method:
-    """Decorate a fit to validate the estimator's arguments first, as in scikit-learn."""
-    decorated: Method = _fit_context(prefer_skip_nested_validation=True)(method)
-    return decorated
+def activate(activation: Any, hidden: Floats) -> None:
+    """Replace pre-activations as scikit-learn does, or as the reference for ours. OUT: hidden."""
+    ACTIVATIONS.get(activation.name, activation.reference[0])(hidden)
 
 
-def validate_arguments(estimator: Any) -> None:
-    """Validate the estimator's arguments, unless the configuration says to skip it."""
-    if not get_config()["skip_parameter_validation"]:
-        estimator._validate_params()
+# Optimizers
 
 
-def validate_plain_arguments(estimator: Any) -> bool:
-    """Validate plain arguments once per class and set of values; return False for other arguments.
+def new_optimizer(estimator: Any, params: Sequence[Floats]) -> Any:
+    """Return an optimizer with the estimator's settings and zero moments."""
+    est, arrays, rate = estimator, _in_order(params), estimator.learning_rate_init
+    if est.solver == "adam":
+        return AdamOptimizer(arrays, rate, est.beta_1, est.beta_2, est.epsilon)
+    return SGDOptimizer(
+        arrays, rate, est.learning_rate, est.momentum, est.nesterovs_momentum, est.power_t
+    )
 
-    scikit-learn's validation takes as long as the rest of a fit on a few rows. It depends on the
-    class and the values only, so numbers, strings and the like that have passed are remembered.
+
+def solver_of(optimizer: Any) -> str:
+    """Return "sgd" or "adam"."""
+    return "adam" if isinstance(optimizer, AdamOptimizer) else "sgd"
+
+
+def optimizer_settings(optimizer: Any) -> dict[str, float]:
+    """Return the optimizer's hyperparameters for the trainer."""
+    solver = solver_of(optimizer)
+    rate = optimizer.learning_rate if solver == "sgd" else optimizer.learning_rate_init
+    named = {name: getattr(optimizer, name) for name in SETTINGS[solver]}
+    return {"learning_rate": rate, **named}
+
+
+def load_moments(trainer: Trainer, optimizer: Any) -> None:
+    """Copy the optimizer's moments and step count into the trainer.
+
+    Biases that are not trained have no moments there, and zeros in the optimizer.
     """
-    cls: Any = type(estimator)
-    if cls.get_params is not BaseEstimator.get_params:
-        return False
-    try:
-        typed = tuple([_typed(getattr(estimator, name)) for name in _argument_names(cls)])
-    except (AttributeError, TypeError):  # to be reported, or not plain
-        return False
-    _validate_once(cls, typed)
-    return True
+    flat = trainer.flat
+    for row, name in zip(trainer.moments, MOMENTS[solver_of(optimizer)], strict=True):
+        block = row if row.size == flat.flat.size else np.zeros_like(flat.flat)
+        for view, values in zip(
+            _in_order(flat.parts(block)), getattr(optimizer, name), strict=True
+        ):
+            view[...] = values
+        if block is not row:
+            row[:] = block[: row.size]
+    trainer.steps[0] = getattr(optimizer, "t", 0)
 
 
-_PLAIN_TYPES = frozenset({int, float, str, bool, type(None), np.float64})
+def store_moments(trainer: Trainer, optimizer: Any) -> None:
+    """Hand the trainer's moments and step count to the optimizer, after the last epoch."""
+    opt, flat, steps = optimizer, trainer.flat, int(trainer.steps[0])
+    for row, name in zip(trainer.moments, MOMENTS[solver_of(opt)], strict=True):
+        block = row  # not copied, since the trainer no longer writes to it
+        if row.size < flat.flat.size:
+            block = np.zeros_like(flat.flat)
+            block[: row.size] = row
+        setattr(opt, name, _in_order(flat.parts(block)))
+    if solver_of(opt) == "adam" and steps:
+        correction = np.sqrt(1 - opt.beta_2**steps)
+        opt.learning_rate = opt.learning_rate_init * correction / (1 - opt.beta_1**steps)
+        opt.t = steps
 
 
-def _typed(value: Any) -> tuple[Any, ...]:
-    """Return an argument with its type, since 1 == True; TypeError if it is not plain."""
-    if type(value) is tuple:
-        return tuple, tuple([_typed(item) for item in value])
-    if type(value) not in _PLAIN_TYPES:
-        raise TypeError
-    return type(value), value
+def _in_order(arrays: Sequence[Any]) -> list[Any]:
+    """Return alternating weights and biases in the order of scikit-learn's optimizers."""
+    return [*arrays[::2], *arrays[1::2]]
 
 
-def _untyped(typed: tuple[Any, ...]) -> Any:
-    kind, value = typed
-    return tuple([_untyped(item) for item in value]) if kind is tuple else value
+def optimizer_state(optimizer: Any) -> Any:
+    """Return an optimizer of scikit-learn's as a dict of plain arrays, scalars and strings.
 
-
-@lru_cache(256)
-def _argument_names(cls: Any) -> tuple[str, ...]:
-    return tuple(cls._get_param_names())
-
-
-@lru_cache(256)
-def _validate_once(cls: Any, typed: tuple[Any, ...]) -> None:
-    values = [_untyped(item) for item in typed]
-    arguments = dict(zip(_argument_names(cls), values, strict=True))
-    validate_parameter_constraints(cls._parameter_constraints, arguments, caller_name=cls.__name__)
-
-
-def fitted_binarizer(classes: Any) -> LabelBinarizer:
-    """Return a LabelBinarizer as fitted to labels of two or more sorted classes.
-
-    Fitting one takes longer than twenty epochs on a few rows.
+    Formats without code, such as skops, then need no trust in scikit-learn's optimizers.
     """
-    binarizer = LabelBinarizer()
-    binarizer.y_type_ = "multiclass" if len(classes) > 2 else "binary"
-    binarizer.sparse_input_ = False
-    # The fitted dtype of strings has the longest one's length; the labels' dtype may be wider.
-    binarizer.classes_ = np.asarray(classes.tolist()) if classes.dtype.kind == "U" else classes
-    return binarizer
+    if type(optimizer) not in OPTIMIZERS.values():
+        return optimizer
+    return {"solver": solver_of(optimizer), **vars(optimizer)}
+
+
+def optimizer_from_state(state: Any) -> Any:
+    """Return the optimizer of a dict from :func:`optimizer_state`; anything else as it is."""
+    if type(state) is not dict:
+        return state
+    attributes = dict(state)
+    cls = OPTIMIZERS[attributes.pop("solver")]
+    optimizer = cls.__new__(cls)
+    vars(optimizer).update(attributes)
+    return optimizer
+
+
+# Callbacks
 
 
 def has_callbacks(estimator: object) -> bool:

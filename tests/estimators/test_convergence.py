@@ -17,7 +17,8 @@ from sklearn.preprocessing import FunctionTransformer
 
 import fastlogit
 from fastlogit import LogisticRegression, MLPClassifier
-from fastlogit.estimators.convergence import average_gradient, features_off_scale
+from fastlogit.estimators.minibatch import average_gradient
+from fastlogit.estimators.rows import features_off_scale
 
 ESTIMATORS = [
     estimator.set_params(solver=solver, max_iter=2)

@@ -14,6 +14,7 @@ from sklearn.pipeline import make_pipeline
 
 import fastlogit
 from fastlogit import LogisticRegression, MLPClassifier
+from fastlogit.estimators.base import kernel_proba
 from fastlogit.estimators.early_stopping import (
     EarlyStopping,
     ValidationSet,
@@ -21,7 +22,6 @@ from fastlogit.estimators.early_stopping import (
     start_history,
     stops_on_loss,
 )
-from fastlogit.estimators.prediction import kernel_proba
 from fastlogit.models import MODELS, Rows
 
 # X_val and y_val
@@ -234,7 +234,7 @@ def test_errors_name_the_argument(toy_set, estimator, change, match):
 def test_classes_of_weight_0_are_refused(toy_set):
     X, y = toy_set("iris", "softmax")
     model = LogisticRegression(solver="sgd", class_weight={0: 0.0})
-    with pytest.raises(ValueError, match="y_val holds only classes of class_weight 0"):
+    with pytest.raises(ValueError, match="class_weight of the classes in y_val sums to 0"):
         model.fit(X, y, X_val=X[:9], y_val=y[:9])
 
 
@@ -257,19 +257,14 @@ def test_metadata_routing_passes_validation_data_on(halves, estimator):
 # The split of the training rows
 
 
-def early_stopping(fraction):
-    return SimpleNamespace(n_threads=1, early_stopping=True, validation_fraction=fraction)
-
-
 @pytest.mark.parametrize("model", ["mlp-logistic", "softmax"])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_draws_scikit_learns_split(problem, model, weighted):
     given = problem(model, 40, 3, weighted=weighted)
     rows = Rows(given.X, given.y, np.empty(0) if given.weight is None else given.weight)
-    train, validation = split_rows(
-        early_stopping(0.25), MODELS[model], rows, np.random.RandomState(5)
-    )
-    stratify = given.y if MODELS[model].binary else None
+    binary = MODELS[model].binary
+    train, validation = split_rows(rows, 0.25, np.random.RandomState(5), stratified=binary)
+    stratify = given.y if binary else None
     expected = train_test_split(
         given.X, given.y, random_state=np.random.RandomState(5), test_size=0.25, stratify=stratify
     )
@@ -277,20 +272,17 @@ def test_draws_scikit_learns_split(problem, model, weighted):
     np.testing.assert_array_equal(train.y, expected[2])
     assert train.weight.size == (30 if weighted else 0)
 
-    validation_rows = validation._rows
-    predicted = kernel_proba(model, given.params, expected[1]).argmax(axis=1)
-    weight = validation_rows.weight if weighted else None
+    predicted = kernel_proba(MODELS[model], given.params, expected[1]).argmax(axis=1)
+    weight = validation.weight if weighted else None
     score = accuracy_score(expected[3], predicted, sample_weight=weight)
-    assert isinstance(validation, ValidationSet)
-    assert validation.score(given.params) == pytest.approx(score, rel=1e-15)
+    found = ValidationSet(MODELS[model], validation).score(given.params)
+    assert found == pytest.approx(score, rel=1e-15)
 
 
 def test_without_early_stopping_there_are_no_validation_rows(problem):
     given = problem("softmax", 6, 2)
     rows = Rows(given.X, given.y, np.empty(0))
-    whole, validation = split_rows(
-        SimpleNamespace(early_stopping=False), MODELS["softmax"], rows, None
-    )
+    whole, validation = LogisticRegression()._split_validation(rows, None, None)
     assert whole is rows
     assert validation is None
 
@@ -299,13 +291,13 @@ def test_a_single_row_is_too_small(problem):
     given = problem("softmax", 6, 2)
     rows = Rows(given.X, given.y, np.empty(0))
     with pytest.raises(ValueError, match="The validation set is too small"):
-        split_rows(early_stopping(0.1), MODELS["softmax"], rows, np.random.RandomState(0))
+        split_rows(rows, 0.1, np.random.RandomState(0), stratified=False)
 
 
 def test_a_class_of_one_row_is_named():
     rows = Rows(np.eye(6), np.array([0, 0, 0, 0, 0, 1]), np.empty(0))
     with pytest.raises(ValueError, match=r"too few members are: \['True'\]|least populated class"):
-        split_rows(early_stopping(0.4), MODELS["logistic"], rows, np.random.RandomState(0))
+        split_rows(rows, 0.4, np.random.RandomState(0), stratified=True)
 
 
 # The history and its criterion
@@ -391,4 +383,4 @@ def test_a_new_fit_drops_the_curves_of_the_last():
     ("value", "expected"), [(True, False), (False, False), ("score", False), ("loss", True)]
 )
 def test_stops_on_loss(value, expected):
-    assert stops_on_loss(SimpleNamespace(early_stopping=value)) is expected
+    assert stops_on_loss(value) is expected

@@ -11,14 +11,13 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from fastlogit import LogisticRegression, MLPClassifier
-from fastlogit.estimators import logistic_regression, mlp_classifier
+from fastlogit.estimators import fast_path
 from fastlogit.estimators.fast_path import (
     are_known_classes,
-    are_valid_arguments,
-    are_valid_targets,
     generator_of,
     is_valid_matrix,
     known_label_indices,
+    plain_classes,
 )
 from fastlogit.models.checks import plain_matrix
 from fastlogit.training.trainer import Trainer
@@ -51,16 +50,15 @@ def estimator(request):
 def fast_calls(monkeypatch):
     """Record the calls that take the fast path."""
     calls = []
-    for module in (logistic_regression, mlp_classifier):
-        look = module.valid_partial_fit_rows
+    find_rows = fast_path.valid_partial_fit_rows
 
-        def recorded(*args, look=look, **arguments):
-            rows = look(*args, **arguments)
-            if rows is not None:
-                calls.append(rows)
-            return rows
+    def recorded(*args):
+        rows = find_rows(*args)
+        if rows is not None:
+            calls.append(rows)
+        return rows
 
-        monkeypatch.setattr(module, "valid_partial_fit_rows", recorded)
+    monkeypatch.setattr(fast_path, "valid_partial_fit_rows", recorded)
     return calls
 
 
@@ -345,17 +343,21 @@ def test_known_label_indices(classes, y):
     np.testing.assert_array_equal(classes[indices], y)
 
 
-@pytest.mark.parametrize("y", [[0, 5], [True, False], ["a", "bc"], np.array([3, 4], np.uint8)])
-def test_valid_targets(y):
-    assert are_valid_targets(np.array(y), 2)
+@pytest.mark.parametrize("y", [[0, 5], [False, True], ["a", "bc"], np.array([3, 4], np.uint8)])
+def test_classes_of_plain_arrays(y):
+    labels = np.repeat(y, 2)
+    np.testing.assert_array_equal(plain_classes(np.eye(4), labels), y)
+    assert plain_classes(np.eye(4).tolist(), labels) is None
+    assert plain_classes(np.full((4, 4), np.nan), labels) is None
 
 
 @pytest.mark.parametrize(
-    "y", [[0, 1], np.zeros(3, int), np.zeros((2, 1), int), np.zeros(2), np.array([b"a", b"b"])]
-)
+    "y",
+    [[0, 1] * 2, np.zeros(5, int), np.zeros((4, 1), int), np.zeros(4), np.array([b"a", b"b"] * 2),
+     np.array(["a", "b"] * 2, object), np.arange(4)],
+)  # fmt: skip
 def test_targets_that_need_a_check(y):
-    assert not are_valid_targets(y, 2)
-    assert not are_valid_targets(np.array(["a", "b"], object), 2)
+    assert plain_classes(np.eye(4), y) is None
 
 
 STRANGE_LABELS = {
@@ -390,20 +392,41 @@ def test_known_classes():
     assert not are_known_classes(np.array(["0", "a"]), [0, "a"])
 
 
-def test_the_default_arguments_are_valid():
-    assert are_valid_arguments(LogisticRegression())
-
-
 @pytest.mark.parametrize(
     "argument",
     [
         {"batch_size": 0}, {"batch_size": 2.0}, {"batch_size": "all"}, {"shuffle": 1},
-        {"early_stopping": True}, {"class_weight": {0: 2}}, {"verbose": "yes"}, {"tol": -1},
-        {"tol": np.nan}, {"tol": None}, {"n_iter_no_change": 0}, {"n_iter_no_change": 2.5},
-        {"n_threads": 0}, {"n_threads": None}, {"random_state": -1}, {"random_state": 1 << 32},
-        {"random_state": "seed"}, {"random_state": np.random.default_rng(0)},
+        {"verbose": "yes"}, {"tol": -1}, {"tol": np.nan}, {"tol": None}, {"n_iter_no_change": 0},
+        {"n_iter_no_change": 2.5}, {"n_threads": 0}, {"n_threads": None}, {"random_state": -1},
+        {"random_state": 1 << 32}, {"random_state": "seed"}, {"exact_resume": 1},
+        {"random_state": np.random.default_rng(0)}, {"learning_rate_init": 0.0},
     ],
     ids=lambda argument: next(iter(argument)),
 )  # fmt: skip
-def test_arguments_that_need_a_check(argument):
-    assert not are_valid_arguments(LogisticRegression(**argument))
+def test_invalid_arguments_are_refused_in_later_calls(estimator, argument):
+    model = fitted(estimator)
+    with pytest.raises(ValueError, match=f"The '{next(iter(argument))}' parameter of"):
+        model.set_params(**argument).partial_fit(*a_part([0, 1, 2], 4))
+
+
+@pytest.mark.parametrize("argument", [{"class_weight": {0: 2}}, {"n_jobs": 1}, {"penalty": "l2"}])
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_arguments_that_take_the_full_validation(argument, monkeypatch):
+    model = fitted(LogisticRegression(solver="sgd")).set_params(**argument)
+    full = []
+    run = LogisticRegression._run_partial_fit
+    monkeypatch.setattr(
+        LogisticRegression, "_run_partial_fit", lambda *a: (full.append(1), run(*a))
+    )
+    model.partial_fit(*a_part([0, 1, 2], 4))
+    assert full
+
+
+def test_a_generator_given_is_no_obstacle(fast_calls):
+    for kind in (LogisticRegression, lambda **a: MLPClassifier((5,), **a)):
+        generator = np.random.RandomState(0)
+        model = fitted(kind(solver="sgd"))
+        model.set_params(random_state=generator).partial_fit(*a_part([0, 1, 2], 4))
+        assert len(fast_calls) == 1
+        fast_calls.clear()
+        assert generator.get_state()[2] != np.random.RandomState(0).get_state()[2]

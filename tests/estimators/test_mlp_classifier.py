@@ -12,7 +12,9 @@ from sklearn.datasets import make_multilabel_classification
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier as SklearnMLPClassifier
 
+import fastlogit
 from fastlogit import LogisticRegression, MLPClassifier
+from fastlogit.models import ACTIVATIONS
 
 SGD = {"solver": "sgd", "learning_rate_init": 0.1}
 ADAM = {"solver": "adam", "learning_rate_init": 0.01}
@@ -361,3 +363,21 @@ def test_a_fit_to_an_array_forgets_a_frames_names(estimator):
     assert not hasattr(fitted, "feature_names_in_")
     assert fitted.n_features_in_ == 4
     assert fitted.predict(X[:, :4]).shape == (6,)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize(("name", "model"), [("moons", "mlp-logistic"), ("iris", "mlp-softmax")])
+@pytest.mark.filterwarnings("ignore:lbfgs failed to converge")
+def test_every_activation_of_the_kernels_trains_and_predicts(toy_set, name, model, activation):
+    X, y = toy_set(name, model)
+    options = {"activation": activation, "solver": "lbfgs", "max_iter": 50, "random_state": 0}
+    network = MLPClassifier((8,), **options).fit(X, y)
+    assert network.backend_ == "numba"
+    params = (network.coefs_[0], network.intercepts_[0], network.coefs_[1], network.intercepts_[1])
+    proba = fastlogit.predict_proba(
+        network.model_, params, X, activation=activation, backend="numpy"
+    )
+    np.testing.assert_allclose(network.predict_proba(X), proba, rtol=0, atol=1e-12)
+    log_proba = network.predict_log_proba(X)
+    np.testing.assert_allclose(np.exp(log_proba), proba, rtol=0, atol=1e-12)
+    assert network.score(X, y) > 0.8

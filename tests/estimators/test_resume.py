@@ -13,7 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier as SklearnMLPClassifier
 
 from fastlogit import LogisticRegression, MLPClassifier
-from fastlogit.estimators import resume
+from fastlogit.estimators import sklearn_compat
 from fastlogit.models import MODELS
 from fastlogit.training.trainer import Trainer
 
@@ -371,22 +371,22 @@ def test_scikit_learn_continues_from_a_loaded_state(toy_set, solver, largest_dif
 def test_store_and_load_are_inverse(problem, solver, fit_bias):
     given = problem("mlp-softmax", 20, 3)
     estimator = MLPClassifier(solver=solver)
-    optimizer = resume.new_optimizer(estimator, [*given.params[::2], *given.params[1::2]])
+    optimizer = sklearn_compat.new_optimizer(estimator, given.params)
     trainers = [
         Trainer(
             MODELS["mlp-softmax"], given.params, solver=solver, fit_bias=fit_bias, alpha=0.0,
-            settings=resume.optimizer_settings(optimizer, solver), batch_size=4,
+            settings=sklearn_compat.optimizer_settings(optimizer), batch_size=4,
         )
         for _ in range(2)
     ]  # fmt: skip
     trainers[0].moments[:] = np.random.default_rng(0).random(trainers[0].moments.shape)
     trainers[0].steps[0] = 7
     expected = trainers[0].moments.copy()
-    resume.store_moments(trainers[0], optimizer, solver)
-    assert resume.solver_of(optimizer) == solver
-    for name in resume.MOMENTS[solver]:
+    sklearn_compat.store_moments(trainers[0], optimizer)
+    assert sklearn_compat.solver_of(optimizer) == solver
+    for name in sklearn_compat.MOMENTS[solver]:
         shapes = [array.shape for array in getattr(optimizer, name)]
         assert shapes == [array.shape for array in [*given.params[::2], *given.params[1::2]]]
-    resume.load_moments(trainers[1], optimizer, solver)
+    sklearn_compat.load_moments(trainers[1], optimizer)
     np.testing.assert_array_equal(trainers[1].moments, expected)
     assert trainers[1].steps[0] == (7 if solver == "adam" else 0)

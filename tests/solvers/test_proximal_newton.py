@@ -10,7 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression as SklearnLogisticRegression
 
 from fastlogit import LogisticRegression
-from fastlogit.estimators import logistic_fit
+from fastlogit.estimators import logistic_regression
 from fastlogit.solvers import proximal_newton as proximal
 
 
@@ -140,7 +140,7 @@ def test_nearly_dense_sparse_rows_become_dense(toy_set):
 
 
 def test_many_weights_stay_with_scikit_learn(toy_set, monkeypatch):
-    monkeypatch.setattr(logistic_fit, "MAX_PROXIMAL_WEIGHTS", 11)
+    monkeypatch.setattr(logistic_regression, "MAX_PROXIMAL_WEIGHTS", 11)
     X, y = toy_set("iris", "softmax")
     arguments = {"solver": "saga", "l1_ratio": 1, "max_iter": 5000, "random_state": 0}
     ours = LogisticRegression(**arguments).fit(X, y)

@@ -6,7 +6,7 @@ of an ulp. NaN and ±inf go through as IEEE arithmetic wants.
 """
 
 import numpy as np
-from numba.core import types
+from numba import types
 from numba.extending import register_jitable
 
 from fastlogit.kernels.codegen.compile import EXACT, chosen_by_type
