@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from fastlogit import datasets
 from fastlogit.benchmark.own_data import Source
-from fastlogit.models import MODELS, OPTIMIZERS
+from fastlogit.models import ACTIVATIONS, MODELS, OPTIMIZERS
 from fastlogit.names import check_name
 
 __all__ = ["DTYPES", "Case", "Grid", "epoch_seconds", "sizes", "usual_rate"]
@@ -60,6 +60,8 @@ class Case:
         ends with. It changes nothing of the work, so it is no part of `cell_id`.
     source : Source or None
         The user's own file that takes the place of a named data set.
+    activation : str
+        A name in `fastlogit.models.ACTIVATIONS`, of the networks' hidden layer.
     """
 
     model: str
@@ -74,6 +76,7 @@ class Case:
     learning_rate: float
     target_loss: float | None = None
     source: Source | None = None
+    activation: str = "logistic"
 
     @property
     def cell_id(self) -> str:
@@ -81,9 +84,10 @@ class Case:
         hidden = "" if self.n_hidden is None else f"/h{self.n_hidden}"
         usual = self.learning_rate == usual_rate(self.solver)
         rate = "" if usual else f"/lr{self.learning_rate:g}"
+        activation = "" if self.activation == "logistic" else f"/{self.activation}"
         return (
             f"{self.model}/{self.dataset}/{self.solver}/b{self.batch_size}/{self.dtype}"
-            f"/t{self.threads}/e{self.epochs}{hidden}{rate}/s{self.seed}"
+            f"/t{self.threads}/e{self.epochs}{hidden}{activation}{rate}/s{self.seed}"
         )
 
 
@@ -112,6 +116,7 @@ class Grid:
     learning_rate: float | None = None
     target_loss: float | None = None
     source: Source | None = None
+    activation: str = "logistic"
 
     def __post_init__(self) -> None:
         """Fill empty axes; refuse names that do not exist and numbers that cannot be."""
@@ -122,6 +127,7 @@ class Grid:
             ("model", self.models, MODELS),
             ("dtype", self.dtypes, DTYPES),
             ("solver", self.solvers, OPTIMIZERS),
+            ("activation", (self.activation,), ACTIVATIONS),
         ):
             for name in names:
                 check_name(kind, name, known)
@@ -213,6 +219,7 @@ class Grid:
             learning_rate=self.learning_rate or usual_rate(solver),
             target_loss=self.target_loss,
             source=self.source,
+            activation="logistic" if n_hidden is None else self.activation,
         )
 
     def _epochs(self, model: str, dataset: str, batch_size: int, n_hidden: int | None) -> int:

@@ -95,7 +95,7 @@ class Outcome:
 
 def build(case: Case) -> Problem:
     """Load the data and draw initial parameters and row order from the case's seed."""
-    model = MODELS[case.model]
+    model = MODELS[case.model].with_activation(case.activation)
     data, X_test, y_test = _load(case)
     n_samples, n_features = data.X.shape
     rng = np.random.default_rng(case.seed)

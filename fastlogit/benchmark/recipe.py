@@ -50,6 +50,7 @@ def _call_of_train(backend: str, case: Case, epochs: int) -> list[str]:
         "epochs": epochs,
         "random_state": case.seed,
         "n_threads": case.threads if case.threads > 1 else None,
+        "activation": case.activation if case.activation != "logistic" else None,
         "backend": backend if backend != "numba" else None,
     }
     given = _spelled({name: value for name, value in arguments.items() if value is not None})

@@ -64,6 +64,7 @@ def train_reference(problem: Problem, callback: Callable[..., Any] | None = None
         batch_size=case.batch_size,
         epochs=case.epochs,
         order=problem.order,
+        activation=case.activation,
         backend="numpy",
         callback=callback,
     )

@@ -13,7 +13,16 @@ from pathlib import Path
 
 import typer
 
-__all__ = ["DATASETS", "DTYPES", "MODELS", "SOLVERS", "complete", "complete_run", "impls"]
+__all__ = [
+    "ACTIVATIONS",
+    "DATASETS",
+    "DTYPES",
+    "MODELS",
+    "SOLVERS",
+    "complete",
+    "complete_run",
+    "impls",
+]
 
 _PACKAGE = Path(__file__).parents[1]
 
@@ -28,6 +37,7 @@ MODELS = _rows("Model")
 DATASETS = ("iris", "wine", "breast_cancer", "digits", "moons", "circles", "blobs")
 DTYPES = ("float32", "float64")
 SOLVERS = _rows("Optimizer")
+ACTIVATIONS = _rows("Activation")
 
 _CONTENDERS = _PACKAGE / "benchmark" / "contenders"
 _NAME = re.compile(r'^    name: ClassVar\[str\] = "([^"]+)"$', re.MULTILINE)

@@ -88,7 +88,7 @@ Solvers = Annotated[
     typer.Option(
         "--solver",
         metavar="NAME",
-        help="sgd or adam; repeatable. [sgd]",
+        help="Optimizer, such as sgd or adam; repeatable. [sgd]",
         autocompletion=complete(completion.SOLVERS),
     ),
 ]
@@ -111,6 +111,14 @@ Epochs = Annotated[
 ]
 Hidden = Annotated[
     int | None, typer.Option(metavar="N", help="Hidden units of the two networks. [64]")
+]
+Activation = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="Activation of the networks' hidden layer.",
+        autocompletion=complete(completion.ACTIVATIONS),
+    ),
 ]
 LearningRate = Annotated[
     float | None, typer.Option(metavar="RATE", help="Step size. [0.1 for sgd, 0.001 for adam]")

@@ -53,6 +53,7 @@ def bench_run(
     threads: options.Threads = None,
     epochs: options.Epochs = None,
     hidden: options.Hidden = None,
+    activation: options.Activation = "logistic",
     learning_rate: options.LearningRate = None,
     target_loss: Annotated[
         float | None,
@@ -104,6 +105,7 @@ def bench_run(
     single = {
         "epochs": epochs,
         "n_hidden": hidden,
+        "activation": activation,
         "learning_rate": learning_rate,
         "target_loss": target_loss,
     }

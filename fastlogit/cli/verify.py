@@ -39,6 +39,7 @@ def bench_verify(
     threads: options.Threads = None,
     epochs: options.Epochs = None,
     hidden: options.Hidden = None,
+    activation: options.Activation = "logistic",
     learning_rate: options.LearningRate = None,
     seed: options.Seeds = None,
     timeout: options.Timeout = options.DEFAULT_TIMEOUT,
@@ -61,7 +62,12 @@ def bench_verify(
         "threads": threads,
         "seeds": seed,
     }
-    single = {"epochs": epochs, "n_hidden": hidden, "learning_rate": learning_rate}
+    single = {
+        "epochs": epochs,
+        "n_hidden": hidden,
+        "activation": activation,
+        "learning_rate": learning_rate,
+    }
     try:
         limit = options.checked_timeout(timeout)
         contenders = options.chosen_contenders(impl)

@@ -10,6 +10,7 @@ import pytest
 
 from fastlogit.benchmark import contenders
 from fastlogit.benchmark.contenders import BASELINE, CONTENDERS, ClosedContender, Contender
+from fastlogit.benchmark.contenders.base import UnsupportedError
 from fastlogit.benchmark.problem import Outcome, build
 from fastlogit.benchmark.verify import compare, reference_outcome
 from fastlogit.models import checks as validation
@@ -27,6 +28,15 @@ def test_own_contenders_are_always_present(name):
     kind = CONTENDERS[name]
     assert kind.missing() is None
     assert kind.version() == importlib.metadata.version(name)
+
+
+@pytest.mark.parametrize("axis", ["model", "solver", "activation"])
+def test_a_contender_refuses_what_it_does_not_cover(small_case, axis):
+    problem = build(small_case)
+    other = replace(problem, case=replace(small_case, **{axis: "another"}))
+    with pytest.raises(UnsupportedError, match=f"has no {axis} another"):
+        CONTENDERS["scikit-learn"]().prepare(other)
+    CONTENDERS["numpy"]().prepare(other)  # every row of the core's tables
 
 
 @pytest.mark.parametrize("name", ["numpy", "numba"])

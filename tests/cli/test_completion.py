@@ -10,7 +10,7 @@ from fastlogit.benchmark.cases import DTYPES
 from fastlogit.benchmark.contenders import CONTENDERS
 from fastlogit.cli import completion
 from fastlogit.datasets import TOY_SETS
-from fastlogit.models import MODELS, OPTIMIZERS
+from fastlogit.models import ACTIVATIONS, MODELS, OPTIMIZERS
 
 
 def test_the_names_are_those_of_the_tables():
@@ -18,6 +18,7 @@ def test_the_names_are_those_of_the_tables():
     assert tuple(TOY_SETS) == completion.DATASETS
     assert tuple(DTYPES) == completion.DTYPES
     assert tuple(OPTIMIZERS) == completion.SOLVERS
+    assert tuple(ACTIVATIONS) == completion.ACTIVATIONS
     assert sorted(completion.impls()) == sorted([*CONTENDERS, "all"])
 
 

@@ -52,6 +52,8 @@ class Contender(ABC):
         Whether it takes part where nobody asks for it by name.
     place : int
         Where it stands among the others in lists and tables, lower ones first.
+    covers : dict of str to tuple of str
+        What it can do of a case's model, solver and activation; anything, where one is not named.
     problem : Problem
         What it was prepared for.
     """
@@ -63,6 +65,10 @@ class Contender(ABC):
     install: ClassVar[str]
     by_default: ClassVar[bool] = False
     place: ClassVar[int] = 100
+    covers: ClassVar[dict[str, tuple[str, ...]]] = {
+        "model": ("logistic", "softmax", "mlp-logistic", "mlp-softmax"),
+        "activation": ("logistic",),
+    }
     problem: Problem
 
     @classmethod
@@ -85,6 +91,9 @@ class Contender(ABC):
         UnsupportedError
             If this implementation cannot do the case.
         """
+        for axis, names in self.covers.items():
+            if (name := getattr(problem.case, axis)) not in names:
+                raise UnsupportedError(f"{self.name} has no {axis} {name}")
         self.problem = problem
 
     def first_run(self) -> None:
@@ -115,6 +124,7 @@ class ClosedContender(Contender):
     """
 
     division = "closed"
+    covers: ClassVar[dict[str, tuple[str, ...]]] = {**Contender.covers, "solver": ("sgd", "adam")}
 
     @abstractmethod
     def rewind(self) -> None:

@@ -66,8 +66,9 @@ class EstimatorContender(OpenContender):
             for array in _params(self._fitted, len(problem.params[-1]))
         )
         loss, _ = fastlogit.loss_and_gradient(
-            problem.case.model, params, problem.X, problem.y, backend="numpy"
-        )
+            problem.case.model, params, problem.X, problem.y,
+            activation=problem.case.activation, backend="numpy",
+        )  # fmt: skip
         return Outcome(params, (loss,))
 
 
@@ -110,7 +111,7 @@ class AllRowsContender(EstimatorContender):
             return linear(C=np.inf, **common)
         if not cls.for_networks:
             raise UnsupportedError(f"MLPClassifier has no solver {cls.solver}")
-        return network((case.n_hidden,), activation="logistic", alpha=0, **common)
+        return network((case.n_hidden,), activation=case.activation, alpha=0, **common)
 
     @classmethod
     def _more(cls, case: Case) -> dict[str, Any]:  # noqa: ARG003

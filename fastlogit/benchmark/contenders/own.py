@@ -20,6 +20,7 @@ class _OwnContender(ClosedContender):
     # The problem's arrays already have the form that both backends read best.
     backend: ClassVar[str]
     by_default: ClassVar[bool] = True
+    covers: ClassVar[dict[str, tuple[str, ...]]] = {}
 
     def first_run(self) -> None:
         # One batch compiles everything that a whole run uses.
@@ -32,7 +33,7 @@ class _OwnContender(ClosedContender):
     def rewind(self) -> None:
         # With every look that fastlogit.train takes at the arrays: a curve has them on its clock.
         problem, case = self.problem, self.problem.case
-        model, X = MODELS[case.model], check.matrix("X", problem.X)
+        model, X = MODELS[case.model].with_activation(case.activation), check.matrix("X", problem.X)
         params = check.params_like(model, problem.params, X.shape[1], X.dtype)
         y = check.labels(problem.y, len(X), problem.n_classes)
         self._rows = Rows(X, y, check.row_weights(None, len(X), X.dtype))
@@ -70,6 +71,7 @@ class _OwnContender(ClosedContender):
             epochs=case.epochs,
             order=problem.order,
             n_threads=case.threads,
+            activation=case.activation,
             backend=self.backend,
         )
 

@@ -20,6 +20,7 @@ class _Own(AllRowsContender):
     distribution: ClassVar[str] = "numba"
     module: ClassVar[str] = "numba"
     install: ClassVar[str] = "pip install numba"
+    covers: ClassVar[dict[str, tuple[str, ...]]] = {"model": AllRowsContender.covers["model"]}
 
     @staticmethod
     def _estimators() -> tuple[Any, Any]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from fastlogit.benchmark.cases import Case
-from fastlogit.benchmark.contenders.base import UnsupportedError
+from fastlogit.benchmark.contenders.base import ClosedContender, UnsupportedError
 from fastlogit.benchmark.contenders.estimator import EstimatorContender
 from fastlogit.models import MODELS
 
@@ -27,6 +27,7 @@ class ScikitLearnContender(EstimatorContender):
     distribution: ClassVar[str] = "scikit-learn"
     module: ClassVar[str] = "sklearn"
     install: ClassVar[str] = "pip install scikit-learn"
+    covers: ClassVar[dict[str, tuple[str, ...]]] = ClosedContender.covers
 
     @classmethod
     def estimator(cls, case: Case, n_rows: int, iterations: int) -> Any:
