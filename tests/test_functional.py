@@ -51,14 +51,16 @@ def test_gradient_is_that_of_finite_differences(
     task = problem(model, *size, weighted=weighted)
     for activation in ACTIVATIONS if MODELS[model].has_hidden else ["logistic"]:
         changes = {"alpha": alpha, "activation": activation}
+        # An activation need not have higher derivatives everywhere: a short step then.
+        step, tolerance = (2e-3, 1e-7) if activation == "logistic" else (1e-6, 1e-5)
         _, gradient = evaluate(model, task, backend, **changes)
         copies = tuple(array.copy() for array in task.params)
         expected = finite_differences(
             lambda params: evaluate(model, task, backend, params=params, **changes)[0],  # noqa: B023
-            copies,
-        )
+            copies, step,
+        )  # fmt: skip
         for name, array, slopes in zip(gradient._fields, gradient, expected, strict=True):
-            assert relative_error(array, slopes) < 1e-7, (activation, name)
+            assert relative_error(array, slopes) < tolerance, (activation, name)
 
 
 def loss_by_formula(model, task, alpha):
