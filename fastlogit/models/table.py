@@ -93,19 +93,15 @@ class Optimizer:
 class Model:
     """One of the models: its record for each backend, its outputs, and its activation.
 
-    A ``binary`` model has one output for two classes; one without a hidden layer has no activation.
+    A ``binary`` model has one output for two classes; its hidden layer, if any, may have an activation.
     """
 
     name: str
     kernels: type
     reference: type
     binary: bool
+    has_hidden: bool = False
     activation: Activation | None = None
-
-    @property
-    def has_hidden(self) -> bool:
-        """Whether it has a hidden layer."""
-        return self.activation is not None
 
     @property
     def param_names(self) -> tuple[str, ...]:
@@ -113,7 +109,7 @@ class Model:
         return (NetworkParams if self.has_hidden else LayerParams)._fields
 
     def with_activation(self, name: str) -> Model:
-        """Return the model with the activation of that name, if it has a hidden layer."""
+        """Return the model with the activation of that name, if it has one."""
         if self.activation is None or name == self.activation.name:
             return self
         return replace(self, activation=ACTIVATIONS[name])
@@ -221,11 +217,11 @@ MODELS = {
         Model("softmax", softmax.Softmax, reference.Softmax, binary=False),
         Model(
             "mlp-logistic", mlp_logistic.MLPLogistic, reference.MLPLogistic, binary=True,
-            activation=_SIGMOID,
+            has_hidden=True, activation=_SIGMOID,
         ),
         Model(
             "mlp-softmax", mlp_softmax.MLPSoftmax, reference.MLPSoftmax, binary=False,
-            activation=_SIGMOID,
+            has_hidden=True, activation=_SIGMOID,
         ),
     )
 }  # fmt: skip
