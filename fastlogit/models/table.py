@@ -93,7 +93,7 @@ class Optimizer:
 class Model:
     """One of the models: its record for each backend, its outputs, and its activation.
 
-    A ``binary`` model has one output for two classes; its hidden layer, if any, may have an activation.
+    A ``binary`` model has one output for two classes. A hidden layer may have an activation.
     """
 
     name: str

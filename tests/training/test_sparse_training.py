@@ -1,6 +1,7 @@
 """Training on sparse rows: the trajectory of the dense ones, whatever the settings."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -170,7 +171,7 @@ def test_an_interrupt_leaves_the_last_whole_epoch(model, monkeypatch):
     whole = fastlogit.train(model, sparse.csr_array(X), y, epochs=2, **arguments)
     from fastlogit.training import trainer
 
-    calls, run = [], trainer.sparse_sgd.run_batches
+    numba, calls = BACKENDS["numba"], []
 
     def interrupted(*given):
         # Slices of 100 batches; the third epoch's second is cut off.
@@ -178,9 +179,9 @@ def test_an_interrupt_leaves_the_last_whole_epoch(model, monkeypatch):
         if span.first_batch > 2 * len(X):
             raise KeyboardInterrupt
         calls.append(span)
-        return run(*given)
+        return numba.run_sparse_sgd(*given)
 
-    monkeypatch.setattr(trainer.sparse_sgd, "run_batches", interrupted)
+    monkeypatch.setitem(BACKENDS, "numba", replace(numba, run_sparse_sgd=interrupted))
     monkeypatch.setattr(trainer, "SLICE_SECONDS", 1e-9)
     with pytest.raises(KeyboardInterrupt) as raised:
         fastlogit.train(model, sparse.csr_array(X), y, epochs=4, **arguments)
