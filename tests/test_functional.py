@@ -81,6 +81,7 @@ def loss_by_formula(model, task, alpha):
     return float(total / weights.sum() + alpha * squares / 2)
 
 
+@pytest.mark.parametrize("model", ["logistic", "softmax", "mlp-logistic", "mlp-softmax"])
 @pytest.mark.parametrize("alpha", [0.0, 0.7])
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("size", SIZES, ids=str)
