@@ -93,6 +93,7 @@ def test_loss_is_that_of_the_formula(problem, model, backend, size, weighted, al
         assert loss == pytest.approx(loss_by_formula(model, task, alpha), rel=tolerance)
 
 
+@pytest.mark.parametrize("model", ["logistic", "softmax", "mlp-logistic", "mlp-softmax"])
 def test_zero_parameters(problem, model, backend):
     """Every class has probability 1/K: the loss is log K, and P − onehot(y) is known."""
     task = problem(model, 11, 4, 3, 5)
@@ -271,6 +272,7 @@ def test_logits_that_overflow_are_refused(backend, dtype, as_csr):
         fastlogit.predict_proba("softmax", params, csr_array(X) if as_csr else X, backend=backend)
 
 
+@pytest.mark.parametrize("model", ["logistic", "softmax", "mlp-logistic", "mlp-softmax"])
 @pytest.mark.parametrize("settings", [{}, {"alpha": 1e-4}, {"solver": "adam"}], ids=str)
 def test_a_loss_that_ends_far_above_its_start_warns(toy_set, model, backend, settings):
     X, y = toy_set("digits", model)

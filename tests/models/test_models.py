@@ -32,6 +32,7 @@ def test_shapes(model):
     assert shapes_of(model) == SHAPES[model]
 
 
+@pytest.mark.parametrize("model", ["logistic", "softmax", "mlp-logistic", "mlp-softmax"])
 def test_the_names_say_what_a_model_is(model):
     spec = MODELS[model]
     assert spec.name == model

@@ -81,6 +81,7 @@ def test_a_batch_optimizer_reaches_the_same_minimum_on_both_backends(problem, mo
             np.testing.assert_allclose(array, other, atol=1e-3)
 
 
+@pytest.mark.parametrize("model", ["logistic", "softmax", "mlp-logistic", "mlp-softmax"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("rows", [1, 7, 600])
 def test_predict(problem, model, backend, rows, dtype):

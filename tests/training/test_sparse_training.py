@@ -205,6 +205,6 @@ names = [symbol for symbol in linking._libraries if "csr" in symbol]
 assert not names, names
 assert not sparse_sgd.run_batches.signatures
 fastlogit.warmup(sparse=True)
-assert len(sparse_sgd.run_batches.signatures) == 8
+assert len(sparse_sgd.run_batches.signatures) == 2 * len(fastlogit.models.MODELS)
 """
     subprocess.run([sys.executable, "-c", program], check=True)  # noqa: S603

@@ -92,6 +92,7 @@ def by_hand(model, task, orders, batch_size, *, learning_rate, momentum, nestero
     return params, curve
 
 
+@pytest.mark.parametrize("model", ["logistic", "softmax", "mlp-logistic", "mlp-softmax"])
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize(("momentum", "nesterov"), [(0.0, False), (0.9, False), (0.9, True)])
 @pytest.mark.parametrize("batch_size", [1, 4, 23, 1000])
