@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -17,13 +17,12 @@ from fastlogit.kernels import logistic, mlp_logistic, mlp_softmax, softmax
 from fastlogit.kernels.codegen.linking import address_of
 from fastlogit.kernels.layers import activations
 from fastlogit.kernels.training import blocks, epoch, optimizers, sparse_sgd
-from fastlogit.models.parameters import Floats, LayerParams, NetworkParams, Shapes
-from fastlogit.reference import epoch as reference_epoch
-from fastlogit.reference import layers as reference_layers
+from fastlogit.models.arrays import Floats, LayerParams, NetworkParams, Shapes
 from fastlogit.reference import models as reference
-from fastlogit.reference import optimizers as reference_optimizers
+from fastlogit.reference import training as reference_training
 
 Function = Callable[..., None]
+Record = TypeVar("Record", "Backend", "Activation", "Optimizer", "Model")
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +49,7 @@ class Backend:
         return self.jitted and not (sparse and n_arrays == 2)
 
     def choose(self, kernels: Any, reference: Any) -> Any:
-        """Return what belongs to this backend of a record's two columns."""
+        """Return this backend's column of a record."""
         return kernels if self.jitted else reference
 
 
@@ -97,8 +96,8 @@ class Model:
     """
 
     name: str
-    kernels: type
-    reference: type
+    kernels: Callable[..., Any]
+    reference: Callable[..., Any]
     binary: bool
     has_hidden: bool = False
     activation: Activation | None = None
@@ -161,67 +160,58 @@ class Model:
 
 
 @cache
-def _record(kind: type, activation: Activation, backend: Backend, dtype: Any) -> Any:
+def _record(kind: Callable[..., Any], activation: Activation, backend: Backend, dtype: Any) -> Any:
     forward, derivative = backend.choose(activation.kernels, activation.reference)
     layer = np.dtype(dtype), 2
     return kind((backend.code(forward, layer), backend.code(derivative, layer, layer)))
 
 
-BACKENDS = {
-    backend.name: backend
-    for backend in (
-        Backend(
-            "numba", True, epoch.run_batches, sparse_sgd.run_batches, epoch.predict_proba,
-            blocks.allocate, address_of,
-        ),
-        Backend(
-            "numpy", False, reference_epoch.run_batches, reference_epoch.run_batches,
-            reference_epoch.predict_proba, reference_epoch.allocate,
-            lambda function, *_kinds: function,
-        ),
-    )
-}  # fmt: skip
+def _by_name(*records: Record) -> dict[str, Record]:
+    return {record.name: record for record in records}
 
-ACTIVATIONS = {
-    activation.name: activation
-    for activation in (
-        Activation(
-            "logistic",
-            (activations.logistic, activations.logistic_grad),
-            (reference_layers.logistic, reference_layers.logistic_grad),
-            init_factor=2.0,
-        ),
-    )
-}
 
-OPTIMIZERS = {
-    optimizer.name: optimizer
-    for optimizer in (
-        Optimizer(
-            "sgd", optimizers.sgd, reference_optimizers.sgd,
-            ("learning_rate", "momentum", "nesterov"), 1,
-            is_plain=lambda settings: settings["momentum"] == 0,
-        ),
-        Optimizer(
-            "adam", optimizers.adam, reference_optimizers.adam,
-            ("learning_rate", "beta_1", "beta_2", "epsilon"), 2,
-        ),
+BACKENDS = _by_name(
+    Backend(
+        "numba", True, epoch.run_batches, sparse_sgd.run_batches, epoch.predict_proba,
+        blocks.allocate, address_of,
+    ),
+    Backend(
+        "numpy", False, reference_training.run_batches, reference_training.run_batches,
+        reference_training.predict_proba, reference_training.allocate,
+        lambda function, *_kinds: function,
+    ),
+)  # fmt: skip
+
+ACTIVATIONS = _by_name(
+    Activation(
+        "logistic",
+        (activations.logistic, activations.logistic_grad),
+        (reference.logistic, reference.logistic_grad),
+        init_factor=2.0,
     )
-}  # fmt: skip
+)
+
+OPTIMIZERS = _by_name(
+    Optimizer(
+        "sgd", optimizers.sgd, reference_training.sgd, ("learning_rate", "momentum", "nesterov"),
+        n_moments=1, is_plain=lambda settings: settings["momentum"] == 0,
+    ),
+    Optimizer(
+        "adam", optimizers.adam, reference_training.adam,
+        ("learning_rate", "beta_1", "beta_2", "epsilon"), n_moments=2,
+    ),
+)  # fmt: skip
 
 _SIGMOID = ACTIVATIONS["logistic"]
-MODELS = {
-    model.name: model
-    for model in (
-        Model("logistic", logistic.Logistic, reference.Logistic, binary=True),
-        Model("softmax", softmax.Softmax, reference.Softmax, binary=False),
-        Model(
-            "mlp-logistic", mlp_logistic.MLPLogistic, reference.MLPLogistic, binary=True,
-            has_hidden=True, activation=_SIGMOID,
-        ),
-        Model(
-            "mlp-softmax", mlp_softmax.MLPSoftmax, reference.MLPSoftmax, binary=False,
-            has_hidden=True, activation=_SIGMOID,
-        ),
-    )
-}  # fmt: skip
+MODELS = _by_name(
+    Model("logistic", logistic.Logistic, reference.Logistic, binary=True),
+    Model("softmax", softmax.Softmax, reference.Softmax, binary=False),
+    Model(
+        "mlp-logistic", mlp_logistic.MLPLogistic, reference.MLPLogistic, binary=True,
+        has_hidden=True, activation=_SIGMOID,
+    ),
+    Model(
+        "mlp-softmax", mlp_softmax.MLPSoftmax, reference.MLPSoftmax, binary=False,
+        has_hidden=True, activation=_SIGMOID,
+    ),
+)  # fmt: skip

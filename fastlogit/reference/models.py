@@ -1,95 +1,185 @@
-"""The four models in NumPy; their derivations are in the files of :mod:`fastlogit.kernels`.
+"""The four models in NumPy, from their layers; :mod:`fastlogit.kernels` derives what they compute.
 
-A model's `params` and `grads` are (W, b) or (W1, b1, W2, b2), its `work` what `epoch.allocate`
-makes; `scale` is one over the sum of the batch's weights. OUT: grads, proba, work.
+The names are those of the kernels. Shapes: X (B, D), W (D, H), b (H,), out and d_out (B, H), logits
+(B, K), y (B,) class indices, weight (B,) or empty for unit weights. X may be one of SciPy's sparse
+arrays, whose products have no out. `scale` is one over the sum of the weights of the rows that the
+mean is taken over; losses are summed in float64, and replace the logits by their gradient. A
+model's `params` and `grads` are (W, b) or (W1, b1, W2, b2), its `work` what `training.allocate`
+makes. OUT: logits, grads, proba, work.
 """
 
-from typing import Any
+from functools import partial
 
-from fastlogit.reference import layers
+import numpy as np
+from scipy.sparse import issparse
+from scipy.special import expit
+
+
+def _product(a, b, out):
+    if issparse(a):
+        out[...] = a @ b
+    else:
+        np.matmul(a, b, out=out)
+
+
+def linear_forward(X, W, b, out):
+    """Compute out = X W + b. OUT: out."""
+    _product(X, W, out)
+    out += b
+
+
+def linear_backward(X, d_out, grad_W, grad_b):
+    """Compute grad_W = Xᵀ d_out and grad_b = Σ_rows d_out. OUT: grad_W, grad_b."""
+    _product(X.T, d_out, grad_W)
+    np.add.reduce(d_out, axis=0, out=grad_b)
+
+
+# One text for every layer, under the names that the kernels' layers have.
+hidden_forward = output_forward = linear_forward
+hidden_backward = output_backward = linear_backward
+
+
+def output_input_grad(d_out, W, d_X):
+    """Compute d_X = d_out Wᵀ. OUT: d_X."""
+    np.matmul(d_out, W.T, out=d_X)
+
+
+def activate(activation, hidden):
+    """Replace the pre-activations S by A. OUT: hidden."""
+    activation[0](hidden)
+
+
+def activation_grad(activation, hidden, d_hidden):
+    """Multiply the gradient of A by the derivative at S. OUT: d_hidden; hidden is used up."""
+    activation[1](hidden, d_hidden)
+
+
+def logistic(hidden):
+    """Compute A = σ(S) = (1 + tanh(S / 2)) / 2. OUT: hidden."""
+    hidden *= 0.5
+    np.tanh(hidden, out=hidden)
+    hidden += 1
+    hidden *= 0.5
+
+
+def logistic_grad(hidden, d_hidden):
+    """Multiply by σ'(S) = A (1 − A). OUT: d_hidden; hidden is used up."""
+    d_hidden *= hidden
+    np.subtract(1, hidden, out=hidden)
+    d_hidden *= hidden
+
+
+def logistic_loss(logits, y, weight, scale):
+    """Return Σ w softplus(u) · scale, u = ∓z by label; logits become dz = w (p − y) · scale.
+
+    p − y is σ(u) for y = 0 and −σ(u) for y = 1, without a difference of nearly equal numbers. It
+    is fastest with y as floats of the logits' dtype.
+    """
+    u = logits[:, 0]
+    sign = (1 - 2 * y).astype(u.dtype, copy=False)
+    u *= sign
+    losses = np.logaddexp(0, u)
+    expit(u, out=u)
+    u *= sign
+    return _weighted(losses, logits, weight, scale)
+
+
+def softmax_loss(logits, y, weight, scale):
+    """Return Σ w (logsumexp(Z) − Z_y) · scale; logits become dZ = w (P − onehot(y)) · scale.
+
+    With eₖ = exp(zₖ − max Z) and others = Σ eₖ over k ≠ y, p_y − 1 is −others / (e_y + others), and
+    logsumexp(Z) − max Z is log1p(others + (e_y − 1)).
+    """
+    picked = np.arange(y.size), y
+    logits -= np.maximum.reduce(logits, axis=1, keepdims=True)
+    losses = -logits[picked]
+    np.exp(logits, out=logits)
+    own = logits[picked]
+    logits[picked] = 0
+    others = np.add.reduce(logits, axis=1)
+    losses += np.log1p(others + (own - 1))
+    own += others
+    logits /= own[:, None]
+    logits[picked] = -others / own
+    return _weighted(losses, logits, weight, scale)
+
+
+def _weighted(losses, d_logits, weight, scale):
+    if weight.size > 0:
+        losses *= weight
+        d_logits *= weight[:, None]
+    d_logits *= d_logits.dtype.type(scale)
+    return float(np.add.reduce(losses, dtype=np.float64)) * scale
+
+
+def logistic_proba(logits, proba):
+    """Fill both columns, P(y = 0) = σ(−z) and P(y = 1) = σ(z). OUT: proba (B, 2)."""
+    both = np.concatenate([-logits, logits], axis=1)
+    e = np.exp(-np.abs(both))
+    np.divide(np.where(both >= 0, 1, e), 1 + e, out=proba)
+
+
+def softmax_proba(logits, proba):
+    """Fill P = softmax(Z). OUT: proba (B, K), logits."""
+    logits -= np.maximum.reduce(logits, axis=1, keepdims=True)
+    np.exp(logits, out=proba)
+    proba /= np.add.reduce(proba, axis=1, keepdims=True)
 
 
 class OneLayer:
-    """A linear layer and an output loss; a subclass says which."""
+    """A linear layer and an output loss."""
 
-    loss: Any
-    proba: Any
+    def __init__(self, loss, proba):
+        self.loss, self.proba = loss, proba
 
     def loss_and_gradient(self, params, X, y, weight, scale, grads, work):
         """Return the batch's loss."""
         (W, b), (grad_W, grad_b), logits = params, grads, work[0][: X.shape[0]]
 
-        layers.linear_forward(X, W, b, logits)  # Z
+        linear_forward(X, W, b, logits)  # Z
         loss = self.loss(logits, y, weight, scale)  # Z becomes dZ
-        layers.linear_backward(X, logits, grad_W, grad_b)
+        linear_backward(X, logits, grad_W, grad_b)
         return loss
 
     def predict_proba(self, params, X, proba, work):
         """Fill the class probabilities."""
         (W, b), logits = params, work[0][: X.shape[0]]
-        layers.linear_forward(X, W, b, logits)
+        linear_forward(X, W, b, logits)
         self.proba(logits, proba)
 
 
 class OneHiddenLayer:
     """A hidden layer with its activation, (forward, derivative), a linear one, an output loss."""
 
-    loss: Any
-    proba: Any
-
-    def __init__(self, activation):
-        self.activation = activation
+    def __init__(self, loss, proba, activation):
+        self.loss, self.proba, self.activation = loss, proba, activation
 
     def loss_and_gradient(self, params, X, y, weight, scale, grads, work):
         """Return the batch's loss."""
         (W1, b1, W2, b2), (grad_W1, grad_b1, grad_W2, grad_b2) = params, grads
         hidden, d_hidden, logits = (array[: X.shape[0]] for array in work)
 
-        layers.hidden_forward(X, W1, b1, hidden)  # S
-        layers.activate(self.activation, hidden)  # S becomes A
-        layers.output_forward(hidden, W2, b2, logits)  # Z
+        hidden_forward(X, W1, b1, hidden)  # S
+        activate(self.activation, hidden)  # S becomes A
+        output_forward(hidden, W2, b2, logits)  # Z
         loss = self.loss(logits, y, weight, scale)  # Z becomes dZ
-        layers.output_input_grad(logits, W2, d_hidden)  # dA
-        layers.output_backward(hidden, logits, grad_W2, grad_b2)
-        layers.activation_grad(self.activation, hidden, d_hidden)  # dA becomes dS
-        layers.hidden_backward(X, d_hidden, grad_W1, grad_b1)
+        output_input_grad(logits, W2, d_hidden)  # dA
+        output_backward(hidden, logits, grad_W2, grad_b2)
+        activation_grad(self.activation, hidden, d_hidden)  # dA becomes dS
+        hidden_backward(X, d_hidden, grad_W1, grad_b1)
         return loss
 
     def predict_proba(self, params, X, proba, work):
         """Fill the class probabilities."""
         W1, b1, W2, b2 = params
         hidden, _, logits = (array[: X.shape[0]] for array in work)
-        layers.hidden_forward(X, W1, b1, hidden)
-        layers.activate(self.activation, hidden)
-        layers.output_forward(hidden, W2, b2, logits)
+        hidden_forward(X, W1, b1, hidden)
+        activate(self.activation, hidden)
+        output_forward(hidden, W2, b2, logits)
         self.proba(logits, proba)
 
 
-class LogisticOutput:
-    """One output for two classes, σ."""
-
-    loss = staticmethod(layers.logistic_loss)
-    proba = staticmethod(layers.logistic_proba)
-
-
-class SoftmaxOutput:
-    """One output per class, softmax."""
-
-    loss = staticmethod(layers.softmax_loss)
-    proba = staticmethod(layers.softmax_proba)
-
-
-class Logistic(OneLayer, LogisticOutput):
-    """Logistic regression."""
-
-
-class Softmax(OneLayer, SoftmaxOutput):
-    """Softmax regression."""
-
-
-class MLPLogistic(OneHiddenLayer, LogisticOutput):
-    """One hidden layer, one output."""
-
-
-class MLPSoftmax(OneHiddenLayer, SoftmaxOutput):
-    """One hidden layer, K outputs."""
+Logistic = partial(OneLayer, logistic_loss, logistic_proba)
+Softmax = partial(OneLayer, softmax_loss, softmax_proba)
+MLPLogistic = partial(OneHiddenLayer, logistic_loss, logistic_proba)
+MLPSoftmax = partial(OneHiddenLayer, softmax_loss, softmax_proba)

@@ -12,16 +12,8 @@ from scipy.sparse import issparse
 from fastlogit.kernels.layers.sparse import Csr, csr
 from fastlogit.kernels.training.epoch import Rule, Span, State
 from fastlogit.kernels.training.optimizers import NO_STEP
-from fastlogit.models import (
-    BACKENDS,
-    FlatParams,
-    Floats,
-    Model,
-    Rows,
-    arrange,
-    as_writable_view,
-    matrix_for_kernels,
-)
+from fastlogit.models import BACKENDS, FlatParams, Floats, Model, Rows, arrange, as_writable_view
+from fastlogit.models.arrays import matrix_for_kernels
 from fastlogit.models.checks import finite
 from fastlogit.training.threads import ThreadPool, by_rows, cut, team_size, workspace
 
@@ -89,7 +81,11 @@ def predict(
 
     def fill(rows: slice) -> None:
         buffers = code.allocate(named, rows.stop - rows.start, sparse)
-        code.predict_proba(buffers, record, named, _taken(X, rows), proba[rows])
+        if isinstance(X, Csr):  # its rows are views, without a copy
+            taken: Any = X._replace(indptr=X.indptr[rows.start : rows.stop + 1])
+        else:
+            taken = X[rows]
+        code.predict_proba(buffers, record, named, taken, proba[rows])
 
     by_rows(n_threads, fill, n_rows, sum([array.size for array in params[::2]]))
     return proba
@@ -100,10 +96,3 @@ def has_nan_rows(proba: Floats) -> bool:
     if len(proba) == 1:  # spares one row's prediction a twentieth of its time
         return math.isnan(proba.item(0))
     return not finite(proba[:, 0])
-
-
-def _taken(X: Any, rows: slice) -> Any:
-    """Return a slice of the rows, without a copy in the kernels' forms of X."""
-    if isinstance(X, Csr):
-        return X._replace(indptr=X.indptr[rows.start : rows.stop + 1])
-    return X[rows]

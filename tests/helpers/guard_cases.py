@@ -23,7 +23,7 @@ from fastlogit.kernels.training import optimizers, shuffle
 from fastlogit.kernels.training.blocks import BLOCK_ROWS
 from fastlogit.kernels.training.single_row_sgd import logistic_rows
 from fastlogit.models import ACTIVATIONS, MODELS, OPTIMIZERS
-from fastlogit.reference import layers as plain_layers
+from fastlogit.reference import models as plain_layers
 
 # What rounding may make of a result, by the bytes of an item.
 ACCURACY = {4: 2e-4, 8: 1e-9}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from fastlogit.reference import layers
+from fastlogit.reference import models as layers
 
 SIZES = [(1, 1, 1), (1, 5, 3), (7, 1, 2), (9, 4, 17), (33, 31, 8)]
 

@@ -5,7 +5,7 @@ import pytest
 
 from fastlogit.kernels.layers.activations import activate, activation_grad
 from fastlogit.models import ACTIVATIONS, BACKENDS, MODELS
-from fastlogit.reference import layers
+from fastlogit.reference import models as layers
 
 SHAPES = [(1, 1), (1, 7), (2, 8), (3, 9), (5, 16), (7, 17), (31, 33), (256, 3)]
 ACCURACY = {np.float32: 4e-7, np.float64: 1e-15}

@@ -5,7 +5,7 @@ import pytest
 from scipy.special import expit, log_expit, log_softmax
 
 from fastlogit.kernels.layers import output_losses as jitted
-from fastlogit.reference import layers as plain
+from fastlogit.reference import models as plain
 
 SIZES = [(1, 2), (1, 17), (2, 3), (5, 2), (9, 8), (33, 5), (257, 3), (64, 33)]
 ACCURACY = {np.float32: 1e-6, np.float64: 1e-14}

@@ -5,7 +5,7 @@ import pytest
 
 from fastlogit.kernels.training import optimizers as jitted
 from fastlogit.models import BACKENDS, OPTIMIZERS
-from fastlogit.reference import optimizers as plain
+from fastlogit.reference import training as plain
 
 SIZES = [1, 3, 8, 17, 65]
 ACCURACY = {np.float32: 2e-6, np.float64: 4e-15}
