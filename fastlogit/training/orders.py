@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from fastlogit.kernels.training import shuffle
 from fastlogit.models import Indices
 
-# Row indices drawn ahead of the epochs that use them, 2 MB: half or twice as many make no
-# difference; far fewer cost calls, and 8 MB cost fresh pages, up to a twentieth of an epoch.
+# Row indices drawn ahead, 2 MB: half or twice as many make no difference; far fewer cost calls, and
+# 8 MB cost fresh pages, up to a twentieth of an epoch.
 DRAWN_INDICES = 1 << 18
 # The jitted shuffles draw 32 bits a row.
 MOST_ROWS = 1 << 32
 STATE_WORDS = 625
+RandomSource = np.random.Generator | np.random.RandomState
 
 
 def epochs_ahead(n_rows: int) -> int:
@@ -43,12 +44,10 @@ class LegacyOrders:
 
     def draw(self, epochs: int) -> Indices:
         """Return the orders of the next epochs, (epochs, n)."""
-        order = self.order
+        order, state = self.order, _plain_state(self._random_state)
         orders = np.empty((epochs, order.size), np.intp)
-        bit_generator = self._random_state._bit_generator
-        if order.size > 1 and order.dtype == np.uint32 and _is_plain(self._random_state):
-            with bit_generator.lock:
-                state = _state_of(bit_generator)
+        if state is not None and order.size > 1 and order.dtype == np.uint32:
+            with self._random_state._bit_generator.lock:
                 shuffle.legacy_orders(state, self._words, self._partners, order, orders)
         else:
             for row in orders:
@@ -61,7 +60,7 @@ class LegacyOrders:
         return generator_state(self._random_state), self.order.copy()
 
     def go_back(self, mark: tuple[Any, NDArray[Any]]) -> None:
-        """Set the generator and the order to a mark."""
+        """Set the generator and the order back to a mark."""
         state, self.order[:] = mark
         restore_generator(self._random_state, state)
 
@@ -72,11 +71,8 @@ class FreshOrders:
     Our own generator draws them; the random_state only gives its seed of 256 bits.
     """
 
-    def __init__(
-        self, random_state: np.random.Generator | np.random.RandomState, n_rows: int
-    ) -> None:
-        self._n_rows = n_rows
-        self._random_state = random_state
+    def __init__(self, random_state: RandomSource, n_rows: int) -> None:
+        self._n_rows, self._random_state = n_rows, random_state
         self._generator = np.frombuffer(random_state.bytes(32), "<u8").astype(np.uint64)
 
     def draw(self, epochs: int) -> Indices:
@@ -97,10 +93,10 @@ def generator_state(random_state: np.random.RandomState) -> Any:
     Of an MT19937 its 624 words and how many are used up, (625,) in uint32; numbers of a normal
     distribution, which it draws in pairs, are not kept. Of another what ``get_state`` returns.
     """
-    bit_generator = random_state._bit_generator
-    if _is_plain(random_state):
-        with bit_generator.lock:
-            return _state_of(bit_generator).copy()
+    words = _plain_state(random_state)
+    if words is not None:
+        with random_state._bit_generator.lock:
+            return words.copy()
     state: Any = random_state.get_state(legacy=False)
     if state["bit_generator"] != "MT19937":
         return state
@@ -111,18 +107,18 @@ def restore_generator(random_state: np.random.RandomState, state: Any) -> None:
     """Set a generator of the same kind to a state that :func:`generator_state` returned."""
     if not isinstance(state, np.ndarray):
         random_state.set_state(state)
-    elif _is_plain(random_state):
-        bit_generator = random_state._bit_generator
-        with bit_generator.lock:
-            _state_of(bit_generator)[:] = state
+    elif (words := _plain_state(random_state)) is not None:
+        with random_state._bit_generator.lock:
+            words[:] = state
     else:
         random_state.set_state(("MT19937", state[:-1], int(state[-1]), 0, 0.0))
 
 
-def _is_plain(random_state: np.random.RandomState) -> bool:
-    """Return whether it is NumPy's own, over the MT19937 of :func:`_state_of`."""
-    plain = type(random_state) is np.random.RandomState
-    return plain and type(random_state._bit_generator) is np.random.MT19937 and _layout_is_known()
+def _plain_state(random_state: np.random.RandomState) -> NDArray[np.uint32] | None:
+    """Return the state of NumPy's own RandomState over an MT19937, in place, else None."""
+    bit_generator = random_state._bit_generator
+    plain = type(random_state) is np.random.RandomState and type(bit_generator) is np.random.MT19937
+    return _state_of(bit_generator) if plain and _layout_is_known() else None
 
 
 def _state_of(bit_generator: np.random.BitGenerator) -> NDArray[np.uint32]:

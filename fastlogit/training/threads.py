@@ -17,7 +17,7 @@ from fastlogit.kernels.codegen.barrier import ABANDONED, BARRIER_SIZE
 from fastlogit.kernels.training.blocks import BLOCK_ROWS, blocks_a_call
 from fastlogit.kernels.training.epoch import MAX_GROUPS, Gradients, Team
 
-# To wake a thread takes some ten microseconds, the time of a few million multiply-adds.
+# Waking a thread takes some ten microseconds, the time of a few million multiply-adds.
 WORTH_SHARING = 1 << 22
 
 
@@ -53,10 +53,7 @@ def cut(n_rows: int, multiply_adds: float) -> list[tuple[int, int]]:
 
 
 class ThreadPool:
-    """Threads that make calls together, the caller's among them.
-
-    ``allocate`` makes the buffers of one thread.
-    """
+    """Threads that make calls together, the caller's among them; each allocates its buffers."""
 
     def __init__(self, n_threads: int, allocate: Callable[[], Any]) -> None:
         self._n_threads = n_threads

@@ -65,9 +65,7 @@ class Checkpoint:
     steps: NDArray[np.int64]
 
 
-@cache
-def _blas() -> ThreadpoolController:
-    return ThreadpoolController()
+_blas = cache(ThreadpoolController)
 
 
 class Trainer:
@@ -93,29 +91,25 @@ class Trainer:
         transposed = code.transposes(len(shapes), sparse)
         self.flat = FlatParams(shapes, dtype, transposed=transposed)
         self.flat.assign(params)
-        n_trained = self.flat.flat.size if fit_bias else self.flat.n_weights
+        theta, n_weights = self.flat.flat, self.flat.n_weights
+        n_trained = theta.size if fit_bias else n_weights
         self.moments = np.zeros((optimizer.n_moments, n_trained), dtype)
         self.steps = np.zeros(1, np.int64)
-        self._state = State(self.flat.flat[:n_trained], self.moments, self.steps)
+        self._state = State(theta[:n_trained], self.moments, self.steps)
         self._settings = np.array([float(settings[name]) for name in optimizer.settings])
         is_plain = fit_bias and optimizer.is_plain(settings)
-        in_place = is_plain and alpha == 0 and not sparse
-        self._rule = Rule(
-            optimizer.code(code, dtype), self._settings, self.flat.n_weights, float(alpha),
-            alpha_by_row, in_place,
-        )  # fmt: skip
-        self.batch_size = batch_size
-        self._gradients = workspace(self.flat.flat, batch_size)
+        in_place, step = is_plain and alpha == 0 and not sparse, optimizer.code(code, dtype)
+        self._rule = Rule(step, self._settings, n_weights, float(alpha), alpha_by_row, in_place)
+        self.batch_size, self._n_threads, self._slice_batches = batch_size, n_threads, 1
+        self._gradients = workspace(theta, batch_size)
         self._backend, self._record = code, model.record(code, dtype)
         fused = is_plain and sparse and batch_size <= BLOCK_ROWS
         self._run_batches = code.run_sparse_sgd if fused else code.run_batches
-        self._n_threads = n_threads
         self._pool = ThreadPool(
             team_size(n_threads, batch_size) if code.jitted else 1,
             lambda: code.allocate(self.flat.named, batch_size, sparse),
         )
-        self._slice_batches = 1
-        self.checkpoint = self._reached(0)
+        self.mark()
 
     @property
     def learning_rate(self) -> float:
@@ -132,12 +126,11 @@ class Trainer:
         self.flat.flat[...] = point.theta
         self.moments[...], self.steps[...] = point.moments, point.steps
 
-    def mark(self) -> None:
-        """Make the present state the checkpoint, after it has been set from outside."""
-        self.checkpoint = self._reached(self.checkpoint.epochs)
-
-    def _reached(self, epochs: int) -> Checkpoint:
-        return Checkpoint(epochs, self.flat.flat.copy(), self.moments.copy(), self.steps.copy())
+    def mark(self, epochs: int = 0) -> None:
+        """Make the present state the checkpoint, reached after so many epochs."""
+        self.checkpoint = Checkpoint(
+            epochs, self.flat.flat.copy(), self.moments.copy(), self.steps.copy()
+        )
 
     def run_epochs(self, rows: Rows, orders: Indices, losses: NDArray[np.float64]) -> Iterator[int]:
         """Train on the rows once for each row of orders; yield how many epochs are done by now.
@@ -149,65 +142,60 @@ class Trainer:
         steps, the penalty included.
         """
         batches = -(-rows.y.size // self.batch_size)
-        earlier, done = self.checkpoint.epochs, 0
+        earlier, done, theta = self.checkpoint.epochs, 0, self.flat.flat
         try:
             while done < len(orders):
                 end = min(done + max(self._slice_batches // batches, 1), len(orders))
                 self._run_slices(rows, orders, done * batches, end * batches, losses)
-                if not (finite(losses[done:end]) and self._is_finite()):
-                    last = done + int(np.argmin([*np.isfinite(losses[done : end - 1]), False]))
-                    last = self._replay(rows, orders, done, last)
-                    self.checkpoint = self._reached(earlier + last)
+                if not (finite(losses[done:end]) and finite(theta)):
+                    n_finite = int(np.argmin([*np.isfinite(losses[done : end - 1]), False]))
+                    # A loss is that before a step: the parameters may have gone an epoch earlier.
+                    for last in range(done + n_finite, done - 1, -1):
+                        self.rewind()
+                        ignored = np.zeros(len(orders))
+                        self._run_slices(rows, orders, done * batches, last * batches, ignored)
+                        if finite(theta):
+                            break
+                    self.mark(earlier + last)
                     yield last
                     return
-                self.checkpoint = self._reached(earlier + end)
+                self.mark(earlier + end)
                 done = end
                 yield done
         except KeyboardInterrupt:
             self.rewind()
             raise
 
-    def _is_finite(self) -> bool:
-        return finite(self.flat.flat)
-
-    def _replay(self, rows: Rows, orders: Indices, done: int, last: int) -> int:
-        """Train again from the checkpoint up to the last epoch with a finite end; return it."""
-        batches = -(-rows.y.size // self.batch_size)
-        while True:
-            self.rewind()
-            ignored = np.zeros(len(orders))
-            self._run_slices(rows, orders, done * batches, last * batches, ignored)
-            # A loss is that before a step: the parameters may have gone an epoch earlier.
-            if self._is_finite() or last == done:
-                return last
-            last -= 1
-
-    def _blas_threads(self) -> AbstractContextManager[Any]:
-        """Hold BLAS to the threads asked for, unless the kernels run, which have their own."""
-        if self._backend.jitted:
-            return nullcontext()
-        limits: AbstractContextManager[Any]
-        limits = _blas().limit(limits=self._n_threads, user_api="blas")
-        return limits
-
     def _run_slices(
         self, rows: Rows, orders: Indices, start: int, end: int, losses: NDArray[np.float64]
     ) -> None:
-        """Run batches in calls of about SLICE_SECONDS: between two, Python sees Ctrl-C."""
-        data = rows.data(jitted=self._backend.jitted)
-        multiply_adds = int(self.flat.n_weights * self.batch_size * rows.density)
-        with (
-            self._blas_threads(),
-            np.errstate(all="ignore"),
-        ):  # what overflows is reported once, later
+        """Run batches in calls of about SLICE_SECONDS: between two, Python sees Ctrl-C.
+
+        A slice of batches of one row ends where a chain does; a batch alone may take several calls.
+        """
+        jitted, size, n_weights = self._backend.jitted, self.batch_size, self.flat.n_weights
+        data, batches = rows.data(jitted=jitted), -(-rows.y.size // size)
+        multiply_adds = int(n_weights * size * rows.density)
+        limits: AbstractContextManager[Any] = nullcontext()  # the kernels have threads of their own
+        if not jitted:
+            limits = _blas().limit(limits=self._n_threads, user_api="blas")
+        with limits, np.errstate(all="ignore"):  # what overflows is reported once, later
             while start < end:
-                stop = self._slice_end(start, end, -(-rows.y.size // self.batch_size))
+                stop = min(start + self._slice_batches, end)
+                if size == 1 and self._rule.in_place and stop < end:
+                    epoch = (stop - 1) // batches * batches
+                    chains = max((stop - epoch) // CHAIN_ROWS, (start - epoch) // CHAIN_ROWS + 1)
+                    stop = min(epoch + min(chains * CHAIN_ROWS, batches), end)
+                calls: Sequence[tuple[int, ...]] = [()]  # the first and the last block of each
+                if stop == start + 1 and jitted and size > BLOCK_ROWS:
+                    n_rows = min(size, rows.y.size - start % batches * size)
+                    calls = cut(n_rows, rows.multiply_adds(n_weights))
                 began = time.perf_counter()
                 run = self._pool.bind(self._run_batches, multiply_adds * (stop - start))
-                for blocks in self._parts(rows, start) if stop == start + 1 else [()]:
+                for blocks in calls:
                     run(
                         self._record, self.flat.named, self._state, self._gradients, self._rule,
-                        data, orders, self.batch_size, Span(start, stop, *blocks), losses,
+                        data, orders, size, Span(start, stop, *blocks), losses,
                     )  # fmt: skip
                 # A slice of whole epochs is rarely the longest allowed, a last one short.
                 if 2 * (stop - start) >= self._slice_batches:
@@ -215,24 +203,6 @@ class Trainer:
                     growth = min(max(SLICE_SECONDS / seconds, 0.25), 16)
                     self._slice_batches = max(int((stop - start) * growth), 1)
                 start = stop
-
-    def _slice_end(self, start: int, end: int, batches: int) -> int:
-        """Return where the slice of batches from start on ends; single rows at a chain's end."""
-        stop = min(start + self._slice_batches, end)
-        if self.batch_size > 1 or not self._rule.in_place or stop == end:
-            return stop
-        epoch = max(stop - 1, start) // batches * batches
-        chains = max((stop - epoch) // CHAIN_ROWS, (start - epoch) // CHAIN_ROWS + 1)
-        return min(epoch + min(chains * CHAIN_ROWS, batches), end)
-
-    def _parts(self, rows: Rows, batch: int) -> Sequence[tuple[int, ...]]:
-        """Return the blocks of each call on one batch: the first and last, or nothing for all."""
-        if not self._backend.jitted or self.batch_size <= BLOCK_ROWS:
-            return [()]
-        n_rows = rows.y.size
-        first = batch % -(-n_rows // self.batch_size) * self.batch_size
-        n_rows = min(self.batch_size, n_rows - first)
-        return cut(n_rows, rows.multiply_adds(self.flat.n_weights))
 
 
 def train_epochs(
