@@ -7,8 +7,7 @@ Wright, Numerical Optimization, 2006, chapter 3). What solves for the steps is a
 
 A gradient g within tol, where L-BFGS stops, leaves the loss up to ‖g‖² / 2α above its minimum,
 since the penalty curves it by α in each direction. With a weak penalty that is a large share of a
-small loss. L-BFGS takes hundreds of further iterations to remove it, or never does; a few Newton
-steps do.
+small loss, which L-BFGS removes in hundreds of iterations or never, and Newton in a few steps.
 """
 
 from __future__ import annotations
@@ -53,9 +52,9 @@ def minimise(
 ) -> tuple[Floats, int]:  # fmt: skip
     """Return where the loss is least, in float64 as the start is, and the iterations taken.
 
-    Where the Hessian is singular or no step goes down, it warns, and the fallback takes the
-    iterations that are left: L-BFGS, given the parameters and the number of iterations. See
-    :func:`has_converged` for name, tol and gap; eps is the machine precision of the loss.
+    Where the Hessian is singular or no step goes down, it warns, and the fallback, L-BFGS, takes
+    the iterations that are left. See :func:`has_converged` for name, tol and gap; eps is the
+    machine precision of the loss.
     """
     at = Point(start, *loss_and_gradient(start))
     stops = partial(has_converged, name, tol, verbose)
@@ -73,10 +72,8 @@ def minimise(
             )
             break
         if ahead is None:
-            warn(
-                f"Line search of {name} at iteration {n_iter} did not converge. It will now resort "
-                "to lbfgs instead."
-            )
+            text = f"Line search of {name} at iteration {n_iter} did not converge."
+            warn(f"{text} It will now resort to lbfgs instead.")
             break
         at = ahead
         if stops(n_iter, at, decrement, gap(at.theta)):
@@ -101,16 +98,12 @@ def has_converged(
     decrement that the last step promised too. Unlike in scikit-learn, the decrement must also be at
     most the gap times the loss. If verbose, print what scikit-learn prints.
     """
-    largest = np.max(np.abs(at.gradient))
+    heading, text = f"Newton iter={n_iter}", "1. max |gradient| {} <= {}"
     if name == "newton-cg":
-        heading = f"Newton-CG iter = {n_iter}"
-        checks = [("max |gradient| <= tol: {} <= {}", largest, tol)]
-    else:
-        heading = f"Newton iter={n_iter}"
-        checks = [
-            ("1. max |gradient| {} <= {}", largest, tol),
-            ("2. Newton decrement {} <= {}", decrement, tol),
-        ]
+        heading, text = f"Newton-CG iter = {n_iter}", "max |gradient| <= tol: {} <= {}"
+    checks = [(text, np.max(np.abs(at.gradient)), tol)]
+    if name == "newton-cholesky":
+        checks.append(("2. Newton decrement {} <= {}", decrement, tol))
     if decrement / gap > at.loss:
         checks.append(("Newton decrement {} <= {}", decrement, gap * at.loss))
     if verbose:
@@ -132,9 +125,9 @@ def take_step(
     """Return where a step leads, and half the squared Newton decrement, −g · step / 2.
 
     It leads to the first point at its whole, half … length that goes down enough, to None if none
-    does or the decrement is not below `most`. Enough is a fall of the loss by at least a share of
-    the slope, g · step, that the tangent promises (Armijo), or where rounding hides what the loss
-    does, a fall of Σ |g|. Raises LinAlgError where the Hessian is singular.
+    does or the decrement is not below `most`. Enough is a share of the slope g · step (Armijo), or
+    where rounding hides what the loss does, a fall of Σ |g|. Raises LinAlgError where the Hessian
+    is singular.
     """
     step = steps.step(at.theta, at.gradient)
     slope = float(at.gradient @ step)
@@ -153,11 +146,10 @@ def take_step(
 def allowed_gap(params: LinearParams, alpha: float, tol: float) -> Callable[[Floats], float]:
     """Return the largest decrease that the last Newton step may promise, as a function of theta.
 
-    It is relative to the loss at theta, to which the step leads.
-    The gap that a gradient leaves is proportional to its square. At the default tol it may be the
-    whole loss, since scikit-learn's iterations suffice there. It is unlimited where the penalty at
-    theta is below the rounding of a loss of log K: on separable classes the loss then decreases by
-    a constant factor at every step, without end.
+    It is relative to the loss at theta, to which the step leads, and proportional to the square of
+    a gradient of tol; at the default tol it is the whole loss, since scikit-learn's iterations
+    suffice there. It is unlimited where the penalty at theta is below the rounding of a loss of
+    log K: on separable classes every step then decreases the loss by a constant factor, endlessly.
     """
     eps = float(np.finfo(params.rows.X.dtype).eps)
     gap = max((tol / DEFAULT_TOL) ** 2, 16 * eps)
@@ -179,8 +171,7 @@ def newton_polish(
     since there may be no optimum; and for sparse rows, which Newton's kernels do not support.
 
     The steps end after one that promised a fall within the gap, relative to the loss, and before
-    one that promises no less than the last or does not go down: what is left then is rounding.
-    L-BFGS has converged by its own rule, so that is no fault.
+    one that promises no less than the last or does not go down, which is due to rounding.
     """
     if tol > TIGHT_TOL or alpha == 0 or params.rows.sparse:
         return None
@@ -188,7 +179,17 @@ def newton_polish(
 
     def polish(result: Any) -> Iterator[tuple[Floats, float]]:
         gap = gap_at(result.x)
-        if math.isinf(gap) or most_left(params, alpha, result.jac) <= gap / NEARER * result.fun:
+        if math.isinf(gap):
+            return
+        # What the loss may be above its least. A bias has no penalty, but follows the weights: to
+        # take its gradient out of the way changes theirs by it times the features' means, over rows
+        # that depend on the parameters. The root mean square of the rows stands for these.
+        size = float(np.linalg.norm(result.jac[: params.n_weights]))
+        if params.fit_bias:
+            X = params.rows.X
+            square = float(np.vdot(X, X)) / len(X)
+            size += np.sqrt(square) * float(np.linalg.norm(result.jac[params.n_weights :]))
+        if size * size / (2 * alpha) <= gap / NEARER * result.fun:
             return
         steps, start = newton_steps(params, alpha), params.centred(result.x)
         at, decrement = Point(start, *loss_and_gradient(start)), math.inf
@@ -203,18 +204,3 @@ def newton_polish(
             yield at.theta, at.loss
 
     return polish
-
-
-def most_left(params: LinearParams, alpha: float, gradient: Floats) -> float:
-    """Return what the loss at a gradient may be above its least.
-
-    A bias has no penalty, but follows the weights: to take its gradient out of the way changes
-    theirs by it times the features' means, over rows that depend on the parameters. The root mean
-    square of the rows stands for these.
-    """
-    size = float(np.linalg.norm(gradient[: params.n_weights]))
-    if params.fit_bias:
-        X = params.rows.X
-        square = float(np.vdot(X, X)) / len(X)
-        size += np.sqrt(square) * float(np.linalg.norm(gradient[params.n_weights :]))
-    return size * size / (2 * alpha)

@@ -25,13 +25,7 @@ import numpy as np
 from numpy.linalg import LinAlgError
 from scipy.linalg import lapack
 
-from fastlogit.kernels.full_batch.hessian import (
-    fill_curvature,
-    hessian,
-    hessian_buffers,
-    hessian_product,
-    panel_width,
-)
+from fastlogit.kernels.full_batch import hessian as kernels
 from fastlogit.kernels.training.blocks import BLOCK_ROWS
 from fastlogit.models import Floats, Rows
 
@@ -77,8 +71,8 @@ class Hessian:
 
     def __init__(self, params: LinearParams, n_outputs: int, n_kept: int) -> None:
         self._X, D = params.rows.X, params.n_features
-        self._buffers = hessian_buffers(D, n_outputs, n_kept, self._X.dtype)
-        self._width = panel_width(D, self._buffers.corner.size, self._X.dtype)
+        self._buffers = kernels.hessian_buffers(D, n_outputs, n_kept, self._X.dtype)
+        self._width = kernels.panel_width(D, self._buffers.corner.size, self._X.dtype)
         size = n_kept * (D + params.fit_bias)
         self._matrix = np.empty((size, size))
 
@@ -86,10 +80,11 @@ class Hessian:
         self, Wt: Floats, b: Floats, weight: Floats, scale: float, same: float, other: float
     ) -> Floats:
         """Return it, by the arguments of the kernel; the next call fills the same array."""
-        hessian(
-            Wt, b, self._X, weight, scale, self._width, same, other, self._buffers, self._matrix
+        matrix = self._matrix
+        kernels.hessian(
+            Wt, b, self._X, weight, scale, self._width, same, other, self._buffers, matrix
         )
-        return self._matrix
+        return matrix
 
 
 class CholeskySteps:
@@ -151,8 +146,8 @@ def factorised(matrix: Floats) -> tuple[Floats, int]:
 class ConjugateGradientSteps:
     """Steps solved for until the residual r is a quarter of the gradient, by the norm √(r · M⁻¹ r).
 
-    To solve further, as scikit-learn's newton-cg does, takes fewer steps, but 1.2 to 3 times the
-    products in all.
+    Solving further, as in scikit-learn's newton-cg, takes fewer steps but 1.2 to 3 times the
+    products.
     """
 
     def __init__(self, params: LinearParams, alpha: float) -> None:
@@ -167,18 +162,26 @@ class ConjugateGradientSteps:
     def step(self, theta: Floats, gradient: Floats) -> Floats:
         """Return the step at theta."""
         params, rows = self._params, self._params.rows
-        fill_curvature(*params.split(theta), rows.X, rows.weight, params.scale, self._curvature)
+        kernels.fill_curvature(
+            *params.split(theta), rows.X, rows.weight, params.scale, self._curvature
+        )
         if self._products == 0 or self._products * params.n_outputs > params.n_features:
             self._preconditioner.update(self._curvature)
         gradient = gradient.astype(np.float64)
-        step, residual = np.zeros(gradient.size), gradient.copy()
+        step, residual, out = np.zeros(gradient.size), gradient.copy(), self._product
         z = self._preconditioner.solve(residual)
         direction, rz = -z, float(residual @ z)
         enough = RESIDUAL**2 * rz
         for self._products in range(MOST_PRODUCTS):
             if rz <= enough:
                 break
-            image = self._times(direction)
+            V, u = params.split(direction)
+            kernels.hessian_product(
+                self._curvature, rows.X, rows.weight, params.scale, V, u, self._changes,
+                out[: V.size].reshape(V.shape), out[V.size :],
+            )  # fmt: skip
+            image = out[: direction.size].astype(np.float64)
+            image[: V.size] += self._alpha * direction[: V.size]
             bend = float(direction @ image)
             if bend <= 0:  # what is left is rounding
                 break
@@ -188,18 +191,6 @@ class ConjugateGradientSteps:
             rz, before = float(residual @ z), rz
             direction = rz / before * direction - z
         return step
-
-    def _times(self, direction: Floats) -> Floats:
-        """Return the Hessian's product with a direction."""
-        params, rows, out = self._params, self._params.rows, self._product
-        V, u = params.split(direction)
-        hessian_product(
-            self._curvature, rows.X, rows.weight, params.scale, V, u, self._changes,
-            out[: V.size].reshape(V.shape), out[V.size :],
-        )  # fmt: skip
-        product = out[: direction.size].astype(np.float64)
-        product[: V.size] += self._alpha * direction[: V.size]
-        return product
 
 
 class Preconditioner:
@@ -214,31 +205,26 @@ class Preconditioner:
 
     def update(self, curvature: Floats) -> None:
         """Take M at the parameters that fill_curvature filled this curvature (n, K) for."""
-        params, rows, K = self._params, self._params.rows, self._params.n_outputs
-        if K == 1:
+        params, X, weight = self._params, self._params.rows.X, self._params.rows.weight
+        eps = np.finfo(X.dtype).eps
+        if params.n_outputs == 1:
             v = curvature[:, 0].copy()
         else:
             v = 1 - np.einsum("ik,ik->i", curvature, curvature)
-            v *= params.scale / (K - 1)
-            v *= rows.weight if rows.weight.size else 1
-        self._M = self._diagonal(v) if self._gram is None else self._factor(self._gram, v)
-
-    def _factor(self, gram: Hessian, v: Floats) -> Floats:
-        """Return M's factor. Parameters of 0 stand for p (1 − p) = 1/4, so v weighs 4-fold."""
-        X = self._params.rows.X
+            v *= params.scale / (params.n_outputs - 1)
+            v *= weight if weight.size else 1
+        if self._gram is None:
+            squares = np.einsum("i,ij,ij->j", v, X, X) + self._alpha
+            diagonal = np.append(squares, v.sum()) if params.fit_bias else squares
+            self._M = np.asarray(np.maximum(diagonal, eps * diagonal.max()), np.float64)
+            return
+        # At parameters of 0 p (1 − p) is 1/4, so v weighs 4-fold.
         zeros = np.zeros((1, X.shape[1]), X.dtype)
-        M = gram.fill(zeros, zeros[0, :1], v, 4.0, self._alpha, 0.0)
+        M = self._gram.fill(zeros, zeros[0, :1], v, 4.0, self._alpha, 0.0)
         # Without a penalty it may be singular.
-        M[np.diag_indices_from(M)] += 16 * np.finfo(X.dtype).eps * M.trace()
+        M[np.diag_indices_from(M)] += 16 * eps * M.trace()
         factor, info = factorised(M)
-        return factor if info == 0 else np.identity(len(M))
-
-    def _diagonal(self, v: Floats) -> Floats:
-        X = self._params.rows.X
-        squares = np.einsum("i,ij,ij->j", v, X, X) + self._alpha
-        diagonal = np.append(squares, v.sum()) if self._params.fit_bias else squares
-        least = np.finfo(X.dtype).eps * diagonal.max()
-        return np.asarray(np.maximum(diagonal, least), np.float64)
+        self._M = factor if info == 0 else np.identity(len(M))
 
     def solve(self, residual: Floats) -> Floats:
         """Return M⁻¹ residual, class by class."""
