@@ -18,36 +18,24 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
-    "DivergenceError",
-    "LogisticRegression",
-    "MLPClassifier",
-    "TrainResult",
-    "loss_and_gradient",
-    "predict_proba",
-    "to_onnx",
-    "train",
-    "warmup",
-]
+    "DivergenceError", "LogisticRegression", "MLPClassifier", "TrainResult", "loss_and_gradient",
+    "predict_proba", "to_onnx", "train", "warmup",
+]  # fmt: skip
 
 _HOMES = {
-    "DivergenceError": "training.trainer",
-    "LogisticRegression": "estimators",
-    "MLPClassifier": "estimators",
-    "TrainResult": "training.trainer",
-    "loss_and_gradient": "functional",
-    "predict_proba": "functional",
-    "to_onnx": "estimators",
-    "train": "functional",
-    "warmup": "functional",
+    "estimators": {"LogisticRegression", "MLPClassifier", "to_onnx"},
+    "training.trainer": {"DivergenceError", "TrainResult"},
+    "functional": {"loss_and_gradient", "predict_proba", "train", "warmup"},
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+    for module, names in _HOMES.items():
+        if name in names:
+            value = getattr(importlib.import_module(f"{__name__}.{module}"), name)
+            globals()[name] = value
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

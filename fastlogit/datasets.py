@@ -1,9 +1,4 @@
-"""Data sets by name: scikit-learn's toy sets and its generators, ready to train on.
-
-Four sets ship with scikit-learn (iris, wine, breast_cancer, digits), three are small generated
-ones (moons, circles, blobs), and ``classification-<n>x<d>x<k>`` generates n rows of d features in
-k classes at any size. `TOY_SETS` is the one table of the fixed names.
-"""
+"""Data sets by name: the toy sets of scikit-learn, and its generated sets at any size."""
 
 from __future__ import annotations
 
@@ -95,13 +90,27 @@ def load(
     dtype = np.dtype(dtype)
     if dtype not in (np.float32, np.float64):
         raise ValueError(f"dtype is {dtype}; it must be float32 or float64")
-    shape = check_name(name)
-    raw, labels = _generate(*shape, seed) if shape else TOY_SETS[name](seed)
+    if shape := check_name(name):
+        n, d, k = shape
+        n_informative = max(_bits(k), d // 2)
+        # Without flipped labels every class keeps its rows, however few they are.
+        raw, labels = _sklearn(
+            "make_classification", seed, n_samples=n, n_features=d, n_informative=n_informative,
+            n_redundant=(d - n_informative) // 2, n_classes=k, n_clusters_per_class=1, flip_y=0.0,
+        )  # fmt: skip
+    else:
+        raw, labels = TOY_SETS[name](seed)
+    X = np.array(raw, dtype=np.float64)
+    # Tested on the values: the standard deviation of equal values is often 1e-17, not 0.
+    constant = (X[0] == X).all(axis=0)
+    X -= X.mean(axis=0)
+    X /= np.where(constant, 1.0, X.std(axis=0))
+    X[:, constant] = 0.0
     n_classes, y = int(labels.max()) + 1, np.ascontiguousarray(labels, dtype=np.intp)
     if binary and n_classes > 2:
         y = (y >= -(-n_classes // 2)).astype(np.intp)
         n_classes = 2
-    return Dataset(name, _standardise(raw).astype(dtype, order="C"), y, n_classes)
+    return Dataset(name, X.astype(dtype, order="C"), y, n_classes)
 
 
 def sizes(name: str, *, binary: bool = False) -> tuple[int, int, int]:
@@ -139,16 +148,6 @@ def _bits(n_classes: int) -> int:
     return (n_classes - 1).bit_length()
 
 
-def _standardise(raw: NDArray[Any]) -> NDArray[np.float64]:
-    X = np.array(raw, dtype=np.float64)
-    # Tested on the values: the standard deviation of equal values is often 1e-17, not 0.
-    constant = (X[0] == X).all(axis=0)
-    X -= X.mean(axis=0)
-    X /= np.where(constant, 1.0, X.std(axis=0))
-    X[:, constant] = 0.0
-    return X
-
-
 def _sklearn(function: str, seed: int, **settings: Any) -> Arrays:
     """Return what a loader or a generator of scikit-learn returns; it is imported only here."""
     import sklearn.datasets
@@ -167,12 +166,3 @@ TOY_SETS: dict[str, Callable[[int], Arrays]] = {
     "circles": partial(_sklearn, "make_circles", n_samples=1000, noise=0.1, factor=0.5),
     "blobs": partial(_sklearn, "make_blobs", n_samples=1000, n_features=8, centers=5),
 }
-
-
-def _generate(n: int, d: int, k: int, seed: int) -> Arrays:
-    n_informative = max(_bits(k), d // 2)
-    # Without flipped labels every class keeps its rows, however few they are.
-    return _sklearn(
-        "make_classification", seed, n_samples=n, n_features=d, n_informative=n_informative,
-        n_redundant=(d - n_informative) // 2, n_classes=k, n_clusters_per_class=1, flip_y=0.0,
-    )  # fmt: skip

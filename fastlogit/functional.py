@@ -1,4 +1,4 @@
-"""The public functions: checks of what comes in, then one call into the trainer or a backend."""
+"""The public functions: checks of the arguments, then one call into the trainer or a backend."""
 
 from __future__ import annotations
 
@@ -46,8 +46,7 @@ def loss_and_gradient(
     params : tuple of array_like
         (W, b) or (W1, b1, W2, b2): weights (fan_in, fan_out), biases (fan_out,). Cast to X's dtype.
     X : array_like or SciPy's sparse matrix or array of shape (n, D)
-        Rows. float32 stays float32, everything else is worked on in float64. Sparse rows are
-        worked on as they are, in the CSR form.
+        Rows. float32 stays float32, all else becomes float64; sparse rows stay sparse, in CSR form.
     y : array_like of shape (n,)
         Class indices 0..K−1; 0 and 1 for a binary model.
     alpha : float
@@ -89,7 +88,7 @@ def loss_and_gradient(
     indices = check.labels(y, matrix.shape[0], spec.n_classes(arrays))
     weight = check.row_weights(sample_weight, matrix.shape[0], matrix.dtype)
     rows = Rows(matrix, indices, weight)
-    objective = Objective(spec, arrays, rows, check.real("alpha", alpha, 0), backend)
+    objective = Objective(spec, arrays, rows, check.real("alpha", alpha, "[0, inf)"), backend)
     loss = objective.evaluate()
     return loss, objective.gradient.copies()
 
@@ -101,8 +100,7 @@ def predict_proba(
 
     Parameters
     ----------
-    model, params, X, activation, backend
-        As in :func:`loss_and_gradient`.
+    model, params, X, activation, backend : see :func:`loss_and_gradient`
 
     Returns
     -------
@@ -147,10 +145,9 @@ def train(
 
     Parameters
     ----------
-    model, X, y, activation
-        As in :func:`loss_and_gradient`. Over sparse X a step of plain SGD (solver "sgd", no
-        momentum, batches of up to 256 rows) costs as much as its non-zeros, another one a pass over
-        the parameters besides.
+    model, X, y, activation : see :func:`loss_and_gradient`
+        Over sparse X the cost of a step of plain SGD (no momentum,
+        batches of up to 256 rows) is that of its non-zeros; others also pass over the parameters.
     params : tuple of array_like, optional
         Where to start: (W, b) or (W1, b1, W2, b2); never changed. Drawn from random_state if None,
         uniformly from ±√(2 / (fan_in + fan_out)) (Glorot and Bengio, 2010).
@@ -220,58 +217,55 @@ def train(
     spec = _model(model, activation, backend)
     check_name("solver", solver, OPTIMIZERS)
     settings = {
-        "learning_rate": check.real("learning_rate", learning_rate, 0, open_low=True),
-        "momentum": check.real("momentum", momentum, 0, 1),
+        "learning_rate": check.real("learning_rate", learning_rate, "(0, inf)"),
+        "momentum": check.real("momentum", momentum, "[0, 1]"),
         "nesterov": check.boolean("nesterov", nesterov),
-        "beta_1": check.real("beta_1", beta_1, 0, 1, open_high=True),
-        "beta_2": check.real("beta_2", beta_2, 0, 1, open_high=True),
-        "epsilon": check.real("epsilon", epsilon, 0, open_low=True),
+        "beta_1": check.real("beta_1", beta_1, "[0, 1)"),
+        "beta_2": check.real("beta_2", beta_2, "[0, 1)"),
+        "epsilon": check.real("epsilon", epsilon, "(0, inf)"),
     }
-    alpha = check.real("alpha", alpha, 0)
+    alpha = check.real("alpha", alpha, "[0, inf)")
     batch_size = check.integer("batch_size", batch_size, 1, 2**63 - 1)
     epochs = check.integer("epochs", epochs, 1)
     n_threads = check.integer("n_threads", n_threads, 1)
     if callback is not None and not callable(callback):
         raise TypeError(f"callback={callback!r} must be callable or None")
     matrix = check.matrix("X", X)
-    n_rows = matrix.shape[0]
+    (n_rows, n_features), dtype = matrix.shape, matrix.dtype
     batch_size = min(batch_size, n_rows)
-    for name, value in (("alpha", alpha), ("learning_rate", settings["learning_rate"])):
-        check.fits(name, value, matrix.dtype)
-    if "epsilon" in OPTIMIZERS[solver].settings:
-        check.fits("epsilon", settings["epsilon"], matrix.dtype)
+    check.fits("alpha", alpha, dtype)
+    for name in {"learning_rate", "epsilon"}.intersection(OPTIMIZERS[solver].settings):
+        check.fits(name, settings[name], dtype)
     generator = check.random_generator(random_state)
     if params is None:
         indices = check.labels(y, n_rows, 2 if spec.binary else None)
         if not spec.binary:
             check.warn_of_missing_classes(indices)
         n_outputs = spec.n_outputs(max(int(indices.max()) + 1, 2))
-        n_hidden = _hidden_units(spec, hidden)
-        params = spec.initial_params(matrix.shape[1], n_hidden, n_outputs, matrix.dtype, generator)
+        sizes = n_features, _hidden_units(spec, hidden), n_outputs
+        params = spec.initial_params(*sizes, dtype, generator)
     else:
         if hidden is not None:
             raise ValueError(f"hidden={hidden!r} must be None where params are given")
-        params = check.params_like(spec, params, matrix.shape[1], matrix.dtype)
+        params = check.params_like(spec, params, n_features, dtype)
         indices = check.labels(y, n_rows, spec.n_classes(params))
-    weight = check.row_weights(sample_weight, n_rows, matrix.dtype)
+    rows = Rows(matrix, indices, check.row_weights(sample_weight, n_rows, dtype))
     if order is None:
-        chunk_epochs = 1 if callback is not None else epochs_ahead(n_rows)
         drawn = FreshOrders(generator, n_rows)
-        chunks = range(0, epochs, chunk_epochs)
-        orders = (drawn.draw(min(chunk_epochs, epochs - first)) for first in chunks)
+        chunk = 1 if callback is not None else epochs_ahead(n_rows)
+        orders = (drawn.draw(min(chunk, epochs - i)) for i in range(0, epochs, chunk))
     else:
         given = as_writable_view(check.row_order(order, epochs, n_rows))
-        chunk_epochs = 1 if callback is not None else epochs
-        orders = (given[i : i + chunk_epochs] for i in range(0, epochs, chunk_epochs))
-    rows = Rows(matrix, indices, weight)
+        chunk = 1 if callback is not None else epochs
+        orders = (given[i : i + chunk] for i in range(0, epochs, chunk))
     trainer = Trainer(
         spec, params, solver=solver, settings=settings, alpha=alpha, batch_size=batch_size,
         backend=backend, n_threads=n_threads, sparse=rows.sparse,
     )  # fmt: skip
     result = train_epochs(trainer, rows, orders, epochs, callback)
     loss, guess = float(result.loss_curve[-1]), math.log(spec.n_classes(params))
-    diverged = loss > FAR_ABOVE * guess
-    if diverged and loss > Objective(spec, params, rows, alpha, backend).evaluate():
+    high = loss > FAR_ABOVE * guess
+    if high and loss > Objective(spec, params, rows, alpha, backend).evaluate():
         warnings.warn(
             f"training diverged at learning_rate={learning_rate:g}: the loss of the last epoch is "
             f"{loss:.2g}, equal probabilities have {guess:.2g}; a smaller learning rate, or "
@@ -313,19 +307,15 @@ def warmup(*, sparse: bool = False) -> None:
 
 def _model(name: str, activation: str, backend: str) -> Model:
     """Return the model with its activation, after a check of all three names."""
-    spec = check.model_named(name)
+    check_name("model", name, MODELS)
     check_name("activation", activation, ACTIVATIONS)
     check_name("backend", backend, BACKENDS)
-    return spec.with_activation(activation)
+    return MODELS[name].with_activation(activation)
 
 
 def _hidden_units(spec: Model, hidden: int | None) -> int | None:
-    if spec.has_hidden:
-        if hidden is None:
-            raise ValueError(f"hidden=None must be an integer of at least 1 for {spec.name!r}")
-        return check.integer("hidden", hidden, 1)
-    if hidden is not None:
-        raise ValueError(
-            f"hidden={hidden!r} must be None for {spec.name!r}, it has no hidden layer"
-        )
-    return None
+    if (hidden is None) == spec.has_hidden:
+        layer = f"{spec.name!r}, which has {'a' if spec.has_hidden else 'no'} hidden layer"
+        allowed = "an integer of at least 1" if spec.has_hidden else "None"
+        raise ValueError(f"hidden={hidden!r} must be {allowed} for {layer}")
+    return None if hidden is None else check.integer("hidden", hidden, 1)

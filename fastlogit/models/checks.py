@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, issparse
 
-from fastlogit.models import MODELS, Floats, Indices, Model
-from fastlogit.names import check_name
+from fastlogit.models import Floats, Indices, Model
 
 # Of a model whose parameters are to be drawn; given parameters may have more.
 MAX_CLASSES = 1 << 20
@@ -25,40 +24,31 @@ FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
 MAX_COLUMNS = 1 << 32
 
 
-def model_named(name: Any) -> Model:
-    """Return the model of that name."""
-    check_name("model", name, MODELS)
-    return MODELS[name]
-
-
 def integer(name: str, value: Any, low: int, high: int = 2**31 - 1) -> int:
     """Return value as an int of the interval from low to high."""
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise TypeError(f"{name}={value!r} must be an integer of at least {low}")
     number = int(value)
-    if number < low:
-        raise ValueError(f"{name}={value!r} must be at least {low}")
-    if number > high:
-        raise ValueError(f"{name}={value!r} must be at most {high}")
+    if not low <= number <= high:
+        bound = f"at least {low}" if number < low else f"at most {high}"
+        raise ValueError(f"{name}={value!r} must be {bound}")
     return number
 
 
-def real(
-    name: str, value: Any, low: float, high: float = np.inf, *, open_low: bool = False,
-    open_high: bool = False,
-) -> float:  # fmt: skip
-    """Return value as a finite float of the interval from low to high."""
+def real(name: str, value: Any, interval: str) -> float:
+    """Return value as a finite float of the interval, such as "[0, 1)"."""
+    low, high = interval[1:-1].split(", ")
     is_number = isinstance(value, Real) and not isinstance(value, bool)
     try:
         number = float(value) if is_number else math.nan
     except OverflowError:
         number = math.inf
-    outside = (open_low and number == low) or (open_high and number == high)
-    if low <= number <= high and math.isfinite(number) and not outside:
+    above = number >= float(low) if interval[0] == "[" else number > float(low)
+    below = number <= float(high) if interval[-1] == "]" else number < float(high)
+    if above and below:
         return number
-    left, right = "(" if open_low else "[", ")" if open_high or math.isinf(high) else "]"
     error, what = (ValueError, "finite number") if is_number else (TypeError, "number")
-    raise error(f"{name}={value!r} must be a {what} in {left}{low:g}, {high:g}{right}")
+    raise error(f"{name}={value!r} must be a {what} in {interval}")
 
 
 def fits(name: str, value: float, dtype: Any) -> None:
@@ -78,19 +68,19 @@ def boolean(name: str, value: Any) -> bool:
     return bool(value)
 
 
-def as_array(name: str, value: Any) -> NDArray[Any]:
-    """Return value as an array of whatever it holds."""
+def array_of(
+    name: str, value: Any, shape: tuple[int, ...] | None = None, kinds: str = "fiub",
+    what: str = "real numbers", *, may_be_sparse: bool = False,
+) -> Any:  # fmt: skip
+    """Return value as an array of those kinds of dtype, and of that shape if one is given."""
     try:
-        return np.asarray(value)
+        array = value if may_be_sparse and issparse(value) else np.asarray(value)
     except ValueError as error:  # rows of different lengths
         raise ValueError(f"{name} must be an array: {error}") from None
-
-
-def real_numbers(name: str, value: Any, *, sparse: bool = False) -> Any:
-    """Return value as an array of numbers or booleans; what is sparse as it is."""
-    array = value if sparse else as_array(name, value)
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"{name} of dtype {array.dtype} must be an array of real numbers")
+    if array.dtype.kind not in kinds:
+        raise TypeError(f"{name} of dtype {array.dtype} must hold {what}")
+    if shape is not None and array.shape != shape:
+        raise ValueError(f"{name} of shape {array.shape} must have shape {shape}")
     return array
 
 
@@ -109,12 +99,12 @@ def matrix(name: str, value: Any) -> Any:
     """
     if plain_matrix(value):
         return value
-    sparse = issparse(value)
-    array = real_numbers(name, value, sparse=sparse)
+    array = array_of(name, value, may_be_sparse=True)
     if array.ndim != 2 or 0 in array.shape:
         shape = "two dimensions, (rows, features), of at least 1 each"
         raise ValueError(f"{name} of shape {array.shape} must have {shape}")
     dtype = np.float32 if array.dtype == np.float32 else np.float64
+    sparse = issparse(array)
     array = compressed(name, array, dtype) if sparse else cast(array, dtype)
     if not finite(np.asarray(array.data) if sparse else array):
         raise ValueError(f"{name} must be finite, got NaN or infinity")
@@ -136,8 +126,8 @@ def plain_matrix(value: Any) -> bool:
 def compressed(name: str, value: Any, dtype: Any) -> csr_array:
     """Return a sparse matrix as a csr_array of that dtype, and leave the given one as it is.
 
-    Nothing is sorted and no duplicates are summed, since the products do not need it. Compiled code
-    relies on the indices, which SciPy does not check when it is handed them.
+    Nothing is sorted and no duplicates are summed: products do not need it. SciPy does not check
+    the indices, which compiled code relies on.
     """
     given = value.tocsr()
     (n_rows, n_columns), invalid = given.shape, f"{name} is not a valid CSR matrix"
@@ -174,11 +164,7 @@ def finite(array: Floats) -> bool:
 
 def labels(value: Any, rows: int, n_classes: int | None) -> Indices:
     """Return y as (rows,) class indices below n_classes, from 0 on if that is None."""
-    given = as_array("y", value)
-    if given.shape != (rows,):
-        raise ValueError(f"y of shape {given.shape} must have shape ({rows},), an index a row of X")
-    if given.dtype.kind not in "fiub":
-        raise TypeError(f"y of dtype {given.dtype} must hold class indices; {AS_INDICES}")
+    given = array_of("y", value, (rows,), what=f"class indices; {AS_INDICES}")
     with np.errstate(invalid="ignore"):
         indices = np.ascontiguousarray(given, np.intp)
     wrong = indices != given
@@ -209,10 +195,7 @@ def row_weights(value: Any, rows: int, dtype: Any) -> Floats:
     """Return sample_weight as (rows,) of that dtype, empty for None."""
     if value is None:
         return np.empty(0, dtype)
-    given = real_numbers("sample_weight", value)
-    if given.shape != (rows,):
-        raise ValueError(f"sample_weight of shape {given.shape} must have shape ({rows},)")
-    weight = cast(given, dtype)
+    weight = cast(array_of("sample_weight", value, (rows,)), dtype)
     if not finite(weight) or weight.min() < 0:
         raise ValueError(
             f"sample_weight must hold finite numbers of at least 0, got {weight.min()!r}"
@@ -236,11 +219,7 @@ def total_weight(name: str, weight: Floats) -> float:
 
 def row_order(value: Any, epochs: int, rows: int) -> Indices:
     """Return order as (epochs, n) indices of rows."""
-    order = as_array("order", value)
-    if order.dtype.kind not in "iu":
-        raise TypeError(f"order of dtype {order.dtype} must hold integers")
-    if order.shape != (epochs, rows):
-        raise ValueError(f"order of shape {order.shape} must have shape ({epochs}, {rows})")
+    order = array_of("order", value, (epochs, rows), "iu", "integers")
     if order.min() < 0 or order.max() >= rows:
         raise ValueError(
             f"order holds {order.min()} to {order.max()}, must hold indices from 0 to {rows - 1}"
@@ -272,7 +251,7 @@ def _param(name: str, value: Any, dtype: Any) -> Floats:
     # The first question spares one row's prediction a tenth of its time.
     if type(value) is np.ndarray and value.dtype == dtype and value.flags.c_contiguous:
         return value
-    numbers = real_numbers(f"params: {name}", value)
+    numbers = array_of(f"params: {name}", value)
     return cast(numbers, dtype).reshape(numbers.shape)  # a scalar is not made a vector
 
 
