@@ -27,9 +27,9 @@ def minimise(
 
     A fit that stops early warns, and the advice ends the warning. Where the loss no longer falls by
     ftol, but the gradient's largest element is above tol, at most `refine` more iterations follow;
-    they never warn, since what they work on is little above rounding. The steps of polish follow a
-    fit that has converged, while iterations are left. The callback gets the parameters after each
-    iteration; a true value ends the fit as it is. The options are L-BFGS-B's.
+    they never warn, being little above rounding. After convergence the steps of polish follow,
+    while iterations are left. The callback gets the parameters after each iteration; a true value
+    ends the fit. The options are L-BFGS-B's.
     """
     options["gtol"] = tol
     gradient, stopped = start, False
@@ -54,10 +54,15 @@ def minimise(
         )  # fmt: skip
 
     result = run(start, maxiter=max_iter)
-    n_iter = min(int(result.nit), max_iter)
-    converged = bool(result.success)
-    if not (converged or stopped):
-        warn(not_converged(result, n_iter, max_iter) + advice())
+    n_iter, converged = min(int(result.nit), max_iter), bool(result.success)
+    if not (converged or stopped):  # in scikit-learn's words
+        more = "\nIncrease the number of iterations to improve the convergence (max_iter={})."
+        warn(
+            f"lbfgs failed to converge after {n_iter} iteration(s) (status={result.status}):\n"
+            f"{result.message}\n{more.format(max_iter) if n_iter == max_iter else ''}\n"
+            f"\nYou might also want to scale the data as shown in:\n    {SCALING}\n"
+            f"The gradient's largest element is {np.max(np.abs(result.jac)):.0e}.{advice()}"
+        )
     refine = min(refine, max_iter - n_iter)
     if converged and refine > 0 and np.max(np.abs(result.jac)) > tol:
         further = run(result.x, maxiter=refine, ftol=0)
@@ -70,18 +75,6 @@ def minimise(
             if callback is not None and callback(end[0]):
                 break
     return *end, n_iter
-
-
-def not_converged(result: Any, n_iter: int, max_iter: int) -> str:
-    """Return scikit-learn's text for what SciPy returned, and how large the gradient is there."""
-    more = "\nIncrease the number of iterations to improve the convergence (max_iter={})."
-    return (
-        f"lbfgs failed to converge after {n_iter} iteration(s) (status={result.status}):\n"
-        f"{result.message}\n"
-        f"{more.format(max_iter) if n_iter == max_iter else ''}"
-        f"\nYou might also want to scale the data as shown in:\n    {SCALING}\n"
-        f"The gradient's largest element is {np.max(np.abs(result.jac)):.0e}."
-    )
 
 
 def weights_only(objective: Objective) -> LossAndGradient:

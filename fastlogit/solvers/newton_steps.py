@@ -7,9 +7,8 @@ Loss and probabilities do not change when the parameters of all classes are shif
 such shifts softmax's H is nothing but the penalty. The penalised optimum is centred, with mean
 0 over the classes, and at centred parameters so are gradient and step: solvers keep to these.
 
-A product costs what a gradient does, and the Hessian K D / 8 times as much. Conjugate gradients
-take tens or hundreds of products for a step, with a preconditioner a few. It is the same for all
-classes,
+A product costs what a gradient does, the Hessian K D / 8 times as much. Conjugate gradients take
+tens or hundreds of products for a step, with a preconditioner a few. It is one for all classes,
 
     M = G + α I      G = Σ_rows v x xᵀ      v = w K / (K − 1) · mean over k of pₖ (1 − pₖ) / Σ w
 
@@ -57,7 +56,7 @@ class LinearParams:
         return Wt, b
 
     def centred(self, theta: Floats) -> Floats:
-        """Return parameters, in float64, with those of softmax less their mean over the classes."""
+        """Return parameters in float64, those of softmax less their mean over the classes."""
         theta = theta.astype(np.float64)
         if self.n_outputs > 1:
             for part in (theta[: self.n_weights], theta[self.n_weights :]):
@@ -90,9 +89,9 @@ class Hessian:
 class CholeskySteps:
     """Steps from the Hessian itself, factorised.
 
-    Of softmax's K classes the Hessian of the first K − 1 is worked out. With V the weights less
-    those of the last class, W = V − mean(V) over the classes, and the penalty α/2 ‖W‖² has in V
-    the Hessian α (I − 1 1ᵀ / K) for each feature, and the gradient α W.
+    Of softmax's K classes it is that of the first K − 1. With V the weights less those of the last
+    class, W = V − mean(V) over the classes, and the penalty α/2 ‖W‖² has in V the Hessian
+    α (I − 1 1ᵀ / K) for each feature, and the gradient α W.
     """
 
     def __init__(self, params: LinearParams, alpha: float) -> None:
@@ -113,20 +112,18 @@ class CholeskySteps:
             self._least = None  # and it need not be asked for
         if K == 1:
             return solved(H, downhill, self._least)
-        weights = downhill[: kept * params.n_features]
-        right = np.concatenate([weights, downhill[params.n_weights :][:kept]])
+        n_kept, step = kept * params.n_features, np.zeros(gradient.size)
+        right = np.concatenate([downhill[:n_kept], downhill[params.n_weights :][:kept]])
         solution = solved(H, right, self._least)
-        step = np.zeros(gradient.size)
-        step[: weights.size] = solution[: weights.size]
-        step[params.n_weights :][:kept] = solution[weights.size :]
+        step[:n_kept], step[params.n_weights :][:kept] = solution[:n_kept], solution[n_kept:]
         return params.centred(step)
 
 
 def solved(matrix: Floats, right: Floats, least: float | None) -> Floats:
     """Solve matrix x = right by Cholesky's factorisation. OUT: matrix.
 
-    Raises LinAlgError where the matrix is not positive definite, or the reciprocal of its condition
-    number is not above the least, if one is given: to estimate it takes as long as to solve.
+    Raises LinAlgError where the matrix is not positive definite, or its reciprocal condition number
+    not above the least, if given; the estimate takes as long as the solution.
     """
     norm = 0.0 if least is None else lapack.dlange("1", matrix)
     factor, info = factorised(matrix)
@@ -147,7 +144,7 @@ class ConjugateGradientSteps:
     """Steps solved for until the residual r is a quarter of the gradient, by the norm √(r · M⁻¹ r).
 
     Solving further, as in scikit-learn's newton-cg, takes fewer steps but 1.2 to 3 times the
-    products.
+    products. The preconditioner M is a Cholesky factor, or its diagonal where that costs too much.
     """
 
     def __init__(self, params: LinearParams, alpha: float) -> None:
@@ -156,7 +153,9 @@ class ConjugateGradientSteps:
         self._curvature = np.empty((n, n_outputs), dtype)
         self._changes = np.empty((BLOCK_ROWS, n_outputs), dtype)
         self._product = np.empty(n_outputs * (D + 1), dtype)
-        self._preconditioner = Preconditioner(params, alpha)
+        factorise = (D + D * D / (3 * n)) / (4 * n_outputs) <= MOST_FOR_FACTOR
+        self._gram = Hessian(params, 1, 1) if factorise else None
+        self._M: Floats = np.empty(0)
         self._products = 0  # of the last step
 
     def step(self, theta: Floats, gradient: Floats) -> Floats:
@@ -166,10 +165,10 @@ class ConjugateGradientSteps:
             *params.split(theta), rows.X, rows.weight, params.scale, self._curvature
         )
         if self._products == 0 or self._products * params.n_outputs > params.n_features:
-            self._preconditioner.update(self._curvature)
+            self._update_preconditioner()
         gradient = gradient.astype(np.float64)
         step, residual, out = np.zeros(gradient.size), gradient.copy(), self._product
-        z = self._preconditioner.solve(residual)
+        z = self._precondition(residual)
         direction, rz = -z, float(residual @ z)
         enough = RESIDUAL**2 * rz
         for self._products in range(MOST_PRODUCTS):
@@ -187,26 +186,15 @@ class ConjugateGradientSteps:
                 break
             step += rz / bend * direction
             residual += rz / bend * image
-            z = self._preconditioner.solve(residual)
+            z = self._precondition(residual)
             rz, before = float(residual @ z), rz
             direction = rz / before * direction - z
         return step
 
-
-class Preconditioner:
-    """M of the module's text: its Cholesky factor, or its diagonal where that costs too much."""
-
-    def __init__(self, params: LinearParams, alpha: float) -> None:
-        self._params, self._alpha = params, alpha
-        (n, D), K = params.rows.X.shape, params.n_outputs
-        whole = (D + D * D / (3 * n)) / (4 * K) <= MOST_FOR_FACTOR
-        self._gram = Hessian(params, 1, 1) if whole else None
-        self._M: Floats = np.empty(0)
-
-    def update(self, curvature: Floats) -> None:
-        """Take M at the parameters that fill_curvature filled this curvature (n, K) for."""
+    def _update_preconditioner(self) -> None:
+        """Take M at the parameters that the curvature (n, K) is of."""
         params, X, weight = self._params, self._params.rows.X, self._params.rows.weight
-        eps = np.finfo(X.dtype).eps
+        curvature, eps = self._curvature, np.finfo(X.dtype).eps
         if params.n_outputs == 1:
             v = curvature[:, 0].copy()
         else:
@@ -226,7 +214,7 @@ class Preconditioner:
         factor, info = factorised(M)
         self._M = factor if info == 0 else np.identity(len(M))
 
-    def solve(self, residual: Floats) -> Floats:
+    def _precondition(self, residual: Floats) -> Floats:
         """Return M⁻¹ residual, class by class."""
         K, D, n_weights = self._params.n_outputs, self._params.n_features, self._params.n_weights
         weights, biases = residual[:n_weights], residual[n_weights:]

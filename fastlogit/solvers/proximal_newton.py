@@ -9,16 +9,13 @@ the model of F at θ that keeps its penalty,
 
 with the gradient g and the Hessian H of f; then d is halved until F falls by a share of what the
 model without its quadratic term promises (Yuan, Ho and Lin, An improved GLMNET for L1-regularized
-logistic regression, 2012).
-
-At the optimum the subgradient of least norm is 0: g + λ sign(θ) where θ is not 0, and where it is,
-what of |g| is above λ. Its largest element, relative to the penalty's strength, is what a fit stops
-at.
+logistic regression, 2012). A fit stops by the largest element of the subgradient of least norm:
+g + λ sign(θ) where θ is not 0, and the excess of |g| over λ where it is.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import lapack
@@ -36,8 +33,7 @@ SWEEPS = 50
 MOST_ROUNDS = 20
 
 
-@dataclass
-class Penalised:
+class Penalised(NamedTuple):
     """F: f by ``smooth``, and λ by ``strength``, one for each parameter."""
 
     smooth: LossAndGradient
@@ -60,9 +56,8 @@ def minimise(
 ) -> tuple[Floats, int]:  # fmt: skip
     """Return where F is least, in float64 as the start is, and the iterations taken.
 
-    tol is that of the subgradient's largest element in units of the penalty's strength, L2
-    included; a stop by max_iter warns. Where F falls by no more than eps, the loss's machine
-    precision, rounding ends the fit. If verbose, print a line for each step.
+    tol is relative to the unit, the penalty's strength with L2 included; a stop by max_iter warns.
+    Where F falls by no more than eps, the loss's machine precision, rounding ends the fit.
     """
     at = Point(start, *problem.smooth(start))
     for n_iter in range(max_iter):
@@ -83,7 +78,7 @@ def minimise(
 def search_line(problem: Penalised, at: Point, step: Floats, eps: float) -> Point | None:
     """Return the first of θ + step, θ + step / 2 … where F falls enough, None if it is rounding.
 
-    Where rounding hides whether F falls, the whole step is right if it brings the subgradient down.
+    Where rounding hides whether F falls, the subgradient has to.
     """
     before = problem.penalty(at.theta)
     promised = float(at.gradient @ step) + problem.penalty(at.theta + step) - before
@@ -100,10 +95,7 @@ def search_line(problem: Penalised, at: Point, step: Floats, eps: float) -> Poin
 
 
 class QuadraticModel:
-    """Minimises the model of F by coordinate descent, and exactly where that is slow.
-
-    alpha is the factor of an L2 penalty, which is part of f.
-    """
+    """Minimises the model of F, with an L2 penalty of factor alpha in f, by coordinate descent."""
 
     def __init__(self, params: LinearParams, alpha: float) -> None:
         self._params, self._alpha = params, alpha
@@ -112,8 +104,8 @@ class QuadraticModel:
     def step(self, theta: Floats, gradient: Floats, strength: Floats, tol: float) -> Floats:
         """Return the step at θ, to within tol of a subgradient of 0."""
         params, gradient = self._params, gradient.astype(np.float64)
-        weight, scale = params.rows.weight, params.scale
-        H = self._hessian.fill(*params.split(theta), weight, scale, self._alpha, 0.0)
+        Wt, b = params.split(theta)
+        H = self._hessian.fill(Wt, b, params.rows.weight, params.scale, self._alpha, 0.0)
         step, slope = np.zeros(theta.size), np.empty(theta.size)
         for _ in range(MOST_ROUNDS):
             if descend(H, gradient, theta, strength, tol, SWEEPS, step, slope) < SWEEPS:
@@ -125,10 +117,7 @@ class QuadraticModel:
 def solve_for_signs(
     H: Floats, gradient: Floats, theta: Floats, strength: Floats, step: Floats
 ) -> None:
-    """Move to the model's minimum in what is not 0, or as far as no sign changes. OUT: step.
-
-    A weight that would be the first to change its sign becomes 0.
-    """
+    """Move to the minimum in what is not 0, or until the first weight becomes 0. OUT: step."""
     ahead = theta + step
     free = np.flatnonzero((ahead != 0) | (strength == 0))
     ahead, penalised = ahead[free], strength[free] > 0
