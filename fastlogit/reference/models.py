@@ -129,54 +129,49 @@ def softmax_proba(logits, proba):
 class OneLayer:
     """A linear layer and an output loss."""
 
-    def __init__(self, loss, proba):
-        self.loss, self.proba = loss, proba
+    def __init__(self, loss, proba, activation=None):
+        self.loss, self.proba, self.activation = loss, proba, activation
+
+    def forward(self, params, X, work):
+        """Compute the layers; return those of work for the rows of X, the logits last."""
+        (W, b), logits = params, work[0][: X.shape[0]]
+        linear_forward(X, W, b, logits)  # Z
+        return (logits,)
 
     def loss_and_gradient(self, params, X, y, weight, scale, grads, work):
         """Return the batch's loss."""
-        (W, b), (grad_W, grad_b), logits = params, grads, work[0][: X.shape[0]]
-
-        linear_forward(X, W, b, logits)  # Z
+        (grad_W, grad_b), (logits,) = grads, self.forward(params, X, work)
         loss = self.loss(logits, y, weight, scale)  # Z becomes dZ
         linear_backward(X, logits, grad_W, grad_b)
         return loss
 
     def predict_proba(self, params, X, proba, work):
         """Fill the class probabilities."""
-        (W, b), logits = params, work[0][: X.shape[0]]
-        linear_forward(X, W, b, logits)
-        self.proba(logits, proba)
+        self.proba(self.forward(params, X, work)[-1], proba)
 
 
-class OneHiddenLayer:
+class OneHiddenLayer(OneLayer):
     """A hidden layer with its activation, (forward, derivative), a linear one, an output loss."""
 
-    def __init__(self, loss, proba, activation):
-        self.loss, self.proba, self.activation = loss, proba, activation
-
-    def loss_and_gradient(self, params, X, y, weight, scale, grads, work):
-        """Return the batch's loss."""
-        (W1, b1, W2, b2), (grad_W1, grad_b1, grad_W2, grad_b2) = params, grads
+    def forward(self, params, X, work):
+        """Compute the layers; return those of work for the rows of X, the logits last."""
+        W1, b1, W2, b2 = params
         hidden, d_hidden, logits = (array[: X.shape[0]] for array in work)
-
         hidden_forward(X, W1, b1, hidden)  # S
         activate(self.activation, hidden)  # S becomes A
         output_forward(hidden, W2, b2, logits)  # Z
+        return hidden, d_hidden, logits
+
+    def loss_and_gradient(self, params, X, y, weight, scale, grads, work):
+        """Return the batch's loss."""
+        grad_W1, grad_b1, grad_W2, grad_b2 = grads
+        hidden, d_hidden, logits = self.forward(params, X, work)
         loss = self.loss(logits, y, weight, scale)  # Z becomes dZ
-        output_input_grad(logits, W2, d_hidden)  # dA
+        output_input_grad(logits, params[2], d_hidden)  # dA
         output_backward(hidden, logits, grad_W2, grad_b2)
         activation_grad(self.activation, hidden, d_hidden)  # dA becomes dS
         hidden_backward(X, d_hidden, grad_W1, grad_b1)
         return loss
-
-    def predict_proba(self, params, X, proba, work):
-        """Fill the class probabilities."""
-        W1, b1, W2, b2 = params
-        hidden, _, logits = (array[: X.shape[0]] for array in work)
-        hidden_forward(X, W1, b1, hidden)
-        activate(self.activation, hidden)
-        output_forward(hidden, W2, b2, logits)
-        self.proba(logits, proba)
 
 
 Logistic = partial(OneLayer, logistic_loss, logistic_proba)

@@ -15,10 +15,7 @@ from scipy.sparse import issparse
 def run_batches(
     team, model, params, state, gradients, rule, data, orders, batch_size, span, losses
 ):
-    """Train on the batches of the span, none of which is cut.
-
-    OUT: state, losses (and params, which are state's theta); gradients, the last batch's.
-    """
+    """Train on the batches of the span. OUT: state, losses, params; gradients, the last batch's."""
     X, y, weight = data
     n_rows, n_weights = y.size, rule.n_weights
     batches = (n_rows + batch_size - 1) // batch_size
