@@ -29,13 +29,13 @@ class Dataset:
     Attributes
     ----------
     name : str
-        The name it was loaded by.
+        The name that it was loaded by.
     X : ndarray of shape (n_samples, n_features)
         C-contiguous; every feature has mean 0 and standard deviation 1, constant ones are all 0.
     y : ndarray of shape (n_samples,), dtype intp
         Class indices ``0..n_classes-1``.
     n_classes : int
-        The number of classes.
+        Number of classes.
     """
 
     name: str
@@ -57,13 +57,13 @@ def load(
     Parameters
     ----------
     name : str
-        A name in `TOY_SETS`, or ``classification-<n>x<d>x<k>``, such as
-        ``classification-20000x64x10``.
+        A name in `TOY_SETS`, or ``classification-<n>x<d>x<k>`` for n generated rows of d features
+        in k classes.
     binary : bool, default=False
         Return the two-class form: label 1 stands for the classes from ``ceil(n_classes / 2)`` up
         (digits: 5 to 9), label 0 for the others. A two-class set is left as it is.
     dtype : float32 or float64, default=float64
-        The type of ``X``. Standardising is done in float64 before the cast.
+        The type of ``X``, which is standardised in float64.
     seed : int, default=0
         Seed of the generated sets; the ones that ship with scikit-learn do not depend on it.
 
@@ -75,8 +75,7 @@ def load(
     Raises
     ------
     ValueError
-        If the name is unknown, a generated size is impossible or dtype is not a float of 32 or
-        64 bits.
+        If the name is unknown, a generated size impossible or dtype neither float32 nor float64.
 
     Examples
     --------
@@ -92,7 +91,7 @@ def load(
         raise ValueError(f"dtype is {dtype}; it must be float32 or float64")
     if shape := check_name(name):
         n, d, k = shape
-        n_informative = max(_bits(k), d // 2)
+        n_informative = max((k - 1).bit_length(), d // 2)
         # Without flipped labels every class keeps its rows, however few they are.
         raw, labels = _sklearn(
             "make_classification", seed, n_samples=n, n_features=d, n_informative=n_informative,
@@ -123,10 +122,7 @@ def sizes(name: str, *, binary: bool = False) -> tuple[int, int, int]:
 
 
 def check_name(name: str) -> tuple[int, int, int] | None:
-    """Return the sizes in the name of a generated set, None for one of `TOY_SETS`.
-
-    Raises ValueError, naming what exists and what is nearest, for what `load` does not know.
-    """
+    """Return the sizes in the name of a generated set, None for one of `TOY_SETS`, else raise."""
     if not name.startswith("classification"):
         names.check_name("data set", name, [*TOY_SETS, GENERATED])
         return None
@@ -138,18 +134,14 @@ def check_name(name: str) -> tuple[int, int, int] | None:
         raise ValueError(f"{name!r} has {k} class; a generated set needs at least 2")
     if n < 2 * k:
         raise ValueError(f"{name!r} has {n} rows for {k} classes; it needs at least {2 * k}")
-    if d < _bits(k):
-        raise ValueError(f"{name!r} has {d} features; {k} classes need at least {_bits(k)}")
+    least = (k - 1).bit_length()  # for a hypercube's corner per class
+    if d < least:
+        raise ValueError(f"{name!r} has {d} features; {k} classes need at least {least}")
     return n, d, k
 
 
-def _bits(n_classes: int) -> int:
-    """Return in how many features every class can have a hypercube corner of its own."""
-    return (n_classes - 1).bit_length()
-
-
 def _sklearn(function: str, seed: int, **settings: Any) -> Arrays:
-    """Return what a loader or a generator of scikit-learn returns; it is imported only here."""
+    """Return the arrays of a loader or a generator of scikit-learn, which is imported only here."""
     import sklearn.datasets
 
     more = {"random_state": seed} if function.startswith("make") else {"return_X_y": True}

@@ -56,7 +56,7 @@ def loss_and_gradient(
     activation : {"logistic"}
         Activation of a network's hidden layer.
     backend : {"numba", "numpy"}
-        Jitted kernels or the NumPy reference.
+        Jitted kernels or the NumPy reference: the same steps, equal to rounding.
 
     Returns
     -------
@@ -145,9 +145,9 @@ def train(
 
     Parameters
     ----------
-    model, X, y, activation : see :func:`loss_and_gradient`
-        Over sparse X the cost of a step of plain SGD (no momentum,
-        batches of up to 256 rows) is that of its non-zeros; others also pass over the parameters.
+    model, X, y, activation, backend : see :func:`loss_and_gradient`
+        Over sparse X the cost of a step of plain SGD (no momentum, batches of up to 256 rows) is
+        that of its non-zeros; others also pass over the parameters.
     params : tuple of array_like, optional
         Where to start: (W, b) or (W1, b1, W2, b2); never changed. Drawn from random_state if None,
         uniformly from ±√(2 / (fan_in + fan_out)) (Glorot and Bengio, 2010).
@@ -167,10 +167,8 @@ def train(
         Adam's addend to the root of the second moment.
     alpha : float
         Adds alpha/2 times the sum of the squared weights (not biases) to every batch's mean loss.
-    batch_size : int
-        Rows of a batch; the last of an epoch has what is left, and is trained on.
-    epochs : int
-        Passes over the rows.
+    batch_size, epochs : int
+        Rows of a batch, of which the last of an epoch may have fewer, and passes over the rows.
     order : array_like of shape (epochs, n), optional
         Row indices of each epoch in the order to train on; drawn from random_state if None.
     sample_weight : array_like of shape (n,), optional
@@ -180,8 +178,6 @@ def train(
     n_threads : int
         Threads that share batches of more than 256 rows. In the kernels the result does not depend
         on it; in the NumPy backend they are BLAS's.
-    backend : {"numba", "numpy"}
-        Jitted kernels or the NumPy reference: the same steps, equal to rounding.
     callback : callable, optional
         Called after each epoch with (epoch from 0, loss, a copy of the params). A true return value
         ends the training.
@@ -224,9 +220,8 @@ def train(
         "beta_2": check.real("beta_2", beta_2, "[0, 1)"),
         "epsilon": check.real("epsilon", epsilon, "(0, inf)"),
     }
-    alpha = check.real("alpha", alpha, "[0, inf)")
+    alpha, epochs = check.real("alpha", alpha, "[0, inf)"), check.integer("epochs", epochs, 1)
     batch_size = check.integer("batch_size", batch_size, 1, 2**63 - 1)
-    epochs = check.integer("epochs", epochs, 1)
     n_threads = check.integer("n_threads", n_threads, 1)
     if callback is not None and not callable(callback):
         raise TypeError(f"callback={callback!r} must be callable or None")
@@ -234,15 +229,18 @@ def train(
     (n_rows, n_features), dtype = matrix.shape, matrix.dtype
     batch_size = min(batch_size, n_rows)
     check.fits("alpha", alpha, dtype)
-    for name in {"learning_rate", "epsilon"}.intersection(OPTIMIZERS[solver].settings):
-        check.fits(name, settings[name], dtype)
+    for name in ("learning_rate", "epsilon"):
+        if name in OPTIMIZERS[solver].settings:
+            check.fits(name, settings[name], dtype)
     generator = check.random_generator(random_state)
     if params is None:
         indices = check.labels(y, n_rows, 2 if spec.binary else None)
-        if not spec.binary:
-            check.warn_of_missing_classes(indices)
-        n_outputs = spec.n_outputs(max(int(indices.max()) + 1, 2))
-        sizes = n_features, _hidden_units(spec, hidden), n_outputs
+        counts = np.bincount(indices)
+        if not (spec.binary or counts.all()):
+            missing = f"no rows of class {counts.argmin()}, but some of class {counts.size - 1}"
+            text = f"y has {missing}: the model gets an output for each; {check.AS_INDICES}"
+            warnings.warn(text, stacklevel=2)
+        sizes = n_features, _hidden_units(spec, hidden), spec.n_outputs(max(counts.size, 2))
         params = spec.initial_params(*sizes, dtype, generator)
     else:
         if hidden is not None:
@@ -266,20 +264,17 @@ def train(
     loss, guess = float(result.loss_curve[-1]), math.log(spec.n_classes(params))
     high = loss > FAR_ABOVE * guess
     if high and loss > Objective(spec, params, rows, alpha, backend).evaluate():
-        warnings.warn(
+        text = (
             f"training diverged at learning_rate={learning_rate:g}: the loss of the last epoch is "
             f"{loss:.2g}, equal probabilities have {guess:.2g}; a smaller learning rate, or "
-            "features scaled to unit variance, may help",
-            RuntimeWarning,
-            stacklevel=2,
+            "features scaled to unit variance, may help"
         )
+        warnings.warn(text, RuntimeWarning, stacklevel=2)
     return result
 
 
 def warmup(*, sparse: bool = False) -> None:
-    """Compile every kernel, or load it from the cache, for float32 and float64.
-
-    Takes the place of the wait in the first fit of each model.
+    """Compile every kernel for both dtypes, or load it from the cache, ahead of the first fits.
 
     Parameters
     ----------
@@ -314,6 +309,7 @@ def _model(name: str, activation: str, backend: str) -> Model:
 
 
 def _hidden_units(spec: Model, hidden: int | None) -> int | None:
+    """Return hidden after a check: an integer for a network, None for a model of one layer."""
     if (hidden is None) == spec.has_hidden:
         layer = f"{spec.name!r}, which has {'a' if spec.has_hidden else 'no'} hidden layer"
         allowed = "an integer of at least 1" if spec.has_hidden else "None"

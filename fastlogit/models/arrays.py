@@ -40,9 +40,9 @@ class NetworkParams(NamedTuple):
 class FlatParams:
     """A model's parameters in one block: all weights, then all biases.
 
-    The optimizer then is one loop over ``flat`` that knows no model, and the penalty one over
-    ``flat[:n_weights]``. Its views are ``public``, weights (fan_in, fan_out) and biases (fan_out,),
-    and ``named``, what a backend computes with: an output layer's weights may be ``transposed``.
+    So the optimizer is one loop over ``flat``, and the penalty one over ``flat[:n_weights]``. The
+    views ``public`` are weights (fan_in, fan_out) and biases (fan_out,), and ``named`` what a
+    backend computes with: there an output layer's weights may be ``transposed``.
     """
 
     def __init__(
@@ -51,9 +51,8 @@ class FlatParams:
         self.n_weights, size, self._places = _layout(shapes, transposed)
         self._transposed = transposed
         if flat is None:
-            # Vectors that straddle two cache lines are read and written in two parts. From the
-            # start of a line on, a step of one row on (64, 256, 10) takes 0.74 of the time, of 32
-            # rows 0.94.
+            # Vectors that straddle two cache lines are read and written in two parts: aligned, a
+            # step of one row on (64, 256, 10) takes 0.74 of the time, of 32 rows 0.94.
             per_line = CACHE_LINE // np.dtype(dtype).itemsize
             zeros = np.zeros(size + per_line, dtype)
             address = zeros.__array_interface__["data"][0] // zeros.itemsize

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
@@ -13,15 +12,14 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array, issparse
 
 from fastlogit.models import Floats, Indices, Model
+from fastlogit.models.arrays import LayerParams, NetworkParams
 
-# Of a model whose parameters are to be drawn; given parameters may have more.
-MAX_CLASSES = 1 << 20
+MAX_CLASSES = 1 << 20  # of a model whose parameters are drawn; given ones may be for more
+MAX_COLUMNS = 1 << 32  # of sparse rows, whose column indices the kernels hold in 32 bits
 # Elements up to which a product of BLAS is one thread's, and a call's overhead most of its time.
 FEW = 1 << 12
 AS_INDICES = "np.unique(y, return_inverse=True)[1] makes them of labels"
 FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
-# Of sparse rows, whose column indices the kernels hold in 32 bits.
-MAX_COLUMNS = 1 << 32
 
 
 def integer(name: str, value: Any, low: int, high: int = 2**31 - 1) -> int:
@@ -55,10 +53,8 @@ def fits(name: str, value: float, dtype: Any) -> None:
     """Refuse a number that becomes infinite, or 0 without being it, in that dtype."""
     limits = np.finfo(dtype)
     if value != 0 and not float(limits.smallest_subnormal) <= value <= float(limits.max):
-        raise ValueError(
-            f"{name}={value!r} must be 0 or from {limits.smallest_subnormal:g} to {limits.max:g} "
-            f"for X of dtype {np.dtype(dtype)}"
-        )
+        allowed = f"0 or from {limits.smallest_subnormal:g} to {limits.max:g}"
+        raise ValueError(f"{name}={value!r} must be {allowed} for X of dtype {np.dtype(dtype)}")
 
 
 def boolean(name: str, value: Any) -> bool:
@@ -101,8 +97,8 @@ def matrix(name: str, value: Any) -> Any:
         return value
     array = array_of(name, value, may_be_sparse=True)
     if array.ndim != 2 or 0 in array.shape:
-        shape = "two dimensions, (rows, features), of at least 1 each"
-        raise ValueError(f"{name} of shape {array.shape} must have {shape}")
+        allowed = "two dimensions, (rows, features), of at least 1 each"
+        raise ValueError(f"{name} of shape {array.shape} must have {allowed}")
     dtype = np.float32 if array.dtype == np.float32 else np.float64
     sparse = issparse(array)
     array = compressed(name, array, dtype) if sparse else cast(array, dtype)
@@ -113,14 +109,9 @@ def matrix(name: str, value: Any) -> Any:
 
 def plain_matrix(value: Any) -> bool:
     """Return whether value needs no conversion to be a matrix."""
-    return (
-        type(value) is np.ndarray
-        and value.ndim == 2
-        and value.dtype in FLOATS
-        and value.size > 0
-        and value.flags.c_contiguous
-        and finite(value)
-    )
+    if type(value) is not np.ndarray or value.ndim != 2 or value.size == 0:
+        return False
+    return value.dtype in FLOATS and value.flags.c_contiguous and finite(value)
 
 
 def compressed(name: str, value: Any, dtype: Any) -> csr_array:
@@ -130,23 +121,19 @@ def compressed(name: str, value: Any, dtype: Any) -> csr_array:
     the indices, which compiled code relies on.
     """
     given = value.tocsr()
-    (n_rows, n_columns), invalid = given.shape, f"{name} is not a valid CSR matrix"
+    (n_rows, n_columns), indptr = given.shape, given.indptr
+    invalid, stored = f"{name} is not a valid CSR matrix", min(given.indices.size, given.data.size)
     if n_columns > MAX_COLUMNS:
         raise ValueError(f"{name} has {n_columns} columns, may have {MAX_COLUMNS} if it is sparse")
-    indptr = given.indptr
-    stored = min(given.indices.size, given.data.size)
     if indptr.shape != (n_rows + 1,) or indptr[0] != 0 or (np.diff(indptr) < 0).any():
         raise ValueError(f"{invalid}: indptr must rise from 0, row by row")
     if indptr[-1] > stored:
         raise ValueError(f"{invalid}: indptr ends beyond the {stored} elements")
-    stored = int(indptr[-1])
-    indices, data = given.indices[:stored], given.data[:stored]
+    indices, data = given.indices[: indptr[-1]], given.data[: indptr[-1]]
     # As unsigned numbers those below 0 are the largest.
-    if stored and int(indices.view(f"u{indices.itemsize}").max()) >= n_columns:
-        raise ValueError(
-            f"{invalid}: it has column indices from {indices.min()} to {indices.max()}, must have "
-            f"them from 0 to {n_columns - 1}"
-        )
+    if indices.size and int(indices.view(f"u{indices.itemsize}").max()) >= n_columns:
+        held = f"{indices.min()} to {indices.max()}, must have them from 0 to {n_columns - 1}"
+        raise ValueError(f"{invalid}: it has column indices from {held}")
     arrays = cast(data, dtype), np.ascontiguousarray(indices), np.ascontiguousarray(indptr)
     return csr_array(arrays, shape=given.shape)
 
@@ -180,27 +167,14 @@ def labels(value: Any, rows: int, n_classes: int | None) -> Indices:
     return indices
 
 
-def warn_of_missing_classes(indices: Indices) -> None:
-    """Warn of classes below the largest that have no rows."""
-    counts = np.bincount(indices)
-    if not counts.all():
-        warnings.warn(
-            f"y has no rows of class {counts.argmin()}, but some of class {counts.size - 1}: the "
-            f"model gets an output for each; {AS_INDICES}",
-            stacklevel=3,
-        )
-
-
 def row_weights(value: Any, rows: int, dtype: Any) -> Floats:
     """Return sample_weight as (rows,) of that dtype, empty for None."""
     if value is None:
         return np.empty(0, dtype)
     weight = cast(array_of("sample_weight", value, (rows,)), dtype)
     if not finite(weight) or weight.min() < 0:
-        raise ValueError(
-            f"sample_weight must hold finite numbers of at least 0, got {weight.min()!r}"
-            f" to {weight.max()!r}"
-        )
+        held = f"{weight.min()!r} to {weight.max()!r}"
+        raise ValueError(f"sample_weight must hold finite numbers of at least 0, got {held}")
     total_weight("sample_weight", weight)
     return weight
 
@@ -220,22 +194,27 @@ def total_weight(name: str, weight: Floats) -> float:
 def row_order(value: Any, epochs: int, rows: int) -> Indices:
     """Return order as (epochs, n) indices of rows."""
     order = array_of("order", value, (epochs, rows), "iu", "integers")
-    if order.min() < 0 or order.max() >= rows:
-        raise ValueError(
-            f"order holds {order.min()} to {order.max()}, must hold indices from 0 to {rows - 1}"
-        )
+    first, last = order.min(), order.max()
+    if first < 0 or last >= rows:
+        raise ValueError(f"order holds {first} to {last}, must hold indices from 0 to {rows - 1}")
     return np.ascontiguousarray(order, np.intp)
 
 
 def params_like(model: Model, params: Any, n_features: int, dtype: Any) -> tuple[Floats, ...]:
     """Return a model's parameters as arrays of that dtype after a check of their shapes."""
-    names = model.param_names
+    names = (NetworkParams if model.has_hidden else LayerParams)._fields
     if not isinstance(params, Sequence) or len(params) != len(names):
+        allowed = f"({', '.join(names)}) for model {model.name!r}"
         found = len(params) if isinstance(params, Sequence) else type(params).__name__
-        raise ValueError(
-            f"params must be ({', '.join(names)}) for model {model.name!r}, got {found}"
-        )
-    arrays = tuple([_param(*named, dtype) for named in zip(names, params, strict=True)])
+        raise ValueError(f"params must be {allowed}, got {found}")
+    arrays: list[Floats] = []
+    for name, value in zip(names, params, strict=True):
+        array = value
+        # This test spares one row's prediction a tenth of its time.
+        if type(value) is not np.ndarray or value.dtype != dtype or not value.flags.c_contiguous:
+            numbers = array_of(f"params: {name}", value)
+            array = cast(numbers, dtype).reshape(numbers.shape)  # a scalar is not made a vector
+        arrays.append(array)
     n_hidden = max(arrays[1].size, 1) if model.has_hidden else None
     n_outputs = 1 if model.binary else max(arrays[-1].size, 2)
     shapes = model.shapes(n_features, n_hidden, n_outputs)
@@ -244,15 +223,7 @@ def params_like(model: Model, params: Any, n_features: int, dtype: Any) -> tuple
             raise ValueError(f"params: {name} of shape {array.shape} must have shape {shape}")
         if not finite(array):
             raise ValueError(f"params: {name} must be finite, got NaN or infinity")
-    return arrays
-
-
-def _param(name: str, value: Any, dtype: Any) -> Floats:
-    # The first question spares one row's prediction a tenth of its time.
-    if type(value) is np.ndarray and value.dtype == dtype and value.flags.c_contiguous:
-        return value
-    numbers = array_of(f"params: {name}", value)
-    return cast(numbers, dtype).reshape(numbers.shape)  # a scalar is not made a vector
+    return tuple(arrays)
 
 
 def random_generator(random_state: Any) -> np.random.Generator | np.random.RandomState:

@@ -17,7 +17,7 @@ from fastlogit.kernels import logistic, mlp_logistic, mlp_softmax, softmax
 from fastlogit.kernels.codegen.linking import address_of
 from fastlogit.kernels.layers import activations
 from fastlogit.kernels.training import blocks, epoch, optimizers, sparse_sgd
-from fastlogit.models.arrays import Floats, LayerParams, NetworkParams, Shapes
+from fastlogit.models.arrays import Floats, Shapes
 from fastlogit.reference import models as reference
 from fastlogit.reference import training as reference_training
 
@@ -29,8 +29,8 @@ Record = TypeVar("Record", "Backend", "Activation", "Optimizer", "Model")
 class Backend:
     """Which code computes: the functions that Python calls, and how records reach their own.
 
-    ``jitted`` code works in blocks of rows that threads share, reads sparse rows as a Csr, and is
-    told a function by its address.
+    ``jitted`` code shares blocks of rows among threads, reads sparse rows as a Csr, and is given
+    functions by their address.
     """
 
     name: str
@@ -42,9 +42,9 @@ class Backend:
     code: Callable[..., Any]
 
     def transposes(self, n_arrays: int, sparse: bool) -> bool:
-        """Return whether it keeps an output layer's weights transposed.
+        """Return whether an output layer's weights are transposed: not if its input is sparse.
 
-        The kernels do, unless it sees sparse rows: a non-zero's weights are to lie together.
+        There a non-zero's weights are to lie together.
         """
         return self.jitted and not (sparse and n_arrays == 2)
 
@@ -57,7 +57,7 @@ class Backend:
 class Activation:
     """An activation of the hidden layer: forward and derivative, in place over the layer.
 
-    ``init_factor`` is the f of initial parameters from ±√(f / (fan_in + fan_out)).
+    ``init_factor`` is the f of :meth:`Model.initial_params`.
     """
 
     name: str
@@ -70,8 +70,8 @@ class Activation:
 class Optimizer:
     """An optimizer: its step, the settings that it reads in their order, and its moments.
 
-    ``n_moments`` arrays like the parameters are carried from step to step. With settings that
-    ``is_plain`` says yes to, a step is θ ← θ − η g, which may be fused with the gradient's sum.
+    ``n_moments`` arrays like the parameters are carried from step to step. Where the settings are
+    ``is_plain``, a step is θ ← θ − η g, which may be fused with the gradient's sum.
     """
 
     name: str
@@ -90,9 +90,9 @@ class Optimizer:
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """One of the models: its record for each backend, its outputs, and its activation.
+    """One of the models; a binary one has one output for two classes.
 
-    A ``binary`` model has one output for two classes. A hidden layer may have an activation.
+    Each column makes a backend's record, with a hidden layer of the activation's functions.
     """
 
     name: str
@@ -101,11 +101,6 @@ class Model:
     binary: bool
     has_hidden: bool = False
     activation: Activation | None = None
-
-    @property
-    def param_names(self) -> tuple[str, ...]:
-        """Names of the parameters, in their order."""
-        return (NetworkParams if self.has_hidden else LayerParams)._fields
 
     def with_activation(self, name: str) -> Model:
         """Return the model with the activation of that name, if it has one."""
@@ -137,8 +132,8 @@ class Model:
     ) -> tuple[Floats, ...]:
         """Draw parameters uniformly from ±√(f / (fan_in + fan_out)), a layer's bias included.
 
-        Glorot and Bengio (2010), with the factor f that suits the activation. They are drawn in
-        float64 in the order of the parameters, then cast, as scikit-learn's MLPClassifier does.
+        Glorot and Bengio (2010), with the factor f that suits the activation. Drawn in float64 in
+        their order, then cast, as in scikit-learn's MLPClassifier.
         """
         factor = 2.0 if self.activation is None else self.activation.init_factor
         params: list[Floats] = []
@@ -149,10 +144,9 @@ class Model:
         return tuple(params)
 
     def flops_per_sample(self, n_features: int, n_hidden: int | None, n_outputs: int) -> int:
-        """Count the matrix products' flops of one training row, a multiply-add as two.
+        """Count the flops of one training row's matrix products, a multiply-add as two.
 
-        Forward and weight gradient cost 2 · fan_in · fan_out each; a network adds the gradient of
-        the hidden layer.
+        Forward, weight gradient and gradient of a hidden layer cost 2 · fan_in · fan_out each.
         """
         if n_hidden is None:
             return 4 * n_features * n_outputs

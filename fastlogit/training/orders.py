@@ -29,9 +29,9 @@ def epochs_ahead(n_rows: int) -> int:
 class LegacyOrders:
     """Row orders with the bits of ``RandomState.shuffle``, which scikit-learn's estimators use.
 
-    Each epoch shuffles the order of the one before, which is kept in ``order``; the first shuffles
-    a copy of the given one, or 0..n−1. The RandomState always is where NumPy's own shuffle would
-    have left it. One that is not NumPy's own MT19937 shuffles by itself.
+    Each epoch shuffles ``order``, that of the one before; the first a copy of the given one, or
+    0..n−1. The RandomState always is where NumPy's own shuffle would have left it. One that is not
+    NumPy's own MT19937 shuffles by itself.
     """
 
     def __init__(self, random_state: np.random.RandomState, n_rows: int, order: Any = None) -> None:
@@ -68,7 +68,7 @@ class LegacyOrders:
 class FreshOrders:
     """Row orders drawn anew for each epoch, ten times as fast as NumPy draws them.
 
-    Our own generator draws them; the random_state only gives its seed of 256 bits.
+    The random_state gives the seed of 256 bits of the kernels' own generator.
     """
 
     def __init__(self, random_state: RandomSource, n_rows: int) -> None:
@@ -90,8 +90,8 @@ class FreshOrders:
 def generator_state(random_state: np.random.RandomState) -> Any:
     """Return a copy of a generator's state for :func:`restore_generator`.
 
-    Of an MT19937 its 624 words and how many are used up, (625,) in uint32; numbers of a normal
-    distribution, which it draws in pairs, are not kept. Of another what ``get_state`` returns.
+    Of an MT19937 its 624 words and how many are used up, (625,) in uint32, without the second of a
+    pair of normal numbers. Of another what ``get_state`` returns.
     """
     words = _plain_state(random_state)
     if words is not None:
@@ -125,7 +125,7 @@ def _state_of(bit_generator: np.random.BitGenerator) -> NDArray[np.uint32]:
     """Return the 624 words of an MT19937, and then how many are used up, as they lie in memory.
 
     ``get_state`` and ``set_state`` take 50 µs together, as long as all else in an epoch of 150
-    rows. In place the state is right at any moment, an interrupt's too.
+    rows. In place the state is right at any moment, even that of an interrupt.
     """
     memory = (ctypes.c_uint32 * STATE_WORDS).from_address(bit_generator.ctypes.state_address)
     return np.frombuffer(memoryview(memory), np.uint32)

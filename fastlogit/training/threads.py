@@ -117,8 +117,7 @@ def by_rows(
     ends = [blocks * n // n_slices * BLOCK_ROWS for n in range(n_slices)]
     slices = [slice(first, last) for first, last in pairwise([*ends, n_rows])]
     if n_threads == 1:
-        for rows in slices:
-            function(rows)
+        list(map(function, slices))
         return
     with ThreadPoolExecutor(n_threads) as pool:
         list(pool.map(function, slices))

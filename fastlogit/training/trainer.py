@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,8 +55,7 @@ class TrainResult:
     n_steps: int
 
 
-@dataclass(frozen=True)
-class Checkpoint:
+class Checkpoint(NamedTuple):
     """A state of training that one assignment sets: all of it, or nothing."""
 
     epochs: int
@@ -71,11 +70,11 @@ _blas = cache(ThreadpoolController)
 class Trainer:
     """A model in training: its parameters, the optimizer's state, and how to go on from them.
 
-    The parameters given, which are copied, set the dtype. ``settings`` are the optimizer's by name,
-    others are ignored. ``alpha`` is the factor of the penalty α/2 ‖w‖² on the weights, not the
-    biases; with ``alpha_by_row`` it is divided by the sum of a batch's weights, as scikit-learn's
-    MLPClassifier does. Without ``fit_bias`` the biases stay what they are. The result does not
-    depend on ``n_threads``, which share large batches.
+    The parameters given, which are copied, set the dtype. ``settings`` may name more than the
+    optimizer reads. ``alpha`` is the factor of the penalty α/2 ‖w‖² on the weights; with
+    ``alpha_by_row`` it is divided by the sum of a batch's weights, as in scikit-learn's
+    MLPClassifier. Without ``fit_bias`` the biases stay what they are. The result does not depend on
+    ``n_threads``, which share large batches.
 
     ``flat`` are the parameters, ``moments`` (n_moments, n_trained) what the optimizer carries from
     step to step, ``steps`` (1,) the steps taken, ``checkpoint`` the state after the last epoch.
@@ -135,11 +134,10 @@ class Trainer:
     def run_epochs(self, rows: Rows, orders: Indices, losses: NDArray[np.float64]) -> Iterator[int]:
         """Train on the rows once for each row of orders; yield how many epochs are done by now.
 
-        At each yield the state is the checkpoint, and after an interrupt too. Where loss or
-        parameters are no longer finite the iteration ends early, after the last epoch that was.
-        orders (epochs, n) are row indices; without columns the rows are taken as they lie. OUT:
-        losses (epochs,), zeros, the mean of the losses that an epoch's batches had before their
-        steps, the penalty included.
+        At each yield, and after an interrupt, the state is the checkpoint. The iteration ends after
+        the last epoch with finite loss and parameters. orders (epochs, n) are row indices; without
+        columns the rows are taken as they lie. OUT: losses (epochs,), zeros, the mean of the losses
+        that an epoch's batches had before their steps, the penalty included.
         """
         batches = -(-rows.y.size // self.batch_size)
         earlier, done, theta = self.checkpoint.epochs, 0, self.flat.flat
@@ -169,10 +167,7 @@ class Trainer:
     def _run_slices(
         self, rows: Rows, orders: Indices, start: int, end: int, losses: NDArray[np.float64]
     ) -> None:
-        """Run batches in calls of about SLICE_SECONDS: between two, Python sees Ctrl-C.
-
-        A slice of batches of one row ends where a chain does; a batch alone may take several calls.
-        """
+        """Run batches in calls of about SLICE_SECONDS: between two, Python sees Ctrl-C."""
         jitted, size, n_weights = self._backend.jitted, self.batch_size, self.flat.n_weights
         data, batches = rows.data(jitted=jitted), -(-rows.y.size // size)
         multiply_adds = int(n_weights * size * rows.density)
@@ -182,6 +177,7 @@ class Trainer:
         with limits, np.errstate(all="ignore"):  # what overflows is reported once, later
             while start < end:
                 stop = min(start + self._slice_batches, end)
+                # Batches of one row are trained on in chains, one of many rows in several calls.
                 if size == 1 and self._rule.in_place and stop < end:
                     epoch = (stop - 1) // batches * batches
                     chains = max((stop - epoch) // CHAIN_ROWS, (start - epoch) // CHAIN_ROWS + 1)
@@ -209,10 +205,9 @@ def train_epochs(
     trainer: Trainer, rows: Rows, orders: Iterable[Indices], epochs: int,
     callback: Callable[[int, float, Any], Any] | None,
 ) -> TrainResult:  # fmt: skip
-    """Train through chunks of orders, (epochs of the chunk, n) each, and return what came of it.
+    """Train through chunks of orders, (epochs of the chunk, n) each, with a callback after each.
 
-    The callback comes after each chunk. A DivergenceError, and a KeyboardInterrupt, carry the
-    ``result`` of the last whole epoch.
+    A DivergenceError, and a KeyboardInterrupt, carry the ``result`` of the last whole epoch.
     """
     losses = np.zeros(epochs)
 
@@ -221,10 +216,10 @@ def train_epochs(
         return TrainResult(trainer.flat.copies(), curve, int(trainer.steps[0]))
 
     try:
+        done = trainer.checkpoint.epochs
         for chunk in orders:
-            first = trainer.checkpoint.epochs
-            end = first + len(chunk)
-            for _ in trainer.run_epochs(rows, chunk, losses[first:end]):
+            end = done + len(chunk)
+            for _ in trainer.run_epochs(rows, chunk, losses[done:end]):
                 pass
             done = trainer.checkpoint.epochs
             if done < end:
