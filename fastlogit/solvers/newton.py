@@ -96,7 +96,7 @@ def has_converged(
 
     The gradient's largest element must be at most tol, and with the name "newton-cholesky" the
     decrement that the last step promised too. Unlike in scikit-learn, the decrement must also be at
-    most the gap times the loss. If verbose, print what scikit-learn prints.
+    most the gap times the loss. If verbose, it prints what scikit-learn prints.
     """
     heading, text = f"Newton iter={n_iter}", "1. max |gradient| {} <= {}"
     if name == "newton-cg":
@@ -106,15 +106,13 @@ def has_converged(
         checks.append(("2. Newton decrement {} <= {}", decrement, tol))
     if decrement / gap > at.loss:
         checks.append(("Newton decrement {} <= {}", decrement, gap * at.loss))
-    if verbose:
-        print(f"{heading}\n  Check Convergence")
+    say: Callable[[str], None] = print if verbose else lambda _text: None
+    say(f"{heading}\n  Check Convergence")
     for text, value, most in checks:
-        if verbose:
-            print(f"    {text.format(value, most)} {value <= most}")
+        say(f"    {text.format(value, most)} {value <= most}")
         if not value <= most:
             return False
-    if verbose:
-        print(f"  Solver did converge at loss = {at.loss}.")
+    say(f"  Solver did converge at loss = {at.loss}.")
     return True
 
 
