@@ -81,6 +81,7 @@ class Optimizer:
     n_moments: int
     is_plain: Callable[[Mapping[str, Any]], bool] = lambda _settings: False
 
+    @cache  # noqa: B019 - a record lives as long as the process
     def code(self, backend: Backend, dtype: Any) -> Any:
         """Return its step as a Rule holds it."""
         params, counts = np.dtype(dtype), np.dtype(np.int64)
