@@ -1,7 +1,4 @@
-"""What both estimators share: fit, partial_fit, probabilities, pickling, the choice of the code.
-
-Shapes: n rows, m validation rows, D features, K classes; params (W, b) or (W1, b1, W2, b2).
-"""
+"""What both estimators share. Their parameters are (W, b) or (W1, b1, W2, b2)."""
 
 from __future__ import annotations
 
@@ -18,9 +15,8 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastlogit.estimators import fast_path, sklearn_compat
-from fastlogit.estimators.callbacks import FitCall
-from fastlogit.estimators.early_stopping import ValidationSet, split_rows, stops_on_loss
 from fastlogit.estimators.minibatch import RESUME_ATTRIBUTES, EpochLoop
+from fastlogit.estimators.progress import FitCall, ValidationSet, split_rows
 from fastlogit.estimators.rows import apply_class_weight, as_kernel_rows, class_indices, kernel_rows
 from fastlogit.models import Floats, Model, Rows
 from fastlogit.models.checks import FLOATS, finite
@@ -48,13 +44,11 @@ def match_model(model: Model, params: Sequence[Floats], n_features: int) -> bool
 def kernel_proba(
     model: Model, params: Sequence[Floats], X: Any, n_threads: int = 1
 ) -> Floats | None:
-    """Return the class probabilities of rows, (n, K) or (n, 2), on the kernels.
+    """Return the class probabilities of rows, (n, K) or (n, 2), in the wider dtype of params and X.
 
-    Their dtype is the wider of those of the parameters and the rows. The kernels check no shapes:
-    for parameters that do not fit the model and the rows, the result is None, and NumPy raises the
-    error in scikit-learn's code.
+    For parameters that do not fit it is None, and scikit-learn's code raises the error.
     """
-    if not match_model(model, params, X.shape[1]):
+    if not match_model(model, params, X.shape[1]):  # the kernels check no shapes
         return None
     dtype = X.dtype if params[0].dtype == X.dtype else np.result_type(params[0], X.dtype)
     if dtype not in FLOATS:
@@ -71,11 +65,7 @@ def kernel_proba(
 def log_proba(logits: Floats) -> Floats:
     """Return the logarithms of the class probabilities of logits (n,), (n, 1) or (n, K)."""
     if logits.ndim == 1 or logits.shape[1] == 1:
-        column = logits.reshape(-1)
-        result = np.empty((column.size, 2), column.dtype)
-        log_expit(-column, out=result[:, 0])
-        log_expit(column, out=result[:, 1])
-        return result
+        return np.asarray(log_expit(logits.reshape(-1, 1) * np.array([-1, 1], logits.dtype)))
     largest = logits.max(axis=1, keepdims=True)
     if not finite(largest):
         return np.asarray(log_softmax(logits, axis=1))
@@ -89,24 +79,19 @@ def log_proba(logits: Floats) -> Floats:
 @sklearn_compat.fit_context  # type: ignore[untyped-decorator]
 def partial_fit(estimator: Any, X: Any, y: Any, sample_weight: Any, classes: Any) -> None:
     """Train for one epoch after the full validation."""
-    est = estimator
-    if est.early_stopping:
-        raise ValueError(f"partial_fit does not support early_stopping={est.early_stopping!r}")
-    if est.class_weight == "balanced":
-        raise ValueError(
-            "class_weight='balanced' needs all of y, which partial_fit does not see; pass the "
-            "weights as a dict"
-        )
-    est._run_partial_fit(X, y, sample_weight, classes)
+    if value := estimator.early_stopping:
+        raise ValueError(f"partial_fit does not support early_stopping={value!r}")
+    if estimator.class_weight == "balanced":
+        text = "class_weight='balanced' needs all of y, which partial_fit does not see"
+        raise ValueError(f"{text}; pass the weights as a dict")
+    estimator._run_partial_fit(X, y, sample_weight, classes)
 
 
 def _has_partial_fit(estimator: Any) -> bool:
     """Return True, or raise AttributeError for a solver that has no partial_fit."""
     if estimator.solver not in sklearn_compat.MINIBATCH_SOLVERS:
-        raise AttributeError(
-            "partial_fit is only available for the solvers 'sgd' and 'adam', not for "
-            f"solver={estimator.solver!r}"
-        )
+        text = "partial_fit is only available for the solvers 'sgd' and 'adam'"
+        raise AttributeError(f"{text}, not for solver={estimator.solver!r}")
     return True
 
 
@@ -116,8 +101,8 @@ class KernelClassifier(sklearn_compat.CallbackSupport):  # type: ignore[misc]
     # What a subclass defines.
     classes_: Any
     _params: tuple[Floats, ...]  # the fitted weights and biases, alternating
-    _run_fit: Callable[[FitCall, Any, Any, Any], None]  # with the X, y and sample_weight of fit
-    _run_partial_fit: Callable[[Any, Any, Any, Any], None]  # with all arguments of partial_fit
+    _run_fit: Callable[[FitCall, Any, Any, Any], None]  # with X, y and sample_weight
+    _run_partial_fit: Callable[[Any, Any, Any, Any], None]  # with the arguments of partial_fit
     _penalty: Callable[[Rows], dict[str, Any]]  # the trainer's arguments on penalty and biases
     _logits: Callable[[Any], Floats | None]  # of X, None where scikit-learn's code has to predict
 
@@ -126,14 +111,15 @@ class KernelClassifier(sklearn_compat.CallbackSupport):  # type: ignore[misc]
         """Return the model of the fitted classes."""
         raise NotImplementedError
 
-    # Fitting
-
     @sklearn_compat.fit_context  # type: ignore[untyped-decorator]
     def fit(
         self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None,
         callback: Any = None,
     ) -> Self:  # fmt: skip
         """Fit the model to the rows of X with the labels y.
+
+        Ctrl-C leaves the estimator as it was before the call, except that "sgd" and "adam" keep the
+        parameters reached and warn.
 
         Parameters
         ----------
@@ -143,11 +129,9 @@ class KernelClassifier(sklearn_compat.CallbackSupport):  # type: ignore[misc]
             Labels; for MLPClassifier also (n, labels), a multilabel target.
         sample_weight : array-like of shape (n,), optional
             Row weights.
-        X_val : {array-like, sparse matrix} of shape (m, D), optional
-            Validation rows for "sgd" and "adam", which ``early_stopping`` uses instead of a part
-            of X. Without ``early_stopping`` the validation curves are recorded too.
-        y_val : array-like of shape (m,), optional
-            Labels of the validation rows, all of which occur in y.
+        X_val, y_val : array-likes of shape (m, D) and (m,), X_val also a sparse matrix, optional
+            Validation rows for "sgd" and "adam", and their labels, all of which occur in y. They
+            are used by ``early_stopping`` instead of a part of X, and for the validation curves.
         callback : callable, optional
             Called after each epoch of "sgd" and "adam" with the epoch (from 0), its loss and this
             estimator, which predicts with the current parameters; a true value ends the fit.
@@ -156,12 +140,6 @@ class KernelClassifier(sklearn_compat.CallbackSupport):  # type: ignore[misc]
         -------
         self
             The fitted estimator.
-
-        Raises
-        ------
-        KeyboardInterrupt
-            On Ctrl-C, with the estimator as it was before the call; "sgd" and "adam" instead warn
-            and keep the parameters reached.
         """
         before = self.__dict__.copy()
         try:
@@ -205,9 +183,8 @@ class KernelClassifier(sklearn_compat.CallbackSupport):  # type: ignore[misc]
     def _can_resume(self, rows: Rows) -> bool:
         """Return whether partial_fit on valid rows would neither convert nor refuse anything."""
         params = self._params
-        return match_model(self._model, params, rows.X.shape[1]) and all(
-            array.dtype == rows.X.dtype for array in params
-        )
+        fit = match_model(self._model, params, rows.X.shape[1])
+        return fit and all(array.dtype == rows.X.dtype for array in params)
 
     def _train_epochs(
         self, params: Sequence[Floats], rows: Rows, random_state: Any, *, incremental: bool,
@@ -215,10 +192,10 @@ class KernelClassifier(sklearn_compat.CallbackSupport):  # type: ignore[misc]
     ) -> None:  # fmt: skip
         """Train by mini-batches until a stopping criterion is met, or for one epoch.
 
-        scikit-learn's partial_fit seeds its generator anew in each call where random_state is an
-        integer, and begins each call with the rows in their given order; warm_start resets the
-        optimizer's moments. With exact_resume a call continues as if the one before had not ended.
-        A RandomState passed as random_state continues by itself and is pickled with the arguments.
+        In scikit-learn each partial_fit seeds its generator anew from an integer random_state, and
+        begins with the rows in their given order; warm_start resets the optimizer's moments. With
+        exact_resume a call continues as if the one before had not ended; a RandomState passed as
+        random_state does so by itself.
         """
         exact = self._resumes_exactly(incremental=incremental)
         optimizer = self.__dict__.get("_optimizer")
@@ -232,15 +209,12 @@ class KernelClassifier(sklearn_compat.CallbackSupport):  # type: ignore[misc]
         rows, validation = self._split_validation(rows, random_state, call)
         if call is not None:
             call.begin(self.max_iter)
-        loop = EpochLoop(self, params, rows, random_state, validation=validation, call=call)
+        loop = EpochLoop(self, params, rows, random_state, validation, call)
         self._params = loop.run(one_epoch=incremental)
 
     def _resumes_exactly(self, *, incremental: bool) -> bool:
-        """Return whether a call restores what ``exact_resume`` has saved, if anything.
-
-        A warm start after early stopping does not: it begins with the best parameters, which no
-        state of the optimizer belongs to.
-        """
+        """Return whether a call restores what ``exact_resume`` has saved, if anything."""
+        # Early stopping ends with the best parameters, which no state of the optimizer belongs to.
         warm = incremental or (self.warm_start and not self.early_stopping)
         return bool(self.exact_resume and warm)
 
@@ -253,50 +227,43 @@ class KernelClassifier(sklearn_compat.CallbackSupport):  # type: ignore[misc]
     ) -> tuple[Rows, ValidationSet | None]:
         """Return the training rows and the validation set, if any.
 
-        The latter is the X_val and y_val of the call of fit, or with early stopping a part of the
-        rows, drawn as by scikit-learn: stratified for a binary model.
+        That is X_val and y_val, or with early stopping a part of the rows, drawn as by
+        scikit-learn: stratified for a binary model.
         """
-        has_loss = stops_on_loss(self.early_stopping)
+        has_loss = self.early_stopping == "loss"
         if call is not None and call.X_val is not None:
-            validation, has_loss = self._validation_rows(call, rows.X.dtype), True
+            has_loss = True
+            try:
+                X = self._validate_rows(call.X_val, dtype=[np.float64, np.float32])
+            except (TypeError, ValueError) as error:
+                raise type(error)(f"X_val: {error}") from error
+            try:
+                y = column_or_1d(call.y_val, warn=True)
+                check_consistent_length(X, y)
+            except ValueError as error:
+                raise ValueError(f"y_val: {error}") from error
+            y = class_indices(self.classes_, y, "y_val")
+            weight = apply_class_weight(self.class_weight, self.classes_, y, None)
+            name = "class_weight of the classes in y_val"
+            held_out = kernel_rows(X, y, weight, rows.X.dtype, name)
         elif self.early_stopping:
-            rows, validation = split_rows(
+            rows, held_out = split_rows(
                 rows, self.validation_fraction, random_state, stratified=self._model.binary
             )
         else:
             return rows, None
-        return rows, ValidationSet(self._model, validation, int(self.n_threads), has_loss=has_loss)
-
-    def _validation_rows(self, call: FitCall, dtype: Any) -> Rows:
-        """Return X_val and y_val validated like X and y, in the dtype of the parameters.
-
-        ``class_weight`` applies to them; "balanced" refers to the frequencies in y_val.
-        """
-        try:
-            X = self._validate_rows(call.X_val, dtype=[np.float64, np.float32])
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"X_val: {error}") from error
-        try:
-            y = column_or_1d(call.y_val, warn=True)
-            check_consistent_length(X, y)
-        except ValueError as error:
-            raise ValueError(f"y_val: {error}") from error
-        indices = class_indices(self.classes_, y, "y_val")
-        weight = apply_class_weight(self.class_weight, self.classes_, indices, None)
-        return kernel_rows(X, indices, weight, dtype, "class_weight of the classes in y_val")
+        return rows, ValidationSet(self._model, held_out, int(self.n_threads), has_loss=has_loss)
 
     def _validate_rows(self, X: Any, **arguments: Any) -> Any:
         """Return rows other than those of fit after scikit-learn's validation."""
         return validate_data(self, X, accept_sparse="csr", reset=False, **arguments)
 
-    # What a fit leaves
-
     def _use_kernels(self) -> None:
-        """Record in ``backend_`` and ``model_`` that the kernels train the model."""
+        """Record that the kernels train the model."""
         self.backend_, self.model_ = "numba", self._model.name
 
     def _use_sklearn(self, reason: str) -> None:
-        """Record in ``backend_`` that scikit-learn's code runs the fit, and log the reason."""
+        """Record that scikit-learn's code runs the fit, and log the reason."""
         logger.info("%s runs on scikit-learn: %s", type(self).__name__, reason)
         self.backend_ = "scikit-learn"
         self.__dict__.pop("model_", None)  # from an earlier fit
@@ -307,7 +274,7 @@ class KernelClassifier(sklearn_compat.CallbackSupport):  # type: ignore[misc]
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the attributes, the optimizer among them as a dict of arrays and scalars."""
-        state: dict[str, Any] = dict(super().__getstate__())
+        state = dict(super().__getstate__())
         if "_optimizer" in state:
             state["_optimizer"] = sklearn_compat.optimizer_state(state["_optimizer"])
         return state
@@ -315,11 +282,8 @@ class KernelClassifier(sklearn_compat.CallbackSupport):  # type: ignore[misc]
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Set the attributes, with an optimizer rebuilt from its dict."""
         if "_optimizer" in state:
-            optimizer = sklearn_compat.optimizer_from_state(state["_optimizer"])
-            state = {**state, "_optimizer": optimizer}
+            state = state | {"_optimizer": sklearn_compat.optimizer_from_state(state["_optimizer"])}
         super().__setstate__(state)
-
-    # Predictions
 
     def predict_proba(self, X: Any) -> Any:
         """Return the class probabilities.
@@ -332,15 +296,15 @@ class KernelClassifier(sklearn_compat.CallbackSupport):  # type: ignore[misc]
         Returns
         -------
         ndarray of shape (n, K)
-            Classes in the order of ``classes_``; (n, labels) for an MLPClassifier of a multilabel
-            target.
+            Classes in the order of ``classes_``; for a multilabel target (n, labels).
         """
-        rows = self._kernel_rows(X)
-        proba = None if rows is None else self._kernel_proba(rows)
+        rows, proba = self._kernel_rows(X), None
+        if rows is not None:
+            proba = kernel_proba(self._model, self._params, rows, self.n_threads)
         return super().predict_proba(X) if proba is None else proba
 
     def predict_log_proba(self, X: Any) -> Any:
-        """Return the logarithms of the class probabilities, from the logits.
+        """Return the logarithms of the class probabilities, finite for finite logits.
 
         Parameters
         ----------
@@ -350,7 +314,7 @@ class KernelClassifier(sklearn_compat.CallbackSupport):  # type: ignore[misc]
         Returns
         -------
         ndarray of shape (n, K)
-            Finite for finite logits, classes in the order of ``classes_``.
+            Classes in the order of ``classes_``.
         """
         logits = self._logits(X)
         return super().predict_log_proba(X) if logits is None else log_proba(logits)
@@ -363,6 +327,3 @@ class KernelClassifier(sklearn_compat.CallbackSupport):  # type: ignore[misc]
         if getattr(self, "backend_", None) != "numba":
             return None
         return X if is_valid else self._validate_rows(X)
-
-    def _kernel_proba(self, rows: Any) -> Floats | None:
-        return kernel_proba(self._model, self._params, rows, self.n_threads)

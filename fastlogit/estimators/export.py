@@ -9,11 +9,9 @@ from fastlogit.estimators.mlp_classifier import MLPClassifier
 
 
 def register_converters() -> None:
-    """Register the two estimators with skl2onnx, which converts them like scikit-learn's.
+    """Register the two estimators with skl2onnx, which looks converters up by the exact class.
 
-    skl2onnx looks converters up by the exact class and so does not find that of a parent class.
-    After this call its functions accept the estimators with every option, alone or inside
-    pipelines, searches and ensembles.
+    Its functions then accept them with every option, alone or in pipelines, searches and ensembles.
     """
     # Imported here, since skl2onnx is an optional dependency and slow to import.
     from skl2onnx import get_model_alias, update_registered_parser
@@ -28,14 +26,12 @@ def register_converters() -> None:
 
 
 def to_onnx(model: Any, X: Any = None, **arguments: Any) -> Any:
-    """Return a fitted estimator, or a model that contains some, as an ONNX model.
-
-    Calls :func:`register_converters` and then ``skl2onnx.to_onnx``. Requires skl2onnx.
+    """Return a fitted estimator, or a model that contains some, as an ONNX model, by skl2onnx.
 
     Parameters
     ----------
     model : estimator
-        A fitted LogisticRegression or MLPClassifier, or a pipeline, search or ensemble with them.
+        A LogisticRegression or MLPClassifier, or a pipeline, search or ensemble with them.
     X : array-like of shape (n, D), optional
         Rows, at least one, in the dtype of the ONNX model's input and probabilities.
     **arguments : Any

@@ -1,10 +1,9 @@
 """Validation that can be skipped, and why that is safe.
 
-scikit-learn's validation accepts whatever can be converted to an array, and takes 50 µs for one
-row and as long for its label: many times a prediction, or an epoch of one row. It returns an array
-of the right type, layout and shape with finite values as it is. The functions here recognise such
-input by a few cheap tests. Their True is sufficient, never necessary: any other input goes through
-the full validation, which converts it, warns or raises.
+scikit-learn's validation takes 50 µs for one row and as long for its label: many times a
+prediction, or an epoch of one row. It returns an array of the right type, layout and shape with
+finite values as it is. The functions here recognise such input by a few cheap tests; any other goes
+through the full validation, which converts it, warns or raises.
 """
 
 from __future__ import annotations
@@ -13,9 +12,10 @@ import threading
 from typing import Any
 
 import numpy as np
+from sklearn import get_config
 from sklearn.utils import check_random_state
 
-from fastlogit.estimators.sklearn_compat import has_callbacks, validate_arguments
+from fastlogit.estimators.sklearn_compat import has_callbacks
 from fastlogit.models import Indices, Rows
 from fastlogit.models.checks import plain_matrix
 
@@ -35,35 +35,25 @@ def is_valid_matrix(estimator: Any, X: Any) -> bool:
 
 
 def plain_classes(X: Any, y: Any) -> Any:
-    """Return the sorted labels in y if scikit-learn would return X and y of a fit unchanged.
-
-    None stands for all else, and for so many labels that scikit-learn warns.
-    """
-    if not (plain_matrix(X) and type(y) is np.ndarray and y.dtype.kind in "biuU"):
+    """Return the sorted labels in y if scikit-learn would return X and y of a fit unchanged."""
+    is_plain = plain_matrix(X) and type(y) is np.ndarray and y.dtype.kind in "biuU"
+    if not is_plain or y.shape != (len(X),):
         return None
-    if y.shape != (len(X),):
-        return None
-    classes = np.unique(y)
+    classes = np.unique(y)  # of more, scikit-learn warns
     return classes if 2 * classes.size <= y.size else None
 
 
 def set_n_features(estimator: Any, X: np.ndarray[Any, Any]) -> None:
-    """Set what validate_data sets for an array X in a fit that does not resume.
-
-    scikit-learn's search for feature names takes a twentieth of a fit on few rows.
-    """
+    """Set what validate_data sets for an array X, which takes a twentieth of a fit on few rows."""
     estimator.__dict__.pop("feature_names_in_", None)
     estimator.n_features_in_ = X.shape[1]
 
 
 def known_label_indices(classes: Any, y: Any, n_rows: int) -> Indices | None:
     """Return y as indices into the classes, None unless it is an array of n_rows of them."""
-    if not (
-        type(y) is np.ndarray
-        and y.shape == (n_rows,)
-        and y.dtype.kind == classes.dtype.kind
-        and y.dtype.kind in "biufU"
-    ):
+    if type(y) is not np.ndarray or y.shape != (n_rows,):
+        return None
+    if y.dtype.kind != classes.dtype.kind or y.dtype.kind not in "biufU":
         return None
     indices = classes.searchsorted(y)
     if n_rows == 1:  # the comparison of scalars takes a tenth of that of arrays
@@ -74,35 +64,25 @@ def known_label_indices(classes: Any, y: Any, n_rows: int) -> Indices | None:
 
 
 def are_known_classes(known: Any, classes: Any) -> bool:
-    """Return whether the argument classes of partial_fit is None or equals the known classes."""
+    """Return whether the classes given to partial_fit are None or the known ones."""
     if type(classes) is list and known.dtype.kind in "biuf":  # a mixed list becomes strings
         classes = np.asarray(classes)
-    return classes is None or (
-        type(classes) is np.ndarray
-        and classes.dtype == known.dtype
-        and np.array_equal(classes, known)
-    )
+    is_alike = type(classes) is np.ndarray and classes.dtype == known.dtype
+    return classes is None or (is_alike and np.array_equal(classes, known))
 
 
 def valid_partial_fit_rows(
     estimator: Any, X: Any, y: Any, sample_weight: Any, classes: Any
 ) -> Rows | None:
-    """Return the rows of a partial_fit that resumes, None if they need the full validation.
-
-    scikit-learn validates the arguments of the estimator in the first call only; here changed ones
-    are validated too.
-    """
+    """Return the rows of a partial_fit that resumes, None if they need the full validation."""
     est, state = estimator, estimator.__dict__
     if state.get("backend_") != "numba" or "_optimizer" not in state or has_callbacks(est):
         return None
-    validate_arguments(est)
-    if not (
-        sample_weight is None
-        and est.class_weight is None
-        and est.early_stopping is False
-        and is_valid_matrix(est, X)
-        and are_known_classes(est.classes_, classes)
-    ):
+    if not get_config()["skip_parameter_validation"]:  # scikit-learn misses arguments set since
+        est._validate_params()
+    if not (sample_weight is None and est.class_weight is None and est.early_stopping is False):
+        return None
+    if not (is_valid_matrix(est, X) and are_known_classes(est.classes_, classes)):
         return None
     indices = known_label_indices(est.classes_, y, len(X))
     return None if indices is None else Rows(X, indices, np.empty(0, X.dtype))
@@ -111,14 +91,12 @@ def valid_partial_fit_rows(
 def generator_of(random_state: Any) -> np.random.RandomState:
     """Return what scikit-learn's check_random_state returns, for use before the next call.
 
-    To construct a generator takes longer than an epoch of one row, and to seed one does not:
-    integers seed one generator per thread.
+    Integers seed one generator per thread: to construct one takes longer than an epoch of one row.
     """
     if type(random_state) is not int:
         generator: np.random.RandomState = check_random_state(random_state)
         return generator
     if not hasattr(_of_this_thread, "generator"):
         _of_this_thread.generator = np.random.RandomState(0)
-    generator = _of_this_thread.generator
-    generator.seed(random_state)
-    return generator
+    _of_this_thread.generator.seed(random_state)
+    return _of_this_thread.generator  # type: ignore[no-any-return]

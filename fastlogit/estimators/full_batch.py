@@ -5,11 +5,12 @@ Shapes: n rows, D features, K outputs (1 for two classes); W (D, K) is coef_ tra
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from fastlogit.estimators.callbacks import FitCall
+from fastlogit.estimators.progress import FitCall
 from fastlogit.estimators.rows import features_off_scale
 from fastlogit.estimators.sklearn_compat import lbfgs_print_option
 from fastlogit.models import Floats, Rows
@@ -25,87 +26,69 @@ ADVICE = (
 )
 
 
-class FullBatchFit:
-    """The loss of an estimator's model over all rows, and its minimisation by the solver.
+def minimise(
+    estimator: Any, rows: Rows, params: tuple[Floats, Floats], call: FitCall
+) -> tuple[tuple[Floats, ...], int]:
+    """Return the parameters at the minimum of the estimator's loss, and the iterations.
 
-    ``theta`` is W and then b, without b if there is no intercept; ``params`` are the initial ones.
-    ``alpha`` is the factor of the whole penalty, of which the share ``l1_ratio`` is L1.
+    ``theta`` is W and then b, without b if there is no intercept. ``alpha`` is the factor of the
+    whole penalty, of which the share ``l1_ratio`` is L1.
     """
-
-    def __init__(self, estimator: Any, rows: Rows, params: tuple[Floats, Floats]) -> None:
-        est = estimator
-        self.estimator, self.rows, self.alpha = est, rows, est._penalty(rows)["alpha"]
-        alpha = self.alpha * (1 - est.l1_ratio)
-        self.objective = Objective(est._model, params, rows, alpha, n_threads=int(est.n_threads))
-        self.loss_and_gradient = (
-            self.objective if est.fit_intercept else lbfgs.weights_only(self.objective)
-        )
-        self.linear = LinearParams(rows, params[1].size, est.fit_intercept)
-        self.eps = float(np.finfo(rows.X.dtype).eps)
-
-    def run(self, call: FitCall) -> tuple[tuple[Floats, ...], int]:
-        """Return the parameters at the minimum and the iterations."""
-        est, params = self.estimator, self.objective.params
-        n_free = params.flat.size if est.fit_intercept else params.n_weights
-        start = params.flat[:n_free].copy()
-        # As many subtasks as in scikit-learn: at least one iteration, and one that is cancelled.
-        call.begin(max(est.max_iter, 1) + 1 if est.solver == "lbfgs" else 0)
-        if est.solver == "lbfgs":
-            theta, n_iter = self._by_lbfgs_with_callbacks(start, call)
-        elif est.l1_ratio > 0:
-            theta, n_iter = self._by_proximal_newton(start)
-        else:
-            theta, n_iter = self._by_newton(start)
-        params.flat[:n_free] = theta
-        return tuple(params.copies()), n_iter
-
-    def _by_lbfgs_with_callbacks(self, start: Floats, call: FitCall) -> tuple[Floats, int]:
-        est = self.estimator
-        polish = newton_polish(self.linear, self.alpha, est.tol, self.loss_and_gradient)
-        arguments: dict[str, Any] = {"polish": polish}
+    est, alpha = estimator, estimator._penalty(rows)["alpha"]
+    l2_alpha, eps = alpha * (1 - est.l1_ratio), float(np.finfo(rows.X.dtype).eps)
+    objective = Objective(est._model, params, rows, l2_alpha, n_threads=int(est.n_threads))
+    loss_and_gradient = objective if est.fit_intercept else lbfgs.weights_only(objective)
+    linear = LinearParams(rows, params[1].size, est.fit_intercept)
+    theta = objective.params.flat[: None if est.fit_intercept else linear.n_weights]
+    start = theta.copy()
+    by_lbfgs = partial(_by_lbfgs, est, rows, loss_and_gradient)
+    # As many subtasks as in scikit-learn: at least one iteration, and one that is cancelled.
+    call.begin(max(est.max_iter, 1) + 1 if est.solver == "lbfgs" else 0)
+    if est.solver == "lbfgs":
+        callback = None
         if call.has_observers:
-            call.begin_subtask("lbfgs-iter", **self._fitted(start))
-            arguments["callback"] = lambda theta: call.end_iteration(
-                "lbfgs-iter", **self._fitted(theta)
-            )
-        result = self._by_lbfgs(start, est.max_iter, **arguments)
-        call.cancel_subtask()
-        return result
-
-    def _fitted(self, theta: Floats) -> dict[str, Floats]:
-        """Return the fitted attributes that callbacks see."""
-        self.objective.params.flat[: theta.size] = theta
-        weights, bias = self.objective.params.copies()
-        return {"coef_": np.ascontiguousarray(weights.T), "intercept_": bias}
-
-    def _by_lbfgs(self, start: Floats, max_iter: int, **arguments: Any) -> tuple[Floats, int]:
-        est = self.estimator
-        verbosity = (-1, 50, 1, 100, 101)[min(int(est.verbose), 4)]
-        theta, _, n_iter = lbfgs.minimise(
-            self.loss_and_gradient, start, max_iter=max_iter, tol=est.tol, refine=20, maxls=50,
-            ftol=64 * np.finfo(float).eps, **lbfgs_print_option("iprint", verbosity),
-            advice=lambda: f"{features_off_scale(est, self.rows.X)}\n{ADVICE}", **arguments,
-        )  # fmt: skip
-        return theta, n_iter
-
-    def _by_newton(self, start: Floats) -> tuple[Floats, int]:
-        est, linear = self.estimator, self.linear
-        return newton.minimise(
-            self.loss_and_gradient, linear.centred(start), newton_steps(linear, self.alpha),
-            self._by_lbfgs, max_iter=est.max_iter, tol=est.tol, eps=self.eps, name=est.solver,
-            gap=allowed_gap(linear, self.alpha, est.tol), verbose=est.verbose,
-        )  # fmt: skip
-
-    def _by_proximal_newton(self, start: Floats) -> tuple[Floats, int]:
-        est, linear = self.estimator, self.linear
+            callback = partial(_begin_iteration, call, objective)
+            callback(start)
+        polish = newton_polish(linear, alpha, est.tol, loss_and_gradient)
+        end, n_iter = by_lbfgs(start, est.max_iter, polish=polish, callback=callback)
+        call.end_subtask()
+    elif est.l1_ratio > 0:
         strength = np.zeros(start.size)
-        strength[: linear.n_weights] = est.l1_ratio * self.alpha
-        theta, n_iter = proximal.minimise(
-            proximal.Penalised(self.loss_and_gradient, strength), start.astype(np.float64),
-            proximal.QuadraticModel(linear, (1 - est.l1_ratio) * self.alpha),
-            max_iter=est.max_iter, tol=est.tol, unit=self.alpha, eps=self.eps, verbose=est.verbose,
+        strength[: linear.n_weights] = est.l1_ratio * alpha
+        end, n_iter = proximal.minimise(
+            proximal.Penalised(loss_and_gradient, strength), start.astype(np.float64),
+            proximal.QuadraticModel(linear, l2_alpha), max_iter=est.max_iter, tol=est.tol,
+            unit=alpha, eps=eps, verbose=est.verbose,
         )  # fmt: skip
-        if linear.n_outputs > 1:  # does not change the loss
-            biases = theta[linear.n_weights :]
-            biases -= biases.mean() if biases.size else 0
-        return theta, n_iter
+        if linear.n_outputs > 1 and est.fit_intercept:  # does not change the loss
+            end[linear.n_weights :] -= end[linear.n_weights :].mean()
+    else:
+        end, n_iter = newton.minimise(
+            loss_and_gradient, linear.centred(start), newton_steps(linear, alpha), by_lbfgs,
+            max_iter=est.max_iter, tol=est.tol, eps=eps, name=est.solver,
+            gap=allowed_gap(linear, alpha, est.tol), verbose=est.verbose,
+        )  # fmt: skip
+    theta[:] = end
+    return tuple(objective.params.copies()), n_iter
+
+
+def _begin_iteration(call: FitCall, objective: Objective, theta: Floats) -> bool:
+    """End the iteration that reached theta, if any, begin the next; return whether to stop."""
+    objective.params.flat[: theta.size] = theta
+    weights, bias = objective.params.copies()
+    fitted = {"coef_": np.ascontiguousarray(weights.T), "intercept_": bias}
+    stop = call.end_subtask(fitted)
+    call.begin_subtask("lbfgs-iter", fitted)
+    return stop
+
+
+def _by_lbfgs(
+    est: Any, rows: Rows, loss_and_gradient: Any, start: Floats, max_iter: int, **arguments: Any
+) -> tuple[Floats, int]:
+    verbosity = (-1, 50, 1, 100, 101)[min(int(est.verbose), 4)]
+    theta, _, n_iter = lbfgs.minimise(
+        loss_and_gradient, start, max_iter=max_iter, tol=est.tol, refine=20, maxls=50,
+        ftol=64 * np.finfo(float).eps, **lbfgs_print_option("iprint", verbosity),
+        advice=lambda: f"{features_off_scale(est, rows.X)}\n{ADVICE}", **arguments,
+    )  # fmt: skip
+    return theta, n_iter

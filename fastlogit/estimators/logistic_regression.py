@@ -1,7 +1,4 @@
-"""LogisticRegression: its arguments, which of them the kernels support, fits and predictions.
-
-Shapes: n rows, D features, K classes.
-"""
+"""LogisticRegression of D features and K classes: its arguments, fits and predictions."""
 
 from __future__ import annotations
 
@@ -18,13 +15,11 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
-from fastlogit.estimators import sklearn_compat
+from fastlogit.estimators import full_batch, sklearn_compat
 from fastlogit.estimators.base import KernelClassifier
-from fastlogit.estimators.callbacks import FitCall
-from fastlogit.estimators.early_stopping import ADDED_ATTRIBUTES, start_history
 from fastlogit.estimators.fast_path import is_valid_matrix, plain_classes, set_n_features
-from fastlogit.estimators.full_batch import FullBatchFit
 from fastlogit.estimators.minibatch import RESUME_ATTRIBUTES
+from fastlogit.estimators.progress import HISTORY_ATTRIBUTES, FitCall, start_history
 from fastlogit.estimators.rows import apply_class_weight, class_indices, is_sparse, kernel_rows
 from fastlogit.models import MODELS, Floats, Model, Rows
 from fastlogit.solvers import warn
@@ -32,6 +27,7 @@ from fastlogit.solvers import warn
 MINIBATCH_SOLVERS = sklearn_compat.MINIBATCH_SOLVERS
 # scikit-learn's solvers that the kernels support.
 FULL_BATCH_SOLVERS = ("lbfgs", "newton-cholesky", "newton-cg", "saga")
+SOLVERS = FULL_BATCH_SOLVERS + MINIBATCH_SOLVERS
 # Arguments of the mini-batch solvers, with the meaning that they have in MLPClassifier.
 MINIBATCH_ARGUMENTS = (
     "batch_size", "learning_rate", "learning_rate_init", "power_t", "momentum",
@@ -39,10 +35,7 @@ MINIBATCH_ARGUMENTS = (
     "validation_fraction", "n_iter_no_change",
 )  # fmt: skip
 # Attributes that a fit by mini-batches sets and one by another solver does not.
-MINIBATCH_ATTRIBUTES = (
-    "t_", "loss_", "loss_curve_", "best_loss_", "validation_scores_", "best_validation_score_",
-    "_no_improvement_count", "_optimizer", *ADDED_ATTRIBUTES, *RESUME_ATTRIBUTES,
-)  # fmt: skip
+MINIBATCH_ATTRIBUTES = ("t_", "loss_", "_optimizer", *HISTORY_ATTRIBUTES, *RESUME_ATTRIBUTES)
 # With more weights, one proximal Newton step takes longer than a whole fit by scikit-learn's saga.
 MAX_PROXIMAL_WEIGHTS = 1024
 
@@ -55,16 +48,14 @@ class LogisticRegression(KernelClassifier, _SklearnLogisticRegression):  # type:
 
     - The kernels run "lbfgs", "newton-cholesky" and "newton-cg", and "saga" with ``l1_ratio`` above
       0. Of these, only "lbfgs" supports sparse X. scikit-learn's code runs everything else.
-    - Both Newton solvers take the fastest steps: from the factorised Hessian for up to 160 weights
-      (of all classes but one), by preconditioned conjugate gradients for more. They differ in when
-      they stop, as in scikit-learn.
+    - Both Newton solvers factorise the Hessian for up to 160 weights (of all classes but one) and
+      take preconditioned conjugate gradients for more; they differ in when they stop.
     - "lbfgs" with a ``tol`` of 1e-7 or less ends with a few Newton steps if a weak penalty would
       leave it above the optimum, except for ``C=inf`` or sparse X. ``n_iter_`` includes them.
     - "saga" finds the same optimum by proximal Newton steps, for up to 1024 weights, and for a
       sparse X if it is nearly dense. ``n_iter_`` is the number of these steps, ``random_state`` has
       no effect, and ``tol`` applies to the smallest subgradient of C Σ loss plus the penalty.
-    - Two solvers are added, ``"sgd"`` and ``"adam"``, with the arguments of
-      :class:`sklearn.neural_network.MLPClassifier`, and ``partial_fit`` for them. They start at
+    - "sgd" and "adam" are added, with MLPClassifier's arguments and ``partial_fit``. They start at
       zero and train on the mean loss of a batch plus ‖w‖² / (2 C Σ weights), the sum over all
       training rows; ``tol`` and ``n_iter_no_change`` apply to the training loss, or with
       ``early_stopping`` to the accuracy on the validation rows.
@@ -79,30 +70,28 @@ solver, max_iter, verbose, warm_start, n_jobs
         As in scikit-learn; ``solver`` may also be "sgd" or "adam".
     batch_size, learning_rate, learning_rate_init, power_t, momentum, nesterovs_momentum, beta_1, \
 beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
-        For "sgd" and "adam", as in scikit-learn's MLPClassifier. The default of
-        ``learning_rate_init`` is 0.01, ten times MLPClassifier's, at which a linear model still
-        converges. ``early_stopping`` may also be "score", the same as True, or "loss": the loss on
-        the validation rows, without the penalty, then ends the fit, which keeps the parameters with
-        the smallest.
-    n_threads : int
-        Maximum number of threads, 1 or more, for a large batch, an L-BFGS fit or a prediction, with
-        at least 256 rows each. Results are the same bits for any number. Numba's limit
-        (``NUMBA_NUM_THREADS``), which joblib lowers in its workers, applies too.
+        For "sgd" and "adam", as in MLPClassifier, but ``learning_rate_init`` is 0.01 by default,
+        ten times MLPClassifier's, at which a linear model still converges. ``early_stopping`` may
+        also be "score", the same as True, or "loss": the loss on the validation rows, without the
+        penalty, then ends the fit, which keeps the parameters with the smallest.
+    n_threads : int, at least 1
+        Maximum number of threads for a large batch, an L-BFGS fit or a prediction, of at least 256
+        rows each; results are the same bits for any. Numba's limit (``NUMBA_NUM_THREADS``), which
+        joblib lowers in its workers, applies too.
     exact_resume : bool
         For "sgd" and "adam": whether ``partial_fit``, and ``fit`` with ``warm_start`` and without
-        ``early_stopping``, continue as if the call before had not ended. k calls of ``partial_fit``
-        on the same rows then give the bits of one ``fit`` of k epochs, also after pickling: the
-        fitted state includes the generator seeded by an integer ``random_state``, the row order and
-        the optimizer's moments. Otherwise each call seeds a new generator.
+        ``early_stopping``, continue with the generator seeded by an integer ``random_state``, the
+        row order and the optimizer's moments of the last call, also from a pickle: k calls of
+        ``partial_fit`` on the same rows then give the bits of one ``fit`` of k epochs. Otherwise
+        each call seeds a new generator.
 
     Attributes
     ----------
     backend_ : {"numba", "scikit-learn"}
-        The code that ran the last fit. The ``fastlogit`` logger reports the reason for
-        scikit-learn's at INFO level.
+        The code that ran the last fit; the ``fastlogit`` logger reports at INFO level why it was
+        scikit-learn's.
     model_ : {"logistic", "softmax"}
-        The model that the kernels trained, for two classes or more than two; absent after a fit by
-        scikit-learn's code.
+        The kernels' model, of two classes or more; absent after a fit by scikit-learn's code.
     loss_curve_ : list of float
         For "sgd" and "adam": mean over an epoch's rows of their batch's loss before its step,
         including the penalty. ``loss_``, ``best_loss_``, ``validation_scores_``,
@@ -181,41 +170,46 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
             super().set_callbacks(*callbacks)
         return self
 
-    # Fitting
-
     def _run_fit(self, call: FitCall, X: Any, y: Any, sample_weight: Any) -> None:
         if self.solver in MINIBATCH_SOLVERS:
-            self._check_minibatch_arguments()
             self._fit_minibatch(X, y, sample_weight, call)
             return
         call.refuse_epoch_arguments(f"solver={self.solver!r}")
         for name in MINIBATCH_ATTRIBUTES:  # from an earlier fit
             self.__dict__.pop(name, None)
-        reason = self._unsupported_reason(X) or self._fit_full_batch(X, y, sample_weight, call)
-        if reason is not None:
-            self._use_sklearn(reason)
-            super(KernelClassifier, self).fit(X, y, sample_weight)
+        reason = self._unsupported_reason(X)
+        if reason is None:
+            self._warn_of_deprecations()
+            # A sparse X has a quarter of its elements or more.
+            dense = X.toarray() if self.solver == "saga" and is_sparse(X) else X
+            rows = self._training_rows(dense, y, sample_weight, resumed=False, incremental=False)
+            params = self._initial_params(rows.X, warm=self.warm_start)
+            n_weights = params[0].size  # known after validation only, which finds the classes
+            if self.l1_ratio == 0 or n_weights <= MAX_PROXIMAL_WEIGHTS:
+                self._params, n_iter = full_batch.minimise(self, rows, params, call)
+                self.n_iter_ = np.array([n_iter], np.int32)
+                return
+            most = MAX_PROXIMAL_WEIGHTS
+            reason = f"l1_ratio={self.l1_ratio!r} and {n_weights} weights, above {most}"
+        self._use_sklearn(reason)
+        super(KernelClassifier, self).fit(X, y, sample_weight)
 
     @property
     def _has_l2_penalty(self) -> bool:
-        penalised = self.penalty in ("deprecated", "l2") and self.l1_ratio == 0
-        return penalised and not self.dual
+        return self.penalty in ("deprecated", "l2") and self.l1_ratio == 0 and not self.dual
 
     def _unsupported_reason(self, X: Any) -> str | None:
         """Return why the kernels do not support a fit by a full-batch solver, None if they do."""
         if self.solver not in FULL_BATCH_SOLVERS:
-            supported = FULL_BATCH_SOLVERS + MINIBATCH_SOLVERS
-            return f"solver={self.solver!r}, the kernels support {supported}"
+            return f"solver={self.solver!r}, the kernels support {SOLVERS}"
         is_supported, text = self._has_l2_penalty, "the L2 penalty, or none by C=inf, in the primal"
         if self.solver == "saga":
             has_l1_penalty = self.penalty == "deprecated" and self.l1_ratio and not self.dual
             is_supported = has_l1_penalty and not math.isinf(self.C)
             text = "'saga' with l1_ratio > 0 and a finite C"
         if not is_supported:
-            return (
-                f"penalty={self.penalty!r}, l1_ratio={self.l1_ratio!r}, C={self.C!r}, "
-                f"dual={self.dual!r}; the kernels support {text}"
-            )
+            given = f"penalty={self.penalty!r}, l1_ratio={self.l1_ratio!r}, C={self.C!r}"
+            return f"{given}, dual={self.dual!r}; the kernels support {text}"
         if get_config()["array_api_dispatch"]:
             return "array_api_dispatch is on"
         if not is_sparse(X) or self.solver == "lbfgs":
@@ -225,47 +219,26 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
             return None  # a fit of the dense array is faster than scikit-learn's saga on X
         return f"X is sparse, the kernels support it by solver='lbfgs', not {self.solver!r}"
 
-    def _check_minibatch_arguments(self) -> None:
-        if not self._has_l2_penalty:
-            raise ValueError(
-                f"Solver {self.solver} supports only the L2 penalty, or none by C=inf, and "
-                f"dual=False, got penalty={self.penalty!r}, l1_ratio={self.l1_ratio!r} and "
-                f"dual={self.dual!r}"
-            )
-        self._warn_of_deprecations()
-
     def _warn_of_deprecations(self) -> None:
         """Issue scikit-learn's deprecation warnings, where its own code does not run."""
-        removed = "and will be removed in 1.10; leave it out"
+        removed = "scikit-learn 1.8 and will be removed in 1.10; leave it out"
         if self.penalty != "deprecated":
-            text = f"'penalty' was deprecated in scikit-learn 1.8 {removed}, the default is L2"
-            warn(text, FutureWarning)
+            warn(f"'penalty' was deprecated in {removed}, the default is L2", FutureWarning)
         if self.n_jobs is not None:
-            text = (
-                f"'n_jobs' has no effect since scikit-learn 1.8 {removed}, got n_jobs={self.n_jobs}"
-            )
-            warn(text, FutureWarning)
+            warn(f"'n_jobs' has no effect since {removed}, got n_jobs={self.n_jobs}", FutureWarning)
 
-    def _fit_full_batch(self, X: Any, y: Any, sample_weight: Any, call: FitCall) -> str | None:
-        """Minimise the loss over all rows; return a reason why the kernels do not support it.
-
-        Whether they do may depend on the number of classes, which only validation finds.
-        """
-        self._warn_of_deprecations()
-        if self.solver == "saga" and is_sparse(X):  # with a quarter of its elements or more
-            X = X.toarray()
-        rows = self._training_rows(X, y, sample_weight)
-        params = self._initial_params(rows.X, warm=self.warm_start)
-        n, most = params[0].size, MAX_PROXIMAL_WEIGHTS
-        if self.l1_ratio > 0 and n > most:
-            return f"l1_ratio={self.l1_ratio!r} and {n} weights, above {most}"
-        self._params, n_iter = FullBatchFit(self, rows, params).run(call)
-        self.n_iter_ = np.array([n_iter], np.int32)
-        return None
-
-    def _fit_minibatch(self, X: Any, y: Any, sample_weight: Any, call: FitCall | None) -> None:
+    def _fit_minibatch(
+        self, X: Any, y: Any, sample_weight: Any, call: FitCall | None, classes: Any = None
+    ) -> None:
         """Train until a stopping criterion is met, or for one epoch if call is None."""
+        if not self._has_l2_penalty:
+            text = f"Solver {self.solver} supports only the L2 penalty, or C=inf, and dual=False"
+            given = f"penalty={self.penalty!r}, l1_ratio={self.l1_ratio!r} and dual={self.dual!r}"
+            raise ValueError(f"{text}, got {given}")
+        self._warn_of_deprecations()
         incremental = call is None
+        if incremental:
+            sklearn_compat.is_first_partial_fit(self, classes)
         resumed = hasattr(self, "coef_") and (incremental or self.warm_start)
         rows = self._training_rows(X, y, sample_weight, resumed=resumed, incremental=incremental)
         params = self._initial_params(rows.X, warm=resumed)
@@ -276,9 +249,7 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
         self._train_epochs(params, rows, random_state, incremental=incremental, call=call)
 
     def _run_partial_fit(self, X: Any, y: Any, sample_weight: Any, classes: Any) -> None:
-        self._check_minibatch_arguments()
-        sklearn_compat.is_first_partial_fit(self, classes)
-        self._fit_minibatch(X, y, sample_weight, None)
+        self._fit_minibatch(X, y, sample_weight, None, classes)
 
     def _can_resume(self, rows: Rows) -> bool:
         is_plain = self.penalty == "deprecated" and self.n_jobs is None  # else there are warnings
@@ -289,13 +260,9 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
         self.n_iter_ = np.array([self.n_iter_], np.int32)
 
     def _training_rows(
-        self, X: Any, y: Any, sample_weight: Any, *, resumed: bool = False,
-        incremental: bool = False,
-    ) -> Rows:  # fmt: skip
-        """Return validated rows with their weights; only those of partial_fit may be of one class.
-
-        All rows of a class may have weight 0, as in a bootstrap sample that is drawn by weights.
-        """
+        self, X: Any, y: Any, sample_weight: Any, *, resumed: bool, incremental: bool
+    ) -> Rows:
+        """Return validated rows with weights; only those of partial_fit may be of one class."""
         classes = plain_classes(X, y)  # the validation skipped took a quarter of a fit on iris
         if classes is not None and not resumed:
             set_n_features(self, X)
@@ -312,11 +279,11 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
         else:
             indices = classes.searchsorted(y)
             self.classes_ = classes
+        # All rows of a class may have weight 0, as in a bootstrap sample drawn by weights.
         if not incremental and np.ptp(indices) == 0:
-            raise ValueError(
-                f"{type(self).__name__} needs rows of at least 2 classes, got only one class: "
-                f"{self.classes_.tolist()[indices[0]]!r}"
-            )
+            text = f"{type(self).__name__} needs rows of at least 2 classes"
+            label = self.classes_.tolist()[indices[0]]
+            raise ValueError(f"{text}, got only one class: {label!r}")
         dtype = self.coef_.dtype if resumed and incremental else X.dtype
         if sample_weight is not None:
             sample_weight = sklearn_compat.check_sample_weight(sample_weight, X, dtype=dtype)
@@ -334,10 +301,8 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
         coef: Any = self.coef_
         coef = coef.toarray() if is_sparse(coef) else coef
         if coef.T.shape != shape:
-            raise ValueError(
-                f"warm_start: coef_ of the previous fit is of shape {coef.shape}, expected shape "
-                f"{shape[::-1]}"
-            )
+            text = f"warm_start: coef_ of the previous fit is of shape {coef.shape}"
+            raise ValueError(f"{text}, expected shape {shape[::-1]}")
         bias = np.broadcast_to(self.intercept_ if self.fit_intercept else 0, n_outputs)
         return coef.T.astype(X.dtype), bias.astype(X.dtype)
 
@@ -358,8 +323,6 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
         weights, self.intercept_ = params
         self.coef_ = np.ascontiguousarray(weights.T)
 
-    # Predictions
-
     def decision_function(self, X: Any) -> Any:
         """Return the logits.
 
@@ -373,12 +336,8 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
         ndarray of shape (n,) or (n, K)
             For two classes the single logit, positive for the second.
         """
-        if not (
-            is_valid_matrix(self, X)
-            and isinstance(self.coef_, np.ndarray)
-            and self.coef_.ndim == 2
-            and not get_config()["array_api_dispatch"]
-        ):
+        is_valid = is_valid_matrix(self, X) and not get_config()["array_api_dispatch"]
+        if not (is_valid and isinstance(self.coef_, np.ndarray) and self.coef_.ndim == 2):
             return super().decision_function(X)
         scores = X @ self.coef_.T + self.intercept_
         return scores.reshape(-1) if scores.shape[1] == 1 else scores

@@ -1,10 +1,8 @@
 """The epoch loop of both estimators: schedules, stopping, callbacks.
 
-The attributes that last from fit to fit have their names and meaning from scikit-learn's
-MLPClassifier: ``t_``, ``n_iter_``, ``loss_``, ``loss_curve_``, ``best_loss_``,
-``validation_scores_``, ``best_validation_score_``, ``_no_improvement_count`` and ``_optimizer``.
-With ``exact_resume``, ``_generator_state`` and ``_row_order`` are added: the state of a generator
-seeded by an integer, and the order that the next epoch shuffles.
+The attributes that last from fit to fit are those of scikit-learn's MLPClassifier and, with
+``exact_resume``, ``_generator_state`` and ``_row_order``: the state of a generator seeded by an
+integer, and the order that the next epoch shuffles.
 """
 
 from __future__ import annotations
@@ -16,8 +14,7 @@ from typing import Any
 import numpy as np
 
 from fastlogit.estimators import sklearn_compat
-from fastlogit.estimators.callbacks import FitCall
-from fastlogit.estimators.early_stopping import EarlyStopping, ValidationSet
+from fastlogit.estimators.progress import EarlyStopping, FitCall, ValidationSet
 from fastlogit.estimators.rows import features_off_scale
 from fastlogit.models import Floats, Rows
 from fastlogit.solvers import warn
@@ -28,33 +25,15 @@ from fastlogit.training.trainer import Trainer
 # A fit has diverged if its loss ends at this many times that of equal probabilities. Steps that are
 # merely too long, for example on features with a mean of 100, end at 100 times.
 DIVERGED_FACTOR = 1000
-LOG_2 = np.log(2)  # the loss of equal probabilities of two classes, the least of any number
 RESUME_ATTRIBUTES = ("_generator_state", "_row_order")
 
 
-def batch_size_of(estimator: Any, n_rows: int) -> int:
-    """Return the rows per batch; warn if batch_size is clipped to the number of rows."""
-    if estimator.batch_size == "auto":
-        return min(200, n_rows)
-    if estimator.batch_size > n_rows:
-        warn(
-            f"Got `batch_size`={estimator.batch_size} larger than the sample size {n_rows}. "
-            "It is going to be clipped",
-            UserWarning,
-        )
-    return max(min(int(estimator.batch_size), n_rows), 1)
-
-
 class EpochLoop:
-    """Trains an estimator's model epoch by epoch and records its history.
-
-    The estimator holds the arguments, and the history and ``_optimizer`` to continue with.
-    ``params`` are the initial weights and biases, alternating.
-    """
+    """Trains an estimator's model, from initial params on, and continues its history."""
 
     def __init__(
-        self, estimator: Any, params: Sequence[Floats], rows: Rows, random_state: Any, *,
-        validation: ValidationSet | None = None, call: FitCall | None = None,
+        self, estimator: Any, params: Sequence[Floats], rows: Rows, random_state: Any,
+        validation: ValidationSet | None, call: FitCall | None,
     ) -> None:  # fmt: skip
         self.estimator, self.rows, self.n_rows = estimator, rows, rows.y.size
         self.optimizer = estimator._optimizer
@@ -62,9 +41,13 @@ class EpochLoop:
         self._call = call if call is not None and call.has_observers else None
         self._solver = sklearn_compat.solver_of(self.optimizer)
         self._penalty = estimator._penalty(rows)
+        batch_size = 200 if estimator.batch_size == "auto" else int(estimator.batch_size)
+        if batch_size > self.n_rows and estimator.batch_size != "auto":
+            text = f"Got `batch_size`={batch_size} larger than the sample size {self.n_rows}"
+            warn(f"{text}. It is going to be clipped", UserWarning)
         self.trainer = Trainer(
             estimator._model, params, solver=self._solver, settings=self._settings,
-            batch_size=batch_size_of(estimator, self.n_rows), n_threads=int(estimator.n_threads),
+            batch_size=max(min(batch_size, self.n_rows), 1), n_threads=int(estimator.n_threads),
             sparse=rows.sparse, **self._penalty,
         )  # fmt: skip
         sklearn_compat.load_moments(self.trainer, self.optimizer)
@@ -94,60 +77,57 @@ class EpochLoop:
             while not stopped and estimator.n_iter_ < max_iter:
                 stopped = self._run_chunk(max_iter - estimator.n_iter_)
             if not stopped and not one_epoch:
-                self._warn_of_max_iter()
+                self._warn(
+                    f"Stochastic Optimizer: Maximum iterations ({max_iter}) reached and the "
+                    "optimization hasn't converged yet."
+                    + self._last_gradient("is {:.0e} at learning_rate={:g}.")
+                )
         except KeyboardInterrupt:
             if estimator.t_ == 0:  # there is no epoch to keep
                 raise
             warn("Training interrupted by user.", UserWarning)
         finally:
-            if estimator.exact_resume:
-                self._save_generator()
+            if estimator.exact_resume:  # for the next call
+                estimator._forget_generator()
+                if isinstance(estimator.random_state, Integral):
+                    estimator._generator_state = generator_state(self._random_state)
+                if self._orders is not None:
+                    estimator._row_order = self._orders.order
         self._warn_of_large_loss()
         if self._call is not None:
-            self._call.cancel_subtask()  # an epoch that was not recorded
+            self._call.end_subtask()  # an epoch that was not recorded
         sklearn_compat.store_moments(self.trainer, self.optimizer)
         if self._best is not None:
             self.trainer.flat.flat[...] = self._best
         return tuple(self.trainer.flat.copies())
 
-    def _save_generator(self) -> None:
-        """Save the generator and the row order for the next call."""
-        estimator = self.estimator
-        estimator._forget_generator()
-        if isinstance(estimator.random_state, Integral):
-            estimator._generator_state = generator_state(self._random_state)
-        if self._orders is not None:
-            estimator._row_order = self._orders.order
-
     def _run_chunk(self, epochs_left: int) -> bool:
         """Run the epochs up to the next decision; return whether training stops."""
+        estimator, trainer = self.estimator, self.trainer
         if self._call is not None:
-            self._call.begin_subtask()
-        mark = self._orders.mark() if self._orders and self.estimator.exact_resume else None
-        ahead = self._epochs_to_decision() if epochs_left > 1 else 1
-        epochs = min(ahead, epochs_left)
-        orders = np.empty((epochs, 0), np.intp)
+            self._call.begin_subtask("epoch")
+        epochs = 1 if epochs_left == 1 else min(self._epochs_to_decision(), epochs_left)
+        mark, orders = None, np.empty((epochs, 0), np.intp)
         if self._orders is not None:
+            mark = self._orders.mark() if estimator.exact_resume else None
             orders = self._orders.draw(epochs)
         if self._solver == "sgd":
-            self.trainer.learning_rate = self.optimizer.learning_rate
-        before = self.trainer.checkpoint
-        losses = np.zeros(len(orders))
-        earlier, recorded = self.estimator.n_iter_, 0
-        stopped = False
+            trainer.learning_rate = self.optimizer.learning_rate
+        before, losses = trainer.checkpoint, np.zeros(epochs)
+        earlier, recorded, stopped = estimator.n_iter_, 0, False
         try:
-            for done in self.trainer.run_epochs(self.rows, orders, losses):
+            for done in trainer.run_epochs(self.rows, orders, losses):
                 for loss in losses[recorded:done].tolist():
                     stopped = self._record_epoch(loss)
                 recorded = done
         finally:
-            n_done = self.estimator.n_iter_ - earlier  # more than recorded if a callback raised
-            if mark is not None and self._orders is not None and n_done < len(orders):
+            n_done = estimator.n_iter_ - earlier  # more than recorded if a callback raised
+            if mark is not None and self._orders is not None and n_done < epochs:
                 self._orders.go_back(mark)  # the next call draws the epochs that were not run
                 self._orders.draw(n_done)
         if recorded:
-            self._last_chunk = before, self.trainer.learning_rate
-        if recorded < len(orders):
+            self._last_chunk = before, trainer.learning_rate
+        if recorded < epochs:
             self._warn_of_divergence()
             return True
         return stopped
@@ -168,7 +148,7 @@ class EpochLoop:
 
     def _record_epoch(self, loss: float) -> bool:
         """Record an epoch in the history; return whether training stops."""
-        estimator = self.estimator
+        estimator, stops = self.estimator, False
         estimator.n_iter_ += 1
         estimator.loss_ = loss
         estimator.t_ += self.n_rows
@@ -176,35 +156,22 @@ class EpochLoop:
         if best and estimator.early_stopping:
             self._best = self.trainer.flat.flat.copy()
         self.optimizer.iteration_ends(estimator.t_)
-        stops = self._patience_exhausted()
+        if estimator._no_improvement_count > estimator.n_iter_no_change:
+            stops = self.optimizer.trigger_stopping(
+                f"{self.early_stopping.criterion} did not improve more than tol={estimator.tol:f} "
+                f"for {estimator.n_iter_no_change:.0f} consecutive epochs.",
+                estimator.verbose,
+            )
+            if not stops:  # the learning rate is reduced instead
+                estimator._no_improvement_count = 0
         if self._call is not None:
             estimator._params = tuple(self.trainer.flat.copies())
             stops |= self._call.end_epoch()
         return stops
 
-    def _patience_exhausted(self) -> bool:
-        """Return whether training stops; a schedule may reduce the learning rate instead."""
-        estimator = self.estimator
-        if estimator._no_improvement_count <= estimator.n_iter_no_change:
-            return False
-        stops: bool = self.optimizer.trigger_stopping(
-            f"{self.early_stopping.criterion} did not improve more than tol={estimator.tol:f} for "
-            f"{estimator.n_iter_no_change:.0f} consecutive epochs.",
-            estimator.verbose,
-        )
-        if not stops:
-            estimator._no_improvement_count = 0
-        return stops
-
-    # Numbers in the warnings have one digit: most fits of a search then have the same message,
-    # which Python shows once.
-
-    def _warn_of_max_iter(self) -> None:
-        gradient = self._last_gradient("is {:.0e} at learning_rate={:g}.")
-        warn(
-            f"Stochastic Optimizer: Maximum iterations ({self.estimator.max_iter}) reached and the "
-            f"optimization hasn't converged yet.{gradient}{self._advice()}"
-        )
+    def _warn(self, text: str) -> None:
+        """Warn with numbers of one digit: most fits of a search then share the message."""
+        warn(text + features_off_scale(self.estimator, self.rows.X))
 
     def _warn_of_divergence(self) -> None:
         """Warn of a loss that is not finite; raise ValueError in the first epoch."""
@@ -213,22 +180,20 @@ class EpochLoop:
             raise ValueError(
                 "Solver produced non-finite parameter weights: the loss is not finite in epoch 1 "
                 f"at learning_rate={rate:g}. Features of unit variance, or a smaller learning "
-                f"rate, may help.{self._advice()}"
+                f"rate, may help.{features_off_scale(estimator, self.rows.X)}"
             )
-        gradient = self._last_gradient("was {:.0e}.")
-        warn(
+        self._warn(
             f"The loss is no longer finite in epoch {estimator.n_iter_ + 1} at learning_rate="
-            f"{rate:g}; the parameters are those before that epoch.{gradient} A smaller learning "
-            f"rate, or features of unit variance, may help.{self._advice()}"
+            f"{rate:g}; the parameters are those before that epoch."
+            f"{self._last_gradient('was {:.0e}.')} A smaller learning rate, or features of unit "
+            "variance, may help."
         )
 
     def _warn_of_large_loss(self) -> None:
         """Warn of a loss far above those of equal probabilities and of the initial parameters."""
-        if self.estimator.n_iter_ == 0 or self.estimator.loss_ <= DIVERGED_FACTOR * LOG_2:
-            return
-        trainer, rows, loss = self.trainer, self.rows, self.estimator.loss_
+        trainer, rows, loss = self.trainer, self.rows, getattr(self.estimator, "loss_", 0)
         baseline = np.log(max(trainer.flat.public[-1].size, 2))
-        if loss <= DIVERGED_FACTOR * baseline:
+        if self.estimator.n_iter_ == 0 or loss <= DIVERGED_FACTOR * baseline:
             return
         alpha = self._penalty["alpha"]
         if self._penalty.get("alpha_by_row"):
@@ -237,40 +202,34 @@ class EpochLoop:
         start = Objective(self.estimator._model, trainer.flat.public, rows, alpha)
         start.params.flat[...] = self._start.theta
         if loss > start.evaluate():
-            warn(
+            self._warn(
                 f"Training diverged: the loss of the last epoch is {loss:.0e}, equal probabilities "
                 f"have {baseline:.1g}, at learning_rate={self._settings['learning_rate']:g}. A "
-                f"smaller learning rate may help.{self._advice()}"
+                "smaller learning rate may help."
             )
-
-    def _advice(self) -> str:
-        return features_off_scale(self.estimator, self.rows.X)
 
     def _last_gradient(self, value: str) -> str:
         """Return a sentence on the gradient of the last batches, empty before any step.
 
-        It is taken from the optimizer's first moment, which is available at no cost; the gradient
-        over all rows takes as long as an epoch.
+        The optimizer's first moment has it; the gradient over all rows takes as long as an epoch.
         """
         trainer, settings = self.trainer, self._settings
-        if self._solver == "adam":
-            from_rest, decay = True, float(settings["beta_1"])
-            factor = 1 - decay
-        else:
-            from_rest, decay = not self._start.moments.any(), float(settings["momentum"])
-            factor = trainer.learning_rate
         moment, steps = trainer.moments[0], int(trainer.steps[0])
-        if self._solver == "sgd" and decay == 0:
+        if self._solver == "adam":
+            decay, from_rest = float(settings["beta_1"]), True
+            factor = 1 - decay
+        elif decay := float(settings["momentum"]):
+            factor, from_rest = trainer.learning_rate, not self._start.moments.any()
+        else:
             # Without a velocity, fused steps store no gradient: take the change of the parameters.
             before, factor = self._last_chunk
             moment, steps = trainer.flat.flat - before.theta, steps - int(before.steps[0])
-            from_rest, decay = True, 1.0
+            decay, from_rest = 1.0, True
         if from_rest and steps == 0:
             return ""
         average = average_gradient(moment, steps, decay=decay, factor=factor, from_rest=from_rest)
-        return " Over the last batches, the gradient's largest element " + value.format(
-            average, settings["learning_rate"]
-        )
+        value = value.format(average, settings["learning_rate"])
+        return f" Over the last batches, the gradient's largest element {value}"
 
 
 def average_gradient(

@@ -1,7 +1,4 @@
-"""MLPClassifier: what of it the kernels support, its fits and predictions.
-
-Shapes: n rows, D features, H hidden units, K classes.
-"""
+"""MLPClassifier: what of it the kernels support, its fits and predictions."""
 
 from __future__ import annotations
 
@@ -13,16 +10,16 @@ from sklearn.linear_model import LogisticRegression as _SklearnLogisticRegressio
 from sklearn.neural_network import MLPClassifier as _SklearnMLPClassifier
 
 from fastlogit.estimators import sklearn_compat
-from fastlogit.estimators.base import KernelClassifier
-from fastlogit.estimators.callbacks import FitCall
+from fastlogit.estimators.base import KernelClassifier, kernel_proba
 from fastlogit.estimators.fast_path import is_valid_matrix, plain_classes, set_n_features
+from fastlogit.estimators.progress import FitCall
 from fastlogit.estimators.rows import apply_class_weight, features_off_scale, kernel_rows
 from fastlogit.models import ACTIVATIONS, MODELS, Floats, Indices, Model, Rows
 from fastlogit.solvers import lbfgs
 from fastlogit.training.objective import Objective
 
 # The innermost call of fit in this thread or task. Between fit and _fit_stochastic or _fit_lbfgs
-# runs scikit-learn's _fit, which has no argument to pass it in. Only _call_of_fit reads it.
+# runs scikit-learn's _fit, which has no argument to pass it in.
 _current_call: ContextVar[FitCall | None] = ContextVar("_current_call", default=None)
 
 
@@ -54,22 +51,21 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
         Weights by class label, which multiply the row weights. "balanced" sets them inversely
         proportional to the (weighted) class frequencies in y; ``partial_fit``, which receives only
         a part of y, does not support it.
-    n_threads : int
-        Maximum number of threads, 1 or more, for a large batch, an L-BFGS fit or a prediction, with
-        at least 256 rows each. Results are the same bits for any number. Numba's limit
-        (``NUMBA_NUM_THREADS``), which joblib lowers in its workers, applies too.
+    n_threads : int, at least 1
+        Maximum number of threads for a large batch, an L-BFGS fit or a prediction, of at least 256
+        rows each; results are the same bits for any. ``NUMBA_NUM_THREADS`` applies too.
     exact_resume : bool
         For "sgd" and "adam": whether ``partial_fit``, and ``fit`` with ``warm_start`` and without
-        ``early_stopping``, continue as if the call before had not ended. k calls of ``partial_fit``
-        on the same rows then give the bits of one ``fit`` of k epochs, also after pickling: the
-        fitted state includes the generator seeded by an integer ``random_state``, the row order and
-        the optimizer's moments. Otherwise each call seeds a new generator, as in scikit-learn.
+        ``early_stopping``, continue with the generator seeded by an integer ``random_state``, the
+        row order and the optimizer's moments of the last call, also from a pickle: k calls of
+        ``partial_fit`` on the same rows then give the bits of one ``fit`` of k epochs. Otherwise
+        each call seeds a new generator, as in scikit-learn.
 
     Attributes
     ----------
     backend_ : {"numba", "scikit-learn"}
-        The code that ran the last fit. The ``fastlogit`` logger reports the reason for
-        scikit-learn's at INFO level.
+        The code that ran the last fit; the ``fastlogit`` logger reports at INFO level why it was
+        scikit-learn's.
     model_ : {"mlp-logistic", "mlp-softmax"}
         The model that the kernels trained; absent after a fit by scikit-learn's code.
     validation_loss_curve_ : list of float
@@ -118,11 +114,8 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
             validation_fraction=validation_fraction, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon,
             n_iter_no_change=n_iter_no_change, max_fun=max_fun,
         )  # fmt: skip
-        self.class_weight = class_weight
-        self.n_threads = n_threads
+        self.class_weight, self.n_threads = class_weight, n_threads
         self.exact_resume = exact_resume
-
-    # Fitting
 
     def _run_fit(self, call: FitCall, X: Any, y: Any, sample_weight: Any) -> None:
         token = _current_call.set(call)
@@ -138,25 +131,21 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
         return call if call is not None and call.estimator is self else None
 
     def _run_partial_fit(self, X: Any, y: Any, sample_weight: Any, classes: Any) -> None:
-        super(KernelClassifier, self).partial_fit(
-            X, y, sample_weight=sample_weight, classes=classes
-        )
+        parent: Any = super(KernelClassifier, self)
+        parent.partial_fit(X, y, sample_weight=sample_weight, classes=classes)
 
     def _can_resume(self, rows: Rows) -> bool:
         n_hidden = self.hidden_layer_sizes
         if type(n_hidden) in (tuple, list) and len(n_hidden) == 1:
             n_hidden = n_hidden[0]
-        return (
-            self._unsupported_reason() is None
-            and self.warm_start is False  # else scikit-learn requires all classes in y
-            and type(n_hidden) is int
-            and self.coefs_[0].shape == (rows.X.shape[1], n_hidden)
-            and super()._can_resume(rows)
-            and all(
-                getattr(type(self), name) is getattr(MLPClassifier, name)
-                for name in sklearn_compat.MLP_STEPS
-            )
-        )
+        if self._unsupported_reason() is not None or type(n_hidden) is not int:
+            return False
+        if self.warm_start is not False:  # then scikit-learn requires all classes in y
+            return False
+        steps = [getattr(type(self), name) for name in sklearn_compat.MLP_STEPS]
+        has_our_steps = steps == [getattr(MLPClassifier, name) for name in sklearn_compat.MLP_STEPS]
+        has_shape = self.coefs_[0].shape == (rows.X.shape[1], n_hidden)
+        return has_our_steps and has_shape and super()._can_resume(rows)
 
     def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any]:
         """Return what scikit-learn's method returns, for valid arrays without its validation."""
@@ -176,25 +165,23 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
         self, X: Any, y: Any, sample_weight: Any, activations: Any, deltas: Any, coef_grads: Any,
         intercept_grads: Any, layer_units: Any, incremental: bool,
     ) -> None:  # fmt: skip
-        sample_weight = self._row_weight(y, sample_weight)
+        labels, weight = self._labels_and_weight(y, sample_weight)
         call = None if incremental else self._call_of_fit()
         if reason := self._unsupported_reason():
             if self._resumes_exactly(incremental=incremental):
-                raise ValueError(
-                    f"exact_resume=True is for fits on the kernels, which do not run here: {reason}"
-                )
+                text = "exact_resume=True is for fits on the kernels, which do not run here"
+                raise ValueError(f"{text}: {reason}")
             self._begin_without_epochs(call, reason)
             self._use_sklearn(reason)
             super()._fit_stochastic(
-                X, y, sample_weight, activations, deltas, coef_grads, intercept_grads, layer_units,
+                X, y, weight, activations, deltas, coef_grads, intercept_grads, layer_units,
                 incremental,
             )  # fmt: skip
             return
         self._use_kernels()
-        self._train_epochs(
-            self._params, self._rows(X, y, sample_weight), self._random_state,
-            incremental=incremental, call=call,
-        )  # fmt: skip
+        # partial_fit and warm_start keep the dtype of the first call.
+        rows, generator = kernel_rows(X, labels, weight, self.coefs_[0].dtype), self._random_state
+        self._train_epochs(self._params, rows, generator, incremental=incremental, call=call)
         if self.early_stopping:  # from which scikit-learn's code starts with warm_start
             self._best_coefs, self._best_intercepts = self.coefs_, self.intercepts_
 
@@ -202,20 +189,18 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
         self, X: Any, y: Any, sample_weight: Any, activations: Any, deltas: Any, coef_grads: Any,
         intercept_grads: Any, layer_units: Any,
     ) -> None:  # fmt: skip
-        sample_weight = self._row_weight(y, sample_weight)
+        labels, weight = self._labels_and_weight(y, sample_weight)
         self._begin_without_epochs(self._call_of_fit(), f"solver={self.solver!r}")
         if reason := self._unsupported_reason():
             self._use_sklearn(reason)
             super()._fit_lbfgs(
-                X, y, sample_weight, activations, deltas, coef_grads, intercept_grads, layer_units
+                X, y, weight, activations, deltas, coef_grads, intercept_grads, layer_units
             )
             return
         self._use_kernels()
-        total = len(y) if sample_weight is None else float(sample_weight.sum())
-        objective = Objective(
-            self._model, self._params, self._rows(X, y, sample_weight), self.alpha / total,
-            n_threads=int(self.n_threads),
-        )  # fmt: skip
+        alpha = self.alpha / (len(y) if weight is None else float(weight.sum()))
+        rows, threads = kernel_rows(X, labels, weight, self.coefs_[0].dtype), int(self.n_threads)
+        objective = Objective(self._model, self._params, rows, alpha, n_threads=threads)
         theta, self.loss_, self.n_iter_ = lbfgs.minimise(
             objective, objective.params.flat.copy(), max_iter=self.max_iter, tol=self.tol,
             advice=lambda: features_off_scale(self, X), maxfun=self.max_fun,
@@ -252,23 +237,13 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
     def _is_multilabel(self) -> bool:
         return bool(self.out_activation_ == "logistic" and self.n_outputs_ > 1)
 
-    def _row_weight(self, y: Any, sample_weight: Floats | None) -> Floats | None:
-        if self.class_weight is None:
-            return sample_weight
-        if self._is_multilabel:
-            raise ValueError(
-                f"class_weight={self.class_weight!r} must be None where y has several labels per "
-                "row"
-            )
-        indices = self._class_indices(y)
-        return apply_class_weight(self.class_weight, self.classes_, indices, sample_weight)
-
-    def _rows(self, X: Any, y: Any, sample_weight: Floats | None) -> Rows:
-        dtype = self.coefs_[0].dtype  # partial_fit and warm_start keep that of the first call
-        return kernel_rows(X, self._class_indices(y), sample_weight, dtype)
-
-    def _class_indices(self, y: Any) -> Indices:
-        return np.asarray(y[:, 0] if self._model.binary else y.argmax(axis=1), np.intp)
+    def _labels_and_weight(self, y: Any, sample_weight: Any) -> tuple[Indices, Floats | None]:
+        """Return the rows' class indices, and their weights times those of the classes."""
+        if self.class_weight is not None and self._is_multilabel:
+            text = f"class_weight={self.class_weight!r} must be None"
+            raise ValueError(f"{text} where y has several labels per row")
+        labels = np.asarray(y[:, 0] if y.shape[1] == 1 else y.argmax(axis=1), np.intp)
+        return labels, apply_class_weight(self.class_weight, self.classes_, labels, sample_weight)
 
     @property
     def _model(self) -> Model:
@@ -286,14 +261,12 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
     def _penalty(self, _: Rows, /) -> dict[str, Any]:
         return {"alpha": self.alpha, "alpha_by_row": True}
 
-    # Predictions
-
     def _forward_pass_fast(self, X: Any, check_input: bool = True) -> Any:
         if getattr(self, "backend_", None) != "numba":
             return super()._forward_pass_fast(X, check_input=check_input)
         if check_input and not is_valid_matrix(self, X):
             X = self._validate_rows(X)
-        proba = self._kernel_proba(X)
+        proba = kernel_proba(self._model, self._params, X, self.n_threads)
         if proba is None:
             return super()._forward_pass_fast(X, check_input=False)
         return proba[:, 1:] if self._model.binary else proba
@@ -305,9 +278,8 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
             return super()._predict(X, check_input=check_input)
         # The binarizer's inverse_transform gives the same and takes longer than all the rest.
         output = self._forward_pass_fast(X, check_input=check_input)
-        if self._model.binary:
-            return labels[(output.ravel() > 0.5).astype(np.intp)]
-        return labels[output.argmax(axis=1)]
+        binary = output.shape[1] == 1
+        return labels[(output.ravel() > 0.5).astype(np.intp) if binary else output.argmax(axis=1)]
 
     def _logits(self, X: Any) -> Floats | None:
         rows = self._kernel_rows(X)

@@ -1,7 +1,4 @@
-"""Rows, labels and weights in the form that the kernels read.
-
-Shapes: n rows, D features, K classes.
-"""
+"""Rows, labels and weights in the form that the kernels read."""
 
 from __future__ import annotations
 
@@ -36,47 +33,36 @@ def as_kernel_rows(X: Any, dtype: Any) -> Any:
 def class_indices(classes: Any, y: Any, name: str = "y") -> Indices:
     """Return labels as indices into the sorted classes; raise ValueError for any other label."""
     y = np.asarray(y)
-    kinds = {y.dtype.kind, classes.dtype.kind}
-    if "O" not in kinds and (y.dtype.kind in "US") != (classes.dtype.kind in "US"):
+    kinds = y.dtype.kind, classes.dtype.kind
+    try:
+        indices = np.minimum(np.searchsorted(classes, y), len(classes) - 1)
+    except TypeError as error:  # None, or labels of several types
+        text = f"{name} must hold labels of classes_={classes}"
+        raise ValueError(f"{text}, got some that do not compare with them: {error}") from None
+    unknown = classes[indices] != y
+    if "O" not in kinds and (kinds[0] in "US") != (kinds[1] in "US"):  # NumPy takes 1 for "1"
         unknown = np.ones(len(y), bool)
-        indices = np.zeros(len(y), np.intp)
-    else:
-        try:
-            indices = np.minimum(np.searchsorted(classes, y), len(classes) - 1)
-        except TypeError as error:  # None, or labels of several types
-            raise ValueError(
-                f"{name} must hold labels of classes_={classes}, got some that do not compare with "
-                f"them: {error}"
-            ) from None
-        unknown = classes[indices] != y
     if unknown.any():
-        raise ValueError(
-            f"{name} holds the label {y[unknown].tolist()[0]!r}, which is not one of "
-            f"classes_={classes}"
-        )
+        text = f"{name} holds the label {y[unknown].tolist()[0]!r}"
+        raise ValueError(f"{text}, which is not one of classes_={classes}")
     return np.asarray(indices, np.intp)
 
 
 def apply_class_weight(
     class_weight: Any, classes: Any, y: Indices, sample_weight: Floats | None
 ) -> Floats | None:
-    """Return the row weights times the weights of the rows' classes, None if all are 1.
-
-    y holds class indices. "balanced" gives all classes the same sum of weights.
-    """
+    """Return the row weights times the weights of the classes y, indices; None if all are 1."""
     if class_weight is None:
         return sample_weight
-    if isinstance(class_weight, str):
+    if isinstance(class_weight, str):  # "balanced": all classes get the same sum of weights
         sums = np.bincount(y, sample_weight, len(classes))
         by_class = np.zeros(len(classes))
         np.divide(sums.sum(), np.count_nonzero(sums) * sums, out=by_class, where=sums > 0)
     else:
         for label, value in class_weight.items():
             if not (isinstance(value, Real) and math.isfinite(value)):
-                raise ValueError(
-                    f"class_weight={class_weight!r} must hold finite numbers, got {value!r} for "
-                    f"class {label!r}"
-                )
+                text = f"class_weight={class_weight!r} must hold finite numbers"
+                raise ValueError(f"{text}, got {value!r} for class {label!r}")
         # compute_class_weight asks y for its classes only, and classes is shorter
         by_class = compute_class_weight(class_weight, classes=classes, y=classes)
     weight = by_class[y]
@@ -86,10 +72,7 @@ def apply_class_weight(
 def kernel_rows(
     X: Any, y: Indices, sample_weight: Floats | None, dtype: Any, name: str = "sample_weight"
 ) -> Rows:
-    """Return validated rows with class indices and weights as the kernels read them.
-
-    Raises ValueError, with the name, if a loss cannot be divided by the weights' sum in the dtype.
-    """
+    """Return validated rows with class indices and weights as the kernels read them."""
     weight: Floats = np.empty(0, dtype)
     if sample_weight is not None:
         with np.errstate(over="ignore"):
@@ -101,8 +84,7 @@ def kernel_rows(
 def features_off_scale(estimator: Any, X: Any) -> str:
     """Return a sentence, after a space, that names the features off scale; empty if there are none.
 
-    A feature's scale is its root mean square over a sample of the rows. The gradient grows with it,
-    whether it comes from the feature's variance or from its mean.
+    The gradient grows with a feature's root mean square, whether that is variance or mean.
     """
     sample = X[:: -(-X.shape[0] // SAMPLED_ROWS)]
     with np.errstate(all="ignore"):
@@ -120,9 +102,10 @@ def features_off_scale(estimator: Any, X: Any) -> str:
     if not far.size:
         return ""
     names = getattr(estimator, "feature_names_in_", None)
-    largest = far[np.argsort(-distance[far], kind="stable")][:MAX_NAMED]
-    labels = [f"feature {i}" if names is None else repr(str(names[i])) for i in largest]
-    named = [f"{label} ({ratio[i]:.0e} times it)" for label, i in zip(labels, largest, strict=True)]
+    named = []
+    for i in far[np.argsort(-distance[far], kind="stable")][:MAX_NAMED]:
+        label = f"feature {i}" if names is None else repr(str(names[i]))
+        named.append(f"{label} ({ratio[i]:.0e} times it)")
     if far.size > len(named):
         named.append(f"{far.size - len(named)} more")
     return (

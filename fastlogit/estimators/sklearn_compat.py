@@ -10,14 +10,13 @@ or call MLPClassifier's ``_fit``, ``_fit_stochastic``, ``_fit_lbfgs``, ``_valida
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import accumulate, pairwise
 from numbers import Integral
 from typing import Any
 
 import numpy as np
-from sklearn import get_config
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.neural_network._base import ACTIVATIONS
 from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
@@ -27,7 +26,7 @@ from sklearn.utils.fixes import _get_additional_lbfgs_options_dict as lbfgs_prin
 from sklearn.utils.multiclass import _check_partial_fit_first_call as is_first_partial_fit
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
-from fastlogit.models import Floats
+from fastlogit.models import OPTIMIZERS, Floats
 from fastlogit.training.trainer import Trainer
 
 try:
@@ -43,12 +42,11 @@ __all__ = [
     "fit_context", "fitted_binarizer", "has_callbacks", "is_first_partial_fit",
     "lbfgs_print_option", "load_moments", "new_optimizer", "optimizer_from_state",
     "optimizer_settings", "optimizer_state", "packed_offsets", "root_task", "solver_of",
-    "store_moments", "validate_arguments", "validate_plain_arguments",
+    "store_moments", "validate_plain_arguments",
 ]  # fmt: skip
 
 # The methods that MLPClassifier's partial_fit calls, any of which a subclass of ours may override.
 MLP_STEPS = ("_fit", "_validate_input", "_fit_stochastic")
-
 # Constraints on the arguments that both estimators add or extend.
 ADDED_CONSTRAINTS = {
     "n_threads": [Interval(Integral, 1, None, closed="left")],
@@ -57,22 +55,13 @@ ADDED_CONSTRAINTS = {
 }
 
 MINIBATCH_SOLVERS = ("sgd", "adam")
-# The optimizers of MLPClassifier; their hyperparameters under the trainer's names, without the
-# learning rate; their moments, lists of the weights' and then the biases'.
-OPTIMIZERS = {"sgd": SGDOptimizer, "adam": AdamOptimizer}
-SETTINGS = {"sgd": ("momentum", "nesterov"), "adam": ("beta_1", "beta_2", "epsilon")}
+# The optimizers of MLPClassifier, and their moments, lists of the weights' and then the biases'.
+CLASSES = {"sgd": SGDOptimizer, "adam": AdamOptimizer}
 MOMENTS = {"sgd": ("velocities",), "adam": ("ms", "vs")}
-
+PLAIN_TYPES = frozenset({int, float, str, bool, type(None), np.float64})
 CALLBACKS_EXIST = hasattr(CallbackSupport, "set_callbacks")
-
 # Decorates a fit to validate the estimator's arguments first, as in scikit-learn.
 fit_context = _fit_context(prefer_skip_nested_validation=True)
-
-
-def validate_arguments(estimator: Any) -> None:
-    """Validate the estimator's arguments, unless the configuration says to skip it."""
-    if not get_config()["skip_parameter_validation"]:
-        estimator._validate_params()
 
 
 def validate_plain_arguments(estimator: Any) -> bool:
@@ -90,19 +79,13 @@ def validate_plain_arguments(estimator: Any) -> bool:
         return False
     if type(arguments.get("random_state")) is np.random.RandomState:
         arguments["random_state"] = None  # as valid, and kept alive by no cache
-    if not all(map(_is_plain, arguments.values())):
-        return False
+    for value in arguments.values():
+        # A tuple's items are of one type, since 1 == True.
+        is_plain_tuple = type(value) is tuple and all(type(item) is int for item in value)
+        if not (is_plain_tuple or type(value) in PLAIN_TYPES):
+            return False
     _validate_once(cls, *arguments.values())
     return True
-
-
-def _is_plain(value: Any) -> bool:
-    if type(value) is tuple:  # of one type, since 1 == True
-        return all(type(item) is int for item in value)
-    return type(value) in _PLAIN_TYPES
-
-
-_PLAIN_TYPES = frozenset({int, float, str, bool, type(None), np.float64})
 
 
 @lru_cache(256)
@@ -116,14 +99,8 @@ def _validate_once(cls: Any, *values: Any) -> None:
     validate_parameter_constraints(cls._parameter_constraints, arguments, caller_name=cls.__name__)
 
 
-# Fitted state
-
-
 def fitted_binarizer(classes: Any) -> LabelBinarizer:
-    """Return a LabelBinarizer as fitted to labels of two or more sorted classes.
-
-    Fitting one takes longer than twenty epochs on few rows.
-    """
+    """Return a LabelBinarizer of sorted classes; to fit one takes twenty epochs on few rows."""
     binarizer = LabelBinarizer()
     binarizer.y_type_ = "multiclass" if len(classes) > 2 else "binary"
     binarizer.sparse_input_ = False
@@ -135,8 +112,7 @@ def fitted_binarizer(classes: Any) -> LabelBinarizer:
 def packed_offsets(layer_units: Sequence[int]) -> tuple[list[Any], list[Any]]:
     """Return the position of each layer's weights and biases in scikit-learn's flat parameters.
 
-    After a fit by L-BFGS its MLPClassifier has them in ``_coef_indptr`` and ``_intercept_indptr``,
-    which its ``_loss_grad_lbfgs`` reads.
+    Its ``_loss_grad_lbfgs`` reads them from ``_coef_indptr`` and ``_intercept_indptr``.
     """
     shapes = list(pairwise(layer_units))
     ends = list(accumulate([*(math.prod(shape) for shape in shapes), *layer_units[1:]]))
@@ -148,9 +124,6 @@ def packed_offsets(layer_units: Sequence[int]) -> tuple[list[Any], list[Any]]:
 def activate(activation: Any, hidden: Floats) -> None:
     """Replace pre-activations as scikit-learn does, or as the reference for ours. OUT: hidden."""
     ACTIVATIONS.get(activation.name, activation.reference[0])(hidden)
-
-
-# Optimizers
 
 
 def new_optimizer(estimator: Any, params: Sequence[Floats]) -> Any:
@@ -171,23 +144,16 @@ def solver_of(optimizer: Any) -> str:
 def optimizer_settings(optimizer: Any) -> dict[str, float]:
     """Return the optimizer's hyperparameters for the trainer."""
     solver = solver_of(optimizer)
+    settings = {name: getattr(optimizer, name) for name in OPTIMIZERS[solver].settings}
     rate = optimizer.learning_rate if solver == "sgd" else optimizer.learning_rate_init
-    named = {name: getattr(optimizer, name) for name in SETTINGS[solver]}
-    return {"learning_rate": rate, **named}
+    return {**settings, "learning_rate": rate}
 
 
 def load_moments(trainer: Trainer, optimizer: Any) -> None:
-    """Copy the optimizer's moments and step count into the trainer.
-
-    Biases that are not trained have no moments there, and zeros in the optimizer.
-    """
-    flat = trainer.flat
-    for row, name in zip(trainer.moments, MOMENTS[solver_of(optimizer)], strict=True):
-        block = row if row.size == flat.flat.size else np.zeros_like(flat.flat)
-        for view, values in zip(
-            _in_order(flat.parts(block)), getattr(optimizer, name), strict=True
-        ):
-            view[...] = values
+    """Copy the optimizer's moments and step count into the trainer."""
+    for name, row, block, arrays in _moments(trainer, optimizer):
+        for array, values in zip(arrays, getattr(optimizer, name), strict=True):
+            array[...] = values
         if block is not row:
             row[:] = block[: row.size]
     trainer.steps[0] = getattr(optimizer, "t", 0)
@@ -195,17 +161,28 @@ def load_moments(trainer: Trainer, optimizer: Any) -> None:
 
 def store_moments(trainer: Trainer, optimizer: Any) -> None:
     """Hand the trainer's moments and step count to the optimizer, after the last epoch."""
-    opt, flat, steps = optimizer, trainer.flat, int(trainer.steps[0])
-    for row, name in zip(trainer.moments, MOMENTS[solver_of(opt)], strict=True):
-        block = row  # not copied, since the trainer no longer writes to it
-        if row.size < flat.flat.size:
-            block = np.zeros_like(flat.flat)
-            block[: row.size] = row
-        setattr(opt, name, _in_order(flat.parts(block)))
+    opt, steps = optimizer, int(trainer.steps[0])
+    for name, _, _, arrays in _moments(trainer, opt):
+        setattr(opt, name, arrays)  # not copied, since the trainer no longer writes to them
     if solver_of(opt) == "adam" and steps:
         correction = np.sqrt(1 - opt.beta_2**steps)
         opt.learning_rate = opt.learning_rate_init * correction / (1 - opt.beta_1**steps)
         opt.t = steps
+
+
+def _moments(
+    trainer: Trainer, optimizer: Any
+) -> Iterator[tuple[str, Floats, Floats, list[Floats]]]:
+    """Yield each moment's name, its row in the trainer, a block of all parameters, and its arrays.
+
+    The block is the row itself, or where biases are not trained a copy with zeros for them.
+    """
+    flat = trainer.flat
+    for name, row in zip(MOMENTS[solver_of(optimizer)], trainer.moments, strict=True):
+        block = row
+        if row.size < flat.flat.size:
+            block = np.concatenate([row, np.zeros(flat.flat.size - row.size, row.dtype)])
+        yield name, row, block, _in_order(flat.parts(block))
 
 
 def _in_order(arrays: Sequence[Any]) -> list[Any]:
@@ -214,27 +191,18 @@ def _in_order(arrays: Sequence[Any]) -> list[Any]:
 
 
 def optimizer_state(optimizer: Any) -> Any:
-    """Return an optimizer of scikit-learn's as a dict of plain arrays, scalars and strings.
-
-    Formats without code, such as skops, then need no trust in scikit-learn's optimizers.
-    """
-    if type(optimizer) not in OPTIMIZERS.values():
-        return optimizer
-    return {"solver": solver_of(optimizer), **vars(optimizer)}
+    """Return an optimizer as a dict of plain values, which skops loads without trust in it."""
+    is_known = type(optimizer) in CLASSES.values()
+    return {"solver": solver_of(optimizer), **vars(optimizer)} if is_known else optimizer
 
 
 def optimizer_from_state(state: Any) -> Any:
-    """Return the optimizer of a dict from :func:`optimizer_state`; anything else as it is."""
+    """Return the optimizer of such a dict; anything else as it is."""
     if type(state) is not dict:
         return state
-    attributes = dict(state)
-    cls = OPTIMIZERS[attributes.pop("solver")]
-    optimizer = cls.__new__(cls)
-    vars(optimizer).update(attributes)
+    optimizer = object.__new__(CLASSES[state["solver"]])
+    vars(optimizer).update({name: state[name] for name in state if name != "solver"})
     return optimizer
-
-
-# Callbacks
 
 
 def has_callbacks(estimator: object) -> bool:

@@ -15,13 +15,7 @@ from sklearn.pipeline import make_pipeline
 import fastlogit
 from fastlogit import LogisticRegression, MLPClassifier
 from fastlogit.estimators.base import kernel_proba
-from fastlogit.estimators.early_stopping import (
-    EarlyStopping,
-    ValidationSet,
-    split_rows,
-    start_history,
-    stops_on_loss,
-)
+from fastlogit.estimators.progress import EarlyStopping, ValidationSet, split_rows, start_history
 from fastlogit.models import MODELS, Rows
 
 # X_val and y_val
@@ -380,7 +374,15 @@ def test_a_new_fit_drops_the_curves_of_the_last():
 
 
 @pytest.mark.parametrize(
-    ("value", "expected"), [(True, False), (False, False), ("score", False), ("loss", True)]
+    ("value", "expected"),
+    [
+        (False, "Training loss"),
+        (np.False_, "Training loss"),
+        (True, "Validation score"),
+        (np.True_, "Validation score"),
+        ("score", "Validation score"),
+        ("loss", "Validation loss"),
+    ],
 )
-def test_stops_on_loss(value, expected):
-    assert stops_on_loss(value) is expected
+def test_what_ends_a_fit(value, expected):
+    assert EarlyStopping(begun(value), None).criterion == expected

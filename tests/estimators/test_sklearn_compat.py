@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression as SklearnLogisticRegression
 from sklearn.neural_network import MLPClassifier as SklearnMLPClassifier
 
 from fastlogit import LogisticRegression, MLPClassifier
-from fastlogit.estimators import sklearn_compat
+from fastlogit.estimators import fast_path, sklearn_compat
 from fastlogit.estimators.logistic_regression import MINIBATCH_ARGUMENTS
 
 # Methods of scikit-learn's MLPClassifier that our subclass overrides or calls, and their arguments.
@@ -107,11 +107,12 @@ def test_below_it_there_is_nothing_to_set_callbacks_with():
 
 
 def test_arguments_are_validated_where_the_configuration_lets_them_be():
-    wrong = LogisticRegression(tol=-1)
+    rows = np.eye(2), np.array([0, 1])
+    wrong = LogisticRegression(solver="sgd").partial_fit(*rows, classes=[0, 1]).set_params(tol=-1)
     with pytest.raises(ValueError, match="'tol' parameter"):
-        sklearn_compat.validate_arguments(wrong)
+        fast_path.valid_partial_fit_rows(wrong, *rows, None, None)
     with config_context(skip_parameter_validation=True):
-        sklearn_compat.validate_arguments(wrong)
+        assert fast_path.valid_partial_fit_rows(wrong, *rows, None, None) is not None
 
 
 def test_a_fit_of_scikit_learns_leaves_the_state_that_ours_continues_from():

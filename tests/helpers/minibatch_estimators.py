@@ -7,7 +7,7 @@ import pytest
 
 from fastlogit import LogisticRegression, MLPClassifier
 from fastlogit.estimators import mlp_classifier
-from fastlogit.estimators.callbacks import FitCall
+from fastlogit.estimators.progress import FitCall
 
 MINIBATCH = [
     cls(solver=solver, random_state=0, max_iter=6, batch_size=40)
