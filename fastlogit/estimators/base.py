@@ -65,7 +65,11 @@ def kernel_proba(
 def log_proba(logits: Floats) -> Floats:
     """Return the logarithms of the class probabilities of logits (n,), (n, 1) or (n, K)."""
     if logits.ndim == 1 or logits.shape[1] == 1:
-        return np.asarray(log_expit(logits.reshape(-1, 1) * np.array([-1, 1], logits.dtype)))
+        column = logits.reshape(-1)
+        result = np.empty((column.size, 2), column.dtype)
+        log_expit(-column, out=result[:, 0])
+        log_expit(column, out=result[:, 1])
+        return result
     largest = logits.max(axis=1, keepdims=True)
     if not finite(largest):
         return np.asarray(log_softmax(logits, axis=1))
@@ -84,7 +88,7 @@ def partial_fit(estimator: Any, X: Any, y: Any, sample_weight: Any, classes: Any
     if estimator.class_weight == "balanced":
         text = "class_weight='balanced' needs all of y, which partial_fit does not see"
         raise ValueError(f"{text}; pass the weights as a dict")
-    estimator._run_partial_fit(X, y, sample_weight, classes)
+    estimator._fit_minibatch(X, y, sample_weight, classes)
 
 
 def _has_partial_fit(estimator: Any) -> bool:
@@ -102,7 +106,7 @@ class KernelClassifier(sklearn_compat.CallbackSupport):  # type: ignore[misc]
     classes_: Any
     _params: tuple[Floats, ...]  # the fitted weights and biases, alternating
     _run_fit: Callable[[FitCall, Any, Any, Any], None]  # with X, y and sample_weight
-    _run_partial_fit: Callable[[Any, Any, Any, Any], None]  # with the arguments of partial_fit
+    _fit_minibatch: Callable[[Any, Any, Any, Any], None]  # with the arguments of partial_fit
     _penalty: Callable[[Rows], dict[str, Any]]  # the trainer's arguments on penalty and biases
     _logits: Callable[[Any], Floats | None]  # of X, None where scikit-learn's code has to predict
 

@@ -49,7 +49,7 @@ class LogisticRegression(KernelClassifier, _SklearnLogisticRegression):  # type:
     - The kernels run "lbfgs", "newton-cholesky" and "newton-cg", and "saga" with ``l1_ratio`` above
       0. Of these, only "lbfgs" supports sparse X. scikit-learn's code runs everything else.
     - Both Newton solvers factorise the Hessian for up to 160 weights (of all classes but one) and
-      take preconditioned conjugate gradients for more; they differ in when they stop.
+      take preconditioned conjugate gradients for more. Each stops as scikit-learn's does.
     - "lbfgs" with a ``tol`` of 1e-7 or less ends with a few Newton steps if a weak penalty would
       leave it above the optimum, except for ``C=inf`` or sparse X. ``n_iter_`` includes them.
     - "saga" finds the same optimum by proximal Newton steps, for up to 1024 weights, and for a
@@ -91,7 +91,7 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
         The code that ran the last fit; the ``fastlogit`` logger reports at INFO level why it was
         scikit-learn's.
     model_ : {"logistic", "softmax"}
-        The kernels' model, of two classes or more; absent after a fit by scikit-learn's code.
+        The kernels' model, of two or of more classes; absent after a fit by scikit-learn's code.
     loss_curve_ : list of float
         For "sgd" and "adam": mean over an epoch's rows of their batch's loss before its step,
         including the penalty. ``loss_``, ``best_loss_``, ``validation_scores_``,
@@ -172,7 +172,7 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
 
     def _run_fit(self, call: FitCall, X: Any, y: Any, sample_weight: Any) -> None:
         if self.solver in MINIBATCH_SOLVERS:
-            self._fit_minibatch(X, y, sample_weight, call)
+            self._fit_minibatch(X, y, sample_weight, call=call)
             return
         call.refuse_epoch_arguments(f"solver={self.solver!r}")
         for name in MINIBATCH_ATTRIBUTES:  # from an earlier fit
@@ -228,7 +228,7 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
             warn(f"'n_jobs' has no effect since {removed}, got n_jobs={self.n_jobs}", FutureWarning)
 
     def _fit_minibatch(
-        self, X: Any, y: Any, sample_weight: Any, call: FitCall | None, classes: Any = None
+        self, X: Any, y: Any, sample_weight: Any, classes: Any = None, call: FitCall | None = None
     ) -> None:
         """Train until a stopping criterion is met, or for one epoch if call is None."""
         if not self._has_l2_penalty:
@@ -247,9 +247,6 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
             self.__dict__.pop("_optimizer", None)
         random_state = check_random_state(self.random_state)
         self._train_epochs(params, rows, random_state, incremental=incremental, call=call)
-
-    def _run_partial_fit(self, X: Any, y: Any, sample_weight: Any, classes: Any) -> None:
-        self._fit_minibatch(X, y, sample_weight, None, classes)
 
     def _can_resume(self, rows: Rows) -> bool:
         is_plain = self.penalty == "deprecated" and self.n_jobs is None  # else there are warnings

@@ -130,7 +130,7 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
         call = _current_call.get()
         return call if call is not None and call.estimator is self else None
 
-    def _run_partial_fit(self, X: Any, y: Any, sample_weight: Any, classes: Any) -> None:
+    def _fit_minibatch(self, X: Any, y: Any, sample_weight: Any, classes: Any) -> None:
         parent: Any = super(KernelClassifier, self)
         parent.partial_fit(X, y, sample_weight=sample_weight, classes=classes)
 
@@ -288,5 +288,6 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
         W1, b1, W2, b2 = self._params
         hidden = rows @ W1
         hidden += b1
-        sklearn_compat.activate(self._model.activation, hidden)
+        activation: Any = self._model.activation  # of scikit-learn, or for ours of the reference
+        sklearn_compat.ACTIVATIONS.get(activation.name, activation.reference[0])(hidden)
         return np.asarray(hidden @ W2 + b2)

@@ -191,7 +191,7 @@ class FitCall:
             self._subtask.call_on_fit_task_begin(**self._data, **attributes)
 
     def end_subtask(self, fitted: dict[str, Any] | None = None) -> bool:
-        """End one, if begun, that was cancelled if fitted is None; return whether to stop."""
+        """End it, if there is one; without attributes it is cancelled. Return whether to stop."""
         subtask, self._subtask = self._subtask, None
         if subtask is None:
             return False

@@ -38,7 +38,7 @@ except ImportError:  # below scikit-learn 1.9
 
 
 __all__ = [
-    "ACTIVATIONS", "CallbackSupport", "StrOptions", "activate", "check_sample_weight",
+    "ACTIVATIONS", "CallbackSupport", "StrOptions", "check_sample_weight",
     "fit_context", "fitted_binarizer", "has_callbacks", "is_first_partial_fit",
     "lbfgs_print_option", "load_moments", "new_optimizer", "optimizer_from_state",
     "optimizer_settings", "optimizer_state", "packed_offsets", "root_task", "solver_of",
@@ -119,11 +119,6 @@ def packed_offsets(layer_units: Sequence[int]) -> tuple[list[Any], list[Any]]:
     spans = list(zip([0, *ends], ends, strict=False))
     weights = [(*span, shape) for span, shape in zip(spans, shapes, strict=False)]
     return weights, spans[len(shapes) :]
-
-
-def activate(activation: Any, hidden: Floats) -> None:
-    """Replace pre-activations as scikit-learn does, or as the reference for ours. OUT: hidden."""
-    ACTIVATIONS.get(activation.name, activation.reference[0])(hidden)
 
 
 def new_optimizer(estimator: Any, params: Sequence[Floats]) -> Any:

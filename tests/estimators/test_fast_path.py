@@ -414,10 +414,8 @@ def test_invalid_arguments_are_refused_in_later_calls(estimator, argument):
 def test_arguments_that_take_the_full_validation(argument, monkeypatch):
     model = fitted(LogisticRegression(solver="sgd")).set_params(**argument)
     full = []
-    run = LogisticRegression._run_partial_fit
-    monkeypatch.setattr(
-        LogisticRegression, "_run_partial_fit", lambda *a: (full.append(1), run(*a))
-    )
+    run = LogisticRegression._fit_minibatch
+    monkeypatch.setattr(LogisticRegression, "_fit_minibatch", lambda *a: (full.append(1), run(*a)))
     model.partial_fit(*a_part([0, 1, 2], 4))
     assert full
 
