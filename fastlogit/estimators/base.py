@@ -53,7 +53,7 @@ def kernel_proba(
     dtype = X.dtype if params[0].dtype == X.dtype else np.result_type(params[0], X.dtype)
     if dtype not in FLOATS:
         return None
-    arrays = [np.ascontiguousarray(array, dtype) for array in params]
+    arrays = [array.astype(dtype, copy=False) for array in params]
     rows = as_kernel_rows(X, dtype)
     proba = predict(model, arrays, rows, n_threads=n_threads)
     # NumPy's own operations would warn of the overflow.

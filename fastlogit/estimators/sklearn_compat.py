@@ -12,8 +12,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from itertools import accumulate, pairwise
+from itertools import accumulate, chain, pairwise
 from numbers import Integral
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -58,7 +59,7 @@ MINIBATCH_SOLVERS = ("sgd", "adam")
 # The optimizers of MLPClassifier, and their moments, lists of the weights' and then the biases'.
 CLASSES = {"sgd": SGDOptimizer, "adam": AdamOptimizer}
 MOMENTS = {"sgd": ("velocities",), "adam": ("ms", "vs")}
-PLAIN_TYPES = frozenset({int, float, str, bool, type(None), np.float64})
+PLAIN_TYPES = {int, float, str, bool, type(None), tuple, np.float64, np.random.RandomState}
 CALLBACKS_EXIST = hasattr(CallbackSupport, "set_callbacks")
 # Decorates a fit to validate the estimator's arguments first, as in scikit-learn.
 fit_context = _fit_context(prefer_skip_nested_validation=True)
@@ -74,28 +75,28 @@ def validate_plain_arguments(estimator: Any) -> bool:
     if cls.get_params is not BaseEstimator.get_params:
         return False
     try:
-        arguments = {name: getattr(estimator, name) for name in _argument_names(cls)}
-    except AttributeError:  # to be reported
+        values = _arguments_of(cls)(vars(estimator))
+    except KeyError:  # to be reported
         return False
-    if type(arguments.get("random_state")) is np.random.RandomState:
-        arguments["random_state"] = None  # as valid, and kept alive by no cache
-    for value in arguments.values():
-        # A tuple's items are of one type, since 1 == True.
-        is_plain_tuple = type(value) is tuple and all(type(item) is int for item in value)
-        if not (is_plain_tuple or type(value) in PLAIN_TYPES):
-            return False
-    _validate_once(cls, *arguments.values())
+    kinds = set(map(type, values))
+    if np.random.RandomState in kinds:  # as valid as None, which keeps nothing alive in the cache
+        values = [None if type(value) is np.random.RandomState else value for value in values]
+    tuples = [value for value in values if type(value) is tuple] if tuple in kinds else []
+    # A tuple's items are of one type, since 1 == True.
+    if not (kinds <= PLAIN_TYPES and all(type(item) is int for item in chain(*tuples))):
+        return False
+    _validate_once(cls, *values)
     return True
 
 
 @lru_cache(256)
-def _argument_names(cls: Any) -> tuple[str, ...]:
-    return tuple(cls._get_param_names())
+def _arguments_of(cls: Any) -> Any:
+    return itemgetter(*cls._get_param_names())
 
 
 @lru_cache(256, typed=True)
 def _validate_once(cls: Any, *values: Any) -> None:
-    arguments = dict(zip(_argument_names(cls), values, strict=True))
+    arguments = dict(zip(cls._get_param_names(), values, strict=True))
     validate_parameter_constraints(cls._parameter_constraints, arguments, caller_name=cls.__name__)
 
 

@@ -97,11 +97,10 @@ def _layout(
 
 
 def arrange(params: Sequence[Floats], *, transposed: bool) -> tuple[Floats, ...]:
-    """Return parameters in the public shapes as those in ``FlatParams.named``."""
-    arrays = list(params)
-    if transposed:
-        arrays[-2] = np.ascontiguousarray(arrays[-2].T)
-    return tuple(arrays)
+    """Return parameters in the public shapes as those in ``FlatParams.named``, contiguous."""
+    *hidden, W, b = params
+    arrays = [*hidden, W.T if transposed else W, b]
+    return tuple([as_writable_view(np.ascontiguousarray(array)) for array in arrays])
 
 
 @dataclass

@@ -73,8 +73,7 @@ def predict(
     """Return the class probabilities of the rows of X for parameters of X's dtype."""
     code, n_rows, sparse = BACKENDS[backend], X.shape[0], bool(issparse(X))
     proba = np.empty((n_rows, model.n_classes(params)), X.dtype)
-    arrays = [as_writable_view(array) for array in params]
-    named = arrange(arrays, transposed=code.transposes(len(arrays), sparse))
+    named = arrange(params, transposed=code.transposes(len(params), sparse))
     record = model.record(code, X.dtype)
     if code.jitted:
         X = csr(*matrix_for_kernels(X)) if sparse else as_writable_view(X)
