@@ -4,8 +4,8 @@ Each model is one file, with the derivation of its gradient beside the code that
 :mod:`logistic`, :mod:`softmax`, :mod:`mlp_logistic` and :mod:`mlp_softmax`.
 
 ``layers``
-    What a layer computes, forward and backward: products of dense and of sparse rows, between which
-    ``inputs`` chooses, activations, and the output losses, on polynomials for exp and logarithms.
+    What a layer computes, forward and backward: products of dense and of sparse rows, activations,
+    and the output losses, on polynomials for exp and logarithms. ``dispatch`` chooses by type.
 ``training``
     The epoch that Python calls, its batches in blocks of rows, the optimizers, plain gradient
     descent with one row per step and over sparse rows, and the orders of the rows.

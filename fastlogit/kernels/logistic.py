@@ -17,17 +17,16 @@ mean taken as Σ w loss / Σ w:
     dz = w (p − y) / Σ w      dW = Xᵀ dz      db = Σ_rows dz
 """
 
-from typing import NamedTuple
+from collections import namedtuple
 
 from fastlogit.kernels.codegen.arrays import part, rows_from
 from fastlogit.kernels.codegen.compile import inline
-from fastlogit.kernels.layers.inputs import linear_backward, linear_forward
+from fastlogit.kernels.dispatch import linear_backward, linear_forward
 from fastlogit.kernels.layers.output_losses import logistic_loss, logistic_proba
-from fastlogit.kernels.training.single_row_sgd import logistic_rows
+from fastlogit.kernels.training.in_place_sgd import logistic_rows
 
-
-class Logistic(NamedTuple):
-    """The model, which has no settings; its parameters are (Wt, b)."""
+# The model has no settings; its parameters are (Wt, b).
+Logistic = namedtuple("Logistic", "")
 
 
 @inline

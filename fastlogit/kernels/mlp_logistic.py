@@ -24,21 +24,19 @@ vector. Over a batch, with row weights w (1 if none) and the mean taken as Σ w 
     dW1 = Xᵀ dS              db1 = Σ_rows dS
 """
 
-from typing import Any, NamedTuple
+from collections import namedtuple
 
 from fastlogit.kernels.codegen.arrays import rows_from
 from fastlogit.kernels.codegen.compile import inline
+from fastlogit.kernels.dispatch import hidden_backward, hidden_forward
 from fastlogit.kernels.layers.activations import activate, activation_grad
 from fastlogit.kernels.layers.dense import output_backward, output_forward, output_input_grad
-from fastlogit.kernels.layers.inputs import hidden_backward, hidden_forward
 from fastlogit.kernels.layers.output_losses import logistic_loss, logistic_proba
-from fastlogit.kernels.training.single_row_sgd import network_rows
+from fastlogit.kernels.training.in_place_sgd import network_rows
 
-
-class MLPLogistic(NamedTuple):
-    """The model: its activation, see layers.activations; its parameters are (W1, b1, W2t, b2)."""
-
-    activation: Any
+# The model: its activation, see layers.activations; its parameters are (W1, b1, W2t, b2).
+MLPLogistic = namedtuple("MLPLogistic", "activation")
+train_rows = network_rows  # by one row per step
 
 
 @inline
@@ -47,11 +45,10 @@ def loss_and_gradient(model, params, X, rows, y, weight, scale, accumulate, grad
     W1, b1, _W2t, _b2 = params
     grad_W1, grad_b1, _grad_W2t, _grad_b2 = grads
     hidden, d_hidden = rows_from(work[0], 0, y.size), rows_from(work[1], 0, y.size)
-    X_rows, panel = work[3], work[4]
 
-    hidden_forward(X, rows, W1, b1, X_rows, panel, hidden)  # S
+    hidden_forward(X, rows, W1, b1, work[3], work[4], hidden)  # S
     loss = loss_and_hidden_gradient(model, params, y, weight, scale, accumulate, grads, work)  # dS
-    hidden_backward(X, rows, d_hidden, accumulate, X_rows, panel, grad_W1, grad_b1)
+    hidden_backward(X, rows, d_hidden, accumulate, work[3], work[4], grad_W1, grad_b1)
     return loss
 
 
@@ -73,19 +70,12 @@ def loss_and_hidden_gradient(model, params, y, weight, scale, accumulate, grads,
 
 
 @inline
-def train_rows(model, params, X, y, order, learning_rate, work):
-    """Train on one row per step, in that order; return the sum of losses. OUT: params, work."""
-    return network_rows(model, params, X, y, order, learning_rate, work)
-
-
-@inline
 def predict_proba(model, params, X, rows, proba, work):
     """Fill proba (B, 2) with 1 − p and p. OUT: proba, work."""
     W1, b1, W2t, b2 = params
     hidden, logits = rows_from(work[0], 0, len(proba)), rows_from(work[2], 0, len(proba))
-    X_rows, panel = work[3], work[4]
 
-    hidden_forward(X, rows, W1, b1, X_rows, panel, hidden)
+    hidden_forward(X, rows, W1, b1, work[3], work[4], hidden)
     activate(model.activation, hidden)
     output_forward(hidden, W2t, b2, logits)
     logistic_proba(logits, proba)

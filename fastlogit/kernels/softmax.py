@@ -16,17 +16,17 @@ Over a batch, with row weights w (1 if none) and the mean taken as Σ w loss / �
     dZ = w (P − onehot(y)) / Σ w      dW = Xᵀ dZ      db = Σ_rows dZ
 """
 
-from typing import NamedTuple
+from collections import namedtuple
 
 from fastlogit.kernels.codegen.arrays import rows_from
 from fastlogit.kernels.codegen.compile import inline
-from fastlogit.kernels.layers.inputs import linear_backward, linear_forward
+from fastlogit.kernels.dispatch import linear_backward, linear_forward
 from fastlogit.kernels.layers.output_losses import softmax_loss, softmax_proba
-from fastlogit.kernels.training.single_row_sgd import softmax_rows
+from fastlogit.kernels.training.in_place_sgd import softmax_rows
 
-
-class Softmax(NamedTuple):
-    """The model, which has no settings; its parameters are (Wt, b)."""
+# The model has no settings; its parameters are (Wt, b).
+Softmax = namedtuple("Softmax", "")
+train_rows = softmax_rows  # by one row per step
 
 
 @inline
@@ -40,13 +40,6 @@ def loss_and_gradient(model, params, X, rows, y, weight, scale, accumulate, grad
     loss = softmax_loss(logits, y, weight, scale)  # Z becomes dZ
     linear_backward(X, rows, logits, accumulate, grad_Wt, grad_b)
     return loss
-
-
-@inline
-def train_rows(model, params, X, y, order, learning_rate, work):
-    """Train on one row per step, in that order; return the sum of losses. OUT: params, work."""
-    Wt, b = params
-    return softmax_rows(Wt, b, X, y, order, learning_rate, work)
 
 
 @inline

@@ -16,7 +16,7 @@ import numpy as np
 from fastlogit.kernels import logistic, mlp_logistic, mlp_softmax, softmax
 from fastlogit.kernels.codegen.linking import address_of
 from fastlogit.kernels.layers import activations
-from fastlogit.kernels.training import blocks, epoch, optimizers, sparse_sgd
+from fastlogit.kernels.training import epoch, in_place_sgd, optimizers
 from fastlogit.models.arrays import Floats, Shapes
 from fastlogit.reference import models as reference
 from fastlogit.reference import training as reference_training
@@ -167,8 +167,8 @@ def _by_name(*records: Record) -> dict[str, Record]:
 
 BACKENDS = _by_name(
     Backend(
-        "numba", True, epoch.run_batches, sparse_sgd.run_batches, epoch.predict_proba,
-        blocks.allocate, address_of,
+        "numba", True, epoch.run_batches, in_place_sgd.run_sparse_batches, epoch.predict_proba,
+        epoch.allocate, address_of,
     ),
     Backend(
         "numpy", False, reference_training.run_batches, reference_training.run_batches,

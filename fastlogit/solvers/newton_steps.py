@@ -25,7 +25,7 @@ from numpy.linalg import LinAlgError
 from scipy.linalg import lapack
 
 from fastlogit.kernels.full_batch import hessian as kernels
-from fastlogit.kernels.training.blocks import BLOCK_ROWS
+from fastlogit.kernels.training.epoch import BLOCK_ROWS
 from fastlogit.models import Floats, Rows
 
 # A Hessian of more weights costs more than the products that solve for a step without it.

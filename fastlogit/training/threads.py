@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastlogit.kernels.codegen.barrier import ABANDONED, BARRIER_SIZE
-from fastlogit.kernels.training.blocks import BLOCK_ROWS, blocks_a_call
-from fastlogit.kernels.training.epoch import MAX_GROUPS, Gradients, Team
+from fastlogit.kernels.training.epoch import BLOCK_ROWS, MAX_GROUPS, Gradients, Team, blocks_a_call
 
 # Waking a thread takes some ten microseconds, the time of a few million multiply-adds.
 WORTH_SHARING = 1 << 22

@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
-from fastlogit.kernels.training.blocks import BLOCK_ROWS
-from fastlogit.kernels.training.epoch import CHAIN_ROWS, Rule, Span, State
+from fastlogit.kernels.training.epoch import BLOCK_ROWS, CHAIN_ROWS, Rule, Span, State
 from fastlogit.models import BACKENDS, OPTIMIZERS, FlatParams, Floats, Indices, Model, Rows
 from fastlogit.models.checks import finite
 from fastlogit.training.threads import ThreadPool, cut, team_size, workspace

@@ -20,8 +20,8 @@ from fastlogit.kernels.layers import dense as dense_layers
 from fastlogit.kernels.layers import output_losses
 from fastlogit.kernels.layers import sparse as sparse_layers
 from fastlogit.kernels.training import optimizers, shuffle
-from fastlogit.kernels.training.blocks import BLOCK_ROWS
-from fastlogit.kernels.training.single_row_sgd import logistic_rows
+from fastlogit.kernels.training.epoch import BLOCK_ROWS
+from fastlogit.kernels.training.in_place_sgd import logistic_rows
 from fastlogit.models import ACTIVATIONS, MODELS, OPTIMIZERS
 from fastlogit.reference import models as plain_layers
 

@@ -11,8 +11,8 @@ from scipy import sparse
 
 import fastlogit
 from fastlogit import LogisticRegression, MLPClassifier
-from fastlogit.kernels.training import blocks
-from fastlogit.kernels.training.blocks import BLOCK_ROWS, calls
+from fastlogit.kernels.training import epoch
+from fastlogit.kernels.training.epoch import BLOCK_ROWS, calls
 from fastlogit.models import MODELS
 from fastlogit.training.objective import predict
 from fastlogit.training.threads import ThreadPool, cut, n_groups
@@ -37,7 +37,7 @@ def rows(request):
 
 @pytest.fixture
 def small_calls(monkeypatch):
-    monkeypatch.setattr(blocks, "CALL_MULTIPLY_ADDS", 1)
+    monkeypatch.setattr(epoch, "CALL_MULTIPLY_ADDS", 1)
 
 
 @pytest.mark.parametrize("n_rows", [1, 256, 257, 10_000, 10_000_000])
@@ -54,7 +54,7 @@ def test_the_calls_cover_all_rows_once(n_rows, multiply_adds):
 @pytest.mark.parametrize("name", FULL_FITS)
 def test_a_fit_cut_into_calls_has_the_same_bits(rows, name, monkeypatch):
     whole = FULL_FITS[name]().fit(*rows)
-    monkeypatch.setattr(blocks, "CALL_MULTIPLY_ADDS", 1)
+    monkeypatch.setattr(epoch, "CALL_MULTIPLY_ADDS", 1)
     in_parts = FULL_FITS[name]().fit(*rows)
     for array, other in zip(fitted(whole), fitted(in_parts), strict=True):
         np.testing.assert_array_equal(array, other)
@@ -84,7 +84,7 @@ def test_a_loss_and_predictions_cut_into_calls_have_the_same_bits(
         return [loss, *gradient, *trained.params, trained.loss_curve, proba]
 
     whole = results()
-    monkeypatch.setattr(blocks, "CALL_MULTIPLY_ADDS", 1)
+    monkeypatch.setattr(epoch, "CALL_MULTIPLY_ADDS", 1)
     for array, other in zip(whole, results(), strict=True):
         np.testing.assert_array_equal(array, other)
 

@@ -198,13 +198,13 @@ def test_nothing_is_compiled_for_sparse_rows_unless_they_come():
     program = """
 import fastlogit
 from fastlogit.kernels.training import epoch
-from fastlogit.kernels.training import sparse_sgd
+from fastlogit.kernels.training import in_place_sgd
 from fastlogit.kernels.codegen import linking
 fastlogit.warmup()
 names = [symbol for symbol in linking._libraries if "csr" in symbol]
 assert not names, names
-assert not sparse_sgd.run_batches.signatures
+assert not in_place_sgd.run_sparse_batches.signatures
 fastlogit.warmup(sparse=True)
-assert len(sparse_sgd.run_batches.signatures) == 2 * len(fastlogit.models.MODELS)
+assert len(in_place_sgd.run_sparse_batches.signatures) == 2 * len(fastlogit.models.MODELS)
 """
     subprocess.run([sys.executable, "-c", program], check=True)  # noqa: S603

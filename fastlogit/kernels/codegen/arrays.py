@@ -1,7 +1,6 @@
-"""Parameters in one flat block: the weights of all layers, then their biases.
+"""Views of contiguous arrays, and of parameters in one flat block: all weights, then all biases.
 
-An optimizer then is one loop over the block that knows no model, and the penalty one over its
-weights.
+So an optimizer is one loop over the block that knows no model, and the penalty one over weights.
 """
 
 from typing import Any
@@ -31,10 +30,7 @@ def _emit_part(context, builder, signature, array, start, shape):
     lambda X, _, shape: types.Array(X.dtype, len(shape), "C") if is_contiguous(X) else None,
 )
 def part(array, start, shape):
-    """Return a contiguous array's elements from start on as an array of that shape: a view.
-
-    Numba checks the ends of a slice, and calls its library for a reshape.
-    """
+    """Return a view of the elements from start on, in that shape, without the checks of a slice."""
     return array.reshape(-1)[start : start + np.prod(shape)].reshape(shape)
 
 

@@ -1,8 +1,8 @@
 """Where the threads of one training run wait for each other, inside jitted code.
 
-Threads are Python's own, each in the same jitted call with the interpreter's lock released; the
-kernels need no threading layer, so forked children and concurrent fits need no special care. A
-wait is a few hundred nanoseconds of spinning, where a parallel region of Numba's costs 3 to 300 µs.
+Threads are Python's own, each in the same jitted call without the interpreter's lock: no threading
+layer is needed, nor special care for forked children and concurrent fits. A wait is a few hundred
+nanoseconds of spinning, where a parallel region of Numba's costs 3 to 300 µs.
 """
 
 import os

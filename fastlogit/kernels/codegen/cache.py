@@ -1,9 +1,8 @@
 """The on-disk cache of what has been compiled.
 
-Numba's own stamps only the file of the cached function, so a cached caller would outlive a change
-in another file. Here the stamp covers all sources of the kernels, and each signature is one file
-with its checksum. Whatever goes wrong with the cache (unwritable, truncated, written by two
-processes at once) costs a compilation and nothing else.
+Numba stamps only the file of the cached function, so a cached caller would outlive a change in
+another. Here the stamp covers all sources of the kernels, and each signature is one file with its
+checksum. Whatever goes wrong (unwritable, truncated, written by two processes) costs a compilation.
 """
 
 from __future__ import annotations
@@ -53,23 +52,11 @@ def source_stamp() -> str | None:
     return hashlib.sha256(content).hexdigest()[:16] if files else None
 
 
-def _writable(path: Path) -> bool:
-    with contextlib.suppress(OSError):
-        path.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=path).close()
-        return True
-    return False
-
-
-def _in_tree() -> Path:
-    return Path(__file__).parents[1] / "__pycache__"
-
-
-def _candidates() -> Iterator[Path]:
+def _candidates(in_tree: Path) -> Iterator[Path]:
     if numba.config.CACHE_DIR:
         yield Path(numba.config.CACHE_DIR)
         return
-    yield _in_tree()
+    yield in_tree
     if os.environ.get("XDG_CACHE_HOME"):
         yield Path(os.environ["XDG_CACHE_HOME"]) / "fastlogit"
         return
@@ -86,21 +73,21 @@ def cache_directory() -> Path | None:
     """
     if source_stamp() is None:
         return None
-    name = f"fastlogit-{source_stamp()}"
-    for parent in _candidates():
-        if _writable(parent / name):
-            if parent == _in_tree():  # siblings belong to older sources
-                for stale in set(parent.glob("fastlogit-*")) - {parent / name}:
+    in_tree = Path(__file__).parents[1] / "__pycache__"
+    for parent in _candidates(in_tree):
+        path = parent / f"fastlogit-{source_stamp()}"
+        with contextlib.suppress(OSError):
+            path.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=path).close()
+            if parent == in_tree:  # siblings belong to older sources
+                for stale in set(parent.glob("fastlogit-*")) - {path}:
                     shutil.rmtree(stale, ignore_errors=True)
-            return parent / name
+            return path
     return None
 
 
 class CacheEntry:
-    """The file of one signature of a function: a checksum, then a pickle; written atomically.
-
-    codegen is Numba's code generator, which knows the CPU.
-    """
+    """The file of one signature of a function: a checksum, then a pickle; written atomically."""
 
     def __init__(self, name: str, signature: str, codegen: Any) -> None:
         directory = cache_directory()

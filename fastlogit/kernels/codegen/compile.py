@@ -1,7 +1,4 @@
-"""How a function is compiled: the options, and the decorators of functions that kernels call.
-
-More decorators are in ``linking``, beside what they need.
-"""
+"""How a function is compiled: options and decorators; more decorators are in ``linking``."""
 
 import functools
 import inspect
@@ -28,23 +25,14 @@ KERNEL_OPTIONS: dict[str, Any] = {**ENTRY_OPTIONS, "no_cpython_wrapper": True}
 EXACT: dict[str, Any] = {
     "error_model": "numpy", "fastmath": {"nsz", "contract"}, "no_cpython_wrapper": True,
 }  # fmt: skip
-# As a part of the caller.
 INLINE_OPTIONS: dict[str, Any] = {**KERNEL_OPTIONS, "forceinline": True}
 
-
-def kernel(function: Callable[..., Any]) -> Any:
-    """Jit a function that only other jitted functions call."""
-    return numba.njit(**KERNEL_OPTIONS)(function)
-
-
-def inline(function: Callable[..., Any]) -> Any:
-    """Jit a kernel that only calls others in a row, as a part of its caller.
-
-    Passing on its many arrays through the stack, level by level, was two thirds of a step of one
-    row. LLVM does it: Numba's own inlining copies each caller's code with every call, which was a
-    quarter of the time to compile, and runs no faster.
-    """
-    return numba.njit(**INLINE_OPTIONS)(function)
+# Jits a function that only other jitted functions call.
+kernel = numba.njit(**KERNEL_OPTIONS)
+# Jits a kernel that only calls others in a row, as a part of its caller. Passing many arrays
+# through the stack, level by level, was two thirds of a step of one row. LLVM inlines: Numba's own
+# inlining was a quarter of the time to compile, and runs no faster.
+inline = numba.njit(**INLINE_OPTIONS)
 
 
 def chosen_by_type(
@@ -75,20 +63,14 @@ def chosen_by_type(
 def emitted(generate: Callable[..., Any], returns: Callable[..., Any]) -> Decorator:
     """Return a decorator that makes a jitted call what generate emits, in the caller's own code.
 
-    returns maps the Numba types of the arguments to that of the result, or to None where they are
-    not its own. generate takes the context, the builder, the signature, and a value for each
-    argument, for an array the struct of its fields. The function's Python body is the meaning, and
-    runs where jitting is disabled.
+    returns, a function of its own, maps the Numba types of the arguments to that of the result, or
+    to None. generate takes the context, the builder, the signature, and for each argument a value,
+    or the struct of an array. The Python body is the meaning, and runs where jitting is disabled.
     """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        @type_callable(function)
-        def typed(_context: Any) -> Callable[..., Any]:
-            def typer(*kinds: Any) -> Any:
-                return returns(*kinds)
-
-            typer.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
-            return typer
+        returns.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
+        type_callable(function)(lambda _context: returns)
 
         @lower_builtin(function, types.VarArg(types.Any))
         def lowered(context: Any, builder: Any, signature: Any, values: Any) -> Any:

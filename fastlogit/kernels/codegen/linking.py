@@ -8,6 +8,7 @@ may also travel as a number, its address: `address_of` returns it, and `call` ca
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 import llvmlite.binding
@@ -19,7 +20,7 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.np.arrayobj import populate_array
 
 from fastlogit.kernels.codegen.cache import CacheEntry, cache_directory
-from fastlogit.kernels.codegen.compile import ENTRY_OPTIONS, INLINE_OPTIONS, emitted
+from fastlogit.kernels.codegen.compile import ENTRY_OPTIONS, INLINE_OPTIONS, Decorator, emitted
 
 PREFIX = "fastlogit."
 # A symbol is the function's name and a kind for each argument. An array's is the letter of its
@@ -39,31 +40,11 @@ def compiled_once(function: Callable[..., Any]) -> Callable[..., Any]:
     Its arrays are contiguous; integers and booleans arrive as int64, other numbers as float64. It
     returns a float64 if it is annotated so, else nothing.
     """
-    return _by_name(function, with_sizes=True)
-
-
-def llvm_function(
-    generate: Callable[..., None],
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Compile what generate emits as a function of that name, and have jitted calls link to that.
-
-    generate is called with a builder, the element type of the first array, and a value for each
-    argument: an array's address, or a number. The function's Python body is the meaning, and runs
-    where jitting is disabled.
-    """
-
-    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        _generators[function.__name__] = generate
-        return _by_name(function, with_sizes=False)
-
-    return decorate
-
-
-def _by_name(function: Callable[..., Any], *, with_sizes: bool) -> Callable[..., Any]:
     name = function.__name__
     _functions[name] = function
 
     def link(context: Any, builder: Any, signature: Any, *operands: Any) -> ir.Value:
+        with_sizes = name not in _generators
         kinds, words = _flattened(context, builder, signature.args, operands, with_sizes)
         symbol = PREFIX + ".".join([name, *kinds])
         provide(symbol)
@@ -72,9 +53,21 @@ def _by_name(function: Callable[..., Any], *, with_sizes: bool) -> Callable[...,
     return emitted(link, lambda *_: _returned(name))(function)
 
 
-def _flattened(
-    context: Any, builder: Any, given: Any, operands: Any, with_sizes: bool
-) -> tuple[list[str], list[ir.Value]]:
+def llvm_function(generate: Callable[..., None]) -> Decorator:
+    """Compile what generate emits as a function of that name, and have jitted calls link to that.
+
+    generate takes a builder, the element type of the first array, and for each argument an array's
+    address or a number. The Python body is the meaning, and runs where jitting is disabled.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        _generators[function.__name__] = generate
+        return compiled_once(function)
+
+    return decorate
+
+
+def _flattened(context, builder, given, operands, with_sizes):
     """Return the arguments' kinds, and the words that they are passed as."""
     kinds, words = [], []
     for kind, operand in zip(given, operands, strict=True):
@@ -103,9 +96,7 @@ def address_of(function: Callable[..., Any], *kinds: Any) -> Any:
     return _libraries[symbol].get_pointer_to_function(symbol)
 
 
-def _generate_call(
-    context: Any, builder: Any, signature: Any, address: ir.Value, arrays: ir.Value
-) -> None:
+def _emit_call(context, builder, signature, address, arrays):
     kinds = list(signature.args[1])
     operands = [
         context.make_array(kind)(context, builder, builder.extract_value(arrays, n))
@@ -116,7 +107,7 @@ def _generate_call(
     builder.call(builder.inttoptr(address, function.as_pointer()), words)
 
 
-@emitted(_generate_call, lambda *_: types.void)
+@emitted(_emit_call, lambda *_: types.void)
 def call(function: Any, arrays: tuple[Any, ...]) -> None:
     """Call the function at an address; nothing checks that it is one for arrays like these."""
     function(*arrays)
@@ -139,20 +130,25 @@ def provide(symbol: str) -> None:
     if symbol in _libraries:
         return
     codegen = registry.cpu_target.target_context.codegen()
-
-    def rebuild(content: Any) -> Any:
-        symbols, serialized = content
-        for needed in symbols:
-            provide(needed)
-        return codegen.unserialize_library(serialized)
-
     entry = CacheEntry(symbol.removeprefix(PREFIX), "", codegen)
-    library = entry.load(rebuild)
+    library = _load(entry, codegen.unserialize_library)
     if library is None:
         library = _compiled(symbol)
         entry.save((required(library), library.serialize_using_object_code()))
     llvmlite.binding.add_symbol(symbol, library.get_pointer_to_function(symbol))
     _libraries[symbol] = library
+
+
+def _load(entry: CacheEntry, rebuild: Callable[[Any], Any]) -> Any:
+    """Return what rebuild makes of a cached library, after what it links to; None without one."""
+
+    def rebuild_all(content: Any) -> Any:
+        symbols, library = content
+        for symbol in symbols:
+            provide(symbol)
+        return rebuild(library)
+
+    return entry.load(rebuild_all)
 
 
 def required(library: Any) -> list[str]:
@@ -167,45 +163,50 @@ def _compiled(symbol: str) -> Any:
     context = registry.cpu_target.target_context
     context.refresh()
     module = context.create_module(symbol)
+    arguments: list[Any] = [
+        _SCALARS[kind] if kind in _SCALARS else types.Array(_ELEMENTS[kind[0]], int(kind[1]), "C")
+        for kind in kinds
+    ]
+    arrays = [argument for argument in arguments if isinstance(argument, types.Array)]
     words: list[ir.Type] = []
-    for kind in kinds:
-        if kind in _SCALARS:
-            words.append(context.get_value_type(_SCALARS[kind]))
+    for argument in arguments:
+        if argument in arrays:
+            words.append(context.get_data_type(argument.dtype).as_pointer())
+            words += [context.get_value_type(types.intp)] * argument.ndim
         else:
-            words.append(context.get_data_type(_ELEMENTS[kind[0]]).as_pointer())
-            words += [context.get_value_type(types.intp)] * int(kind[1])
+            words.append(context.get_value_type(argument))
     function = _declared(module, symbol, words)
     builder = ir.IRBuilder(function.append_basic_block())
     if name in _generators:
         library = context.codegen().create_library(symbol)
-        element = next(_ELEMENTS[kind[0]] for kind in kinds if kind not in _SCALARS)
-        _generators[name](builder, context.get_data_type(element), *function.args)
+        element = context.get_data_type(arrays[0].dtype)
+        _generators[name](builder, element, *function.args)
         builder.ret_void()
     else:
-        library = _call_jitted(context, builder, name, kinds)
+        library = _call_jitted(context, builder, name, arguments)
     library.add_ir_module(module)
     library.enable_object_caching()
     library.finalize()
     return library
 
 
-def _call_jitted(context: Any, builder: ir.IRBuilder, name: str, kinds: list[str]) -> Any:
+def _call_jitted(context, builder, name, arguments):
     """Emit a call of the jitted function with the words it was given; return its library."""
     flags = compiler.Flags()
     registry.cpu_target.options.parse_as_flags(flags, INLINE_OPTIONS)
     flags.no_compile = True
     flags.enable_pyobject = False
-    arguments = [
-        _SCALARS[kind] if kind in _SCALARS else types.Array(_ELEMENTS[kind[0]], int(kind[1]), "C")
-        for kind in kinds
-    ]
     result = compiler.compile_extra(
         registry.cpu_target.typing_context, context, _functions[name], tuple(arguments),
         _returned(name), flags, {},
     )  # fmt: skip
-    native = result.fndesc
-    words = list(builder.function.args)
-    values = [_taken(context, builder, argument, words) for argument in arguments]
+    native, words, values = result.fndesc, iter(builder.function.args), []
+    for argument in arguments:
+        value = next(words)
+        if isinstance(argument, types.Array):
+            shape = list(islice(words, argument.ndim))
+            value = contiguous(context, builder, argument, value, shape)
+        values.append(value)
     callee = context.declare_function(builder.module, native)
     _status, value = context.call_conv.call_function(
         builder, callee, native.restype, native.argtypes, values
@@ -217,22 +218,10 @@ def _call_jitted(context: Any, builder: ir.IRBuilder, name: str, kinds: list[str
     return result.library
 
 
-def _taken(context: Any, builder: ir.IRBuilder, kind: Any, words: list[ir.Value]) -> ir.Value:
-    """Take the words of one argument off the list, and return it as jitted code knows it."""
-    if not isinstance(kind, types.Array):
-        return words.pop(0)
-    data, *shape = words[: 1 + kind.ndim]
-    del words[: 1 + kind.ndim]
-    return contiguous(context, builder, kind, data, shape)
-
-
-def contiguous(
-    context: Any, builder: ir.IRBuilder, kind: types.Array, data: ir.Value, shape: list[ir.Value]
-) -> ir.Value:
+def contiguous(context, builder, kind, data, shape):
     """Emit the array of that type and shape whose first element is at data."""
-    size = context.get_constant(
-        types.intp, context.get_abi_sizeof(context.get_data_type(kind.dtype))
-    )
+    itemsize = context.get_abi_sizeof(context.get_data_type(kind.dtype))
+    size = context.get_constant(types.intp, itemsize)
     strides = [size]
     for length in reversed(shape[1:]):
         strides.insert(0, builder.mul(strides[0], length))
@@ -250,10 +239,7 @@ def entry_point(function: Callable[..., Any]) -> Any:
 
 
 class KernelCache(NullCache):
-    """The compiled signatures of one entry point, as Numba's dispatcher wants them kept.
-
-    As for NullCache there is nothing to enable, to disable, or to flush: an entry never goes stale.
-    """
+    """The compiled signatures of one entry point, for Numba's dispatcher; no entry goes stale."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._name = f"{function.__module__.rpartition('.')[2]}.{function.__qualname__}"
@@ -266,14 +252,8 @@ class KernelCache(NullCache):
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Return the compiled signature, or None where there is none that is whole."""
         target_context.refresh()
-
-        def rebuild(content: Any) -> Any:
-            symbols, reduced = content
-            for symbol in symbols:
-                provide(symbol)
-            return compiler.CompileResult._rebuild(target_context, *reduced)
-
-        return CacheEntry(self._name, str(sig), target_context.codegen()).load(rebuild)
+        entry = CacheEntry(self._name, str(sig), target_context.codegen())
+        return _load(entry, lambda r: compiler.CompileResult._rebuild(target_context, *r))
 
     def save_overload(self, sig: Any, result: Any) -> None:
         """Keep a compiled signature with the names of what it links to."""

@@ -13,8 +13,7 @@ Updates fused with the next row's product
 Sparse rows and the weights of several outputs
     Shapes: values (count,), columns (count,) uint32, W (D, width), d and out (width,).
 
-Each code generator stands above the function that it emits, whose arguments it takes as LLVM
-values.
+Each code generator stands above its function, whose arguments it takes as LLVM values.
 """
 
 from contextlib import contextmanager
@@ -27,7 +26,7 @@ from numba.core import cgutils, types
 
 from fastlogit.kernels.codegen.compile import emitted
 from fastlogit.kernels.codegen.linking import llvm_function
-from fastlogit.kernels.codegen.simd import HAS_AVX512, INDEX, Vectors, index
+from fastlogit.kernels.codegen.simd import HAS_AVX512, INDEX, Mask, Vectors, index
 from fastlogit.kernels.codegen.tiles import store_sums
 
 # Sums of a dot product that are in flight, to hide the latency of a multiply-add.
@@ -40,43 +39,32 @@ OUTPUTS = (4, 2, 1)
 PANELS = (8, 4, 2, 1)
 
 
-def _row(v, X, number):
-    """Return a function that emits a load of a vector of that row of X, from an offset on."""
-    start = v.address(X.data, v.builder.mul(number, v.builder.extract_value(X.shape, 1)))
-    return lambda offset, mask: v.load(start, offset, mask)
+def _emit_dot(context, builder, signature, X, row, other):
+    v = Vectors(builder, context.get_data_type(signature.args[0].dtype))
+    width = builder.extract_value(X.shape, 1)
+    sums, a = v.sums(SUMS), v.address(X.data, builder.mul(row, width))
+    is_row = isinstance(signature.args[2], types.Integer)
+    b = v.address(X.data, builder.mul(other, width)) if is_row else other.data
 
-
-def _emit_dot(v, X, a, b):
-    sums = v.sums(SUMS)
-
-    def add_products(offsets: list[ir.Value], mask: ir.Value | None) -> None:
+    def add_products(offsets: list[ir.Value], mask: Mask) -> None:
         for offset, place in zip(offsets, sums if mask is None else sums[-1:], strict=False):
-            v.add_product(a(offset, mask), b(offset, mask), place)
+            b_vector = v.load(b, offset, mask if is_row else None)
+            v.add_product(v.load(a, offset, mask), b_vector, place)
 
-    v.for_each_vector(v.builder.extract_value(X.shape, 1), (SUMS, 1), add_products)
+    v.for_each_vector(width, (SUMS, 1), add_products)
     totals = [v.sum(place) for place in sums]
     while len(totals) > 1:
-        totals = [v.builder.fadd(a, b) for a, b in zip(totals[::2], totals[1::2], strict=True)]
+        totals = [builder.fadd(a, b) for a, b in zip(totals[::2], totals[1::2], strict=True)]
     return v.sum_of_lanes(totals[0])
 
 
-def _emit_row_dot(context, builder, signature, X, row, w):
-    v = Vectors(builder, context.get_data_type(signature.return_type))
-    return _emit_dot(v, X, _row(v, X, row), lambda offset, _mask: v.load(w.data, offset, None))
-
-
-@emitted(_emit_row_dot, lambda X, *_: X.dtype)
+@emitted(_emit_dot, lambda X, *_: X.dtype)
 def row_dot(X, row, w):
     """Return X[row] · w."""
     return X[row] @ w[: X.shape[1]]
 
 
-def _emit_rows_dot(context, builder, signature, X, row, other):
-    v = Vectors(builder, context.get_data_type(signature.return_type))
-    return _emit_dot(v, X, _row(v, X, row), _row(v, X, other))
-
-
-@emitted(_emit_rows_dot, lambda X, *_: X.dtype)
+@emitted(_emit_dot, lambda X, *_: X.dtype)
 def rows_dot(X, row, other):
     """Return X[row] · X[other]."""
     return X[row] @ X[other]
@@ -84,14 +72,16 @@ def rows_dot(X, row, other):
 
 def _emit_add_row(context, builder, signature, X, row, factor, w):
     v = Vectors(builder, context.get_data_type(signature.args[0].dtype))
-    factors, load = v.splat(factor), _row(v, X, row)
+    width = builder.extract_value(X.shape, 1)
+    factors, start = v.splat(factor), v.address(X.data, builder.mul(row, width))
 
-    def add(offsets: list[ir.Value], mask: ir.Value | None) -> None:
+    def add(offsets: list[ir.Value], mask: Mask) -> None:
         for offset in offsets:
-            total = v.multiply_add(load(offset, mask), factors, v.load(w.data, offset, None))
+            x = v.load(start, offset, mask)
+            total = v.multiply_add(x, factors, v.load(w.data, offset, None))
             v.store(total, w.data, offset, None)
 
-    v.for_each_vector(builder.extract_value(X.shape, 1), (SUMS, 1), add)
+    v.for_each_vector(width, (SUMS, 1), add)
 
 
 @emitted(_emit_add_row, lambda *_: types.void)
@@ -106,7 +96,7 @@ def _emit_update_and_forward_hidden(
     v = Vectors(builder, element)
     x, x_next = builder.mul(row, fan_in), builder.mul(following, fan_in)
 
-    def columns(places: list[ir.Value], mask: ir.Value | None) -> None:
+    def columns(places: list[ir.Value], mask: Mask) -> None:
         d_vectors = [v.load(d, place, mask) for place in places]
         sums = v.sums(len(places))
         with cgutils.for_range(builder, fan_in) as loop:
@@ -152,7 +142,7 @@ def _emit_update_and_forward_linear(
         d_vectors = [v.splat(step) for step in d]
         sums = v.sums(len(places))
 
-        def update(columns: list[ir.Value], mask: ir.Value | None) -> None:
+        def update(columns: list[ir.Value], mask: Mask) -> None:
             this = v.load(X, builder.add(x, columns[0]), mask)
             after = v.load(X, builder.add(x_next, columns[0]), mask)
             for start, d_vector, total in zip(starts, d_vectors, sums, strict=True):
@@ -194,7 +184,7 @@ def _non_zeros(v, values, columns, count, width):
 def _emit_sparse_row_product(builder, element, values, columns, count, W, width, out):
     v = Vectors(builder, element)
 
-    def panel(offsets: list[ir.Value], mask: ir.Value | None) -> None:
+    def panel(offsets: list[ir.Value], mask: Mask) -> None:
         sums = v.sums(len(offsets))
         with _non_zeros(v, values, columns, count, width) as (row, value):
             for place, offset in zip(sums, offsets, strict=True):
@@ -221,7 +211,7 @@ def _emit_add_sparse_row(
     v, is_f32 = Vectors(builder, element), isinstance(element, ir.FloatType)
     factors = v.splat(builder.fptrunc(factor, element) if is_f32 else factor)
 
-    def panel(offsets: list[ir.Value], mask: ir.Value | None, *, tracks: bool) -> None:
+    def panel(offsets: list[ir.Value], mask: Mask, *, tracks: bool) -> None:
         gains = v.sums(len(offsets))
         added = [builder.fmul(factors, v.load(d, offset, mask)) for offset in offsets]
         with _non_zeros(v, values, columns, count, width) as (row, value):

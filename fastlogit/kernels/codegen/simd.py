@@ -1,13 +1,14 @@
 """SIMD vectors in jitted code: an emitter of vector instructions, and prefetching.
 
-LLVM vectorises simple loops by itself. Functions that need more are Python that emits instructions
-on whole vectors, which LLVM splits on a CPU that has narrower ones.
+LLVM vectorises simple loops itself. Functions that need more are Python that emits instructions on
+whole vectors, which LLVM splits on a CPU that has narrower ones.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any, TypeAlias
 
 import llvmlite.binding
 import numba
@@ -30,6 +31,8 @@ PREFETCH_ROWS = 12
 INDEX = ir.IntType(64)
 _LANE = ir.IntType(32)
 _BYTE = ir.IntType(8)
+Mask: TypeAlias = ir.Value | None
+Emitter: TypeAlias = Callable[[list[ir.Value], Mask], None]
 
 
 def index(value: int) -> ir.Constant:
@@ -55,9 +58,7 @@ class Vectors:
         return self.builder.call(function, args)
 
     @contextmanager
-    def steps(
-        self, start: ir.Value, stop: ir.Value, step: int
-    ) -> Iterator[tuple[ir.Value, ir.Value]]:
+    def steps(self, start: ir.Value, stop: ir.Value, step: int) -> Iterator[Any]:
         """Emit a loop over whole steps from start to stop; yield its index, and where it ends."""
         builder = self.builder
         count = builder.sdiv(builder.sub(stop, start), index(step))
@@ -65,10 +66,7 @@ class Vectors:
         with cgutils.for_range(builder, count) as loop:
             yield builder.add(start, builder.mul(loop.index, index(step))), end
 
-    def for_each_vector(
-        self, length: ir.Value, widths: tuple[int, ...],
-        do: Callable[[list[ir.Value], ir.Value | None], None],
-    ) -> None:  # fmt: skip
+    def for_each_vector(self, length: ir.Value, widths: tuple[int, ...], do: Emitter) -> None:
         """Emit loops of so many vectors at a time; do is called with their offsets and a mask."""
         end = index(0)
         for width in widths:
@@ -103,7 +101,7 @@ class Vectors:
         kind = ir.VectorType(self.element_type, count)
         return self.builder.bitcast(self.address(base, offset), kind.as_pointer())
 
-    def load(self, base: ir.Value, offset: ir.Value, mask: ir.Value | None) -> ir.Value:
+    def load(self, base: ir.Value, offset: ir.Value, mask: Mask) -> ir.Value:
         """Load from an offset on; lanes outside the mask are 0."""
         pointer = self.pointer(base, offset, self.count)
         if mask is None:
@@ -111,9 +109,7 @@ class Vectors:
         align = ir.Constant(_LANE, self.element_bytes)
         return self._call("masked.load", self.type, pointer, align, mask, self.zero)
 
-    def store(
-        self, value: ir.Value, base: ir.Value, offset: ir.Value, mask: ir.Value | None
-    ) -> None:
+    def store(self, value: ir.Value, base: ir.Value, offset: ir.Value, mask: Mask) -> None:
         """Store the lanes of the mask from an offset on."""
         pointer = self.pointer(base, offset, self.count)
         if mask is None:

@@ -28,7 +28,8 @@ def descend(H, gradient, x, penalty, tol, max_sweeps, step, slope):
         slope[j] = gradient[j]
     for j in range(step.size):
         if step[j] != 0.0:
-            add_multiple(step[j], H[j], slope)
+            for i in range(slope.size):
+                slope[i] += step[j] * H[j, i]
     sweeps = 0
     while sweeps < max_sweeps:
         sweeps += 1
@@ -55,13 +56,7 @@ def sweep(H, x, penalty, only_nonzero, step, slope):
         if move != 0.0:
             # So that a coordinate that should be 0 is exactly 0.
             step[j] = -x[j] if size == 0.0 else step[j] + move
-            add_multiple(move, H[j], slope)
+            for i in range(slope.size):
+                slope[i] += move * H[j, i]
             largest = max(largest, bend * abs(move))
     return largest
-
-
-@kernel
-def add_multiple(factor, row, slope):
-    """Add a multiple of a row. OUT: slope."""
-    for i in range(slope.size):
-        slope[i] += factor * row[i]

@@ -27,39 +27,33 @@ Pearlmutter, Fast exact multiplication by the Hessian (1994). What depends on th
 w p (1 − p) or P, is stored between products as the curvature.
 """
 
+import functools
+from collections import namedtuple
+from collections.abc import Callable
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from fastlogit.kernels.codegen.compile import inline, kernel
+from fastlogit.kernels.codegen.compile import Decorator, inline, kernel
 from fastlogit.kernels.codegen.linking import entry_point
 from fastlogit.kernels.codegen.tiles import dots, product
 from fastlogit.kernels.layers import elementary
 from fastlogit.kernels.layers.output_losses import softmax_proba
-from fastlogit.kernels.training.blocks import BLOCK_ROWS, calls
+from fastlogit.kernels.training.epoch import BLOCK_ROWS, calls
 
 # Pairs whose columns are processed together, so that a block of them stays in cache.
 PAIRS_AT_ONCE = 16
 
 
-class HessianBuffers(NamedTuple):
-    """Workspace: curvature (B, K), pairs (B, P), scaled (B · 16 · width,), squares, border (P, D).
-
-    squares holds the sums v xᵢ xⱼ of each group of pairs and panel of features: the panel's rows
-    i, in each the group's pairs, in each the panel's features j. It and the border are a block's.
-    Their totals, and the corner (P,), are summed in float64: in float32 the smallest eigenvalues
-    of the Hessian would be those of rounding.
-    """
-
-    curvature: Any
-    pairs: Any
-    scaled: Any
-    squares: Any
-    border: Any
-    total_squares: Any
-    total_border: Any
-    corner: Any
+# Workspace: curvature (B, K), pairs (B, P), scaled (B · 16 · width,), squares, border (P, D).
+# squares holds the sums v xᵢ xⱼ of each group of pairs and panel of features: the panel's rows i,
+# in each the group's pairs, in each the panel's features j. It and the border are a block's. Their
+# totals, and the corner (P,), are summed in float64: in float32 the smallest eigenvalues of the
+# Hessian would be those of rounding.
+HessianBuffers = namedtuple(
+    "HessianBuffers", "curvature pairs scaled squares border total_squares total_border corner"
+)
 
 
 def hessian_buffers(n_features: int, n_outputs: int, n_kept: int, dtype: Any) -> HessianBuffers:
@@ -82,24 +76,33 @@ def panel_width(n_features: int, n_pairs: int, dtype: Any) -> int:
     return min(n_features, 128 // np.dtype(dtype).itemsize if n_pairs == 1 else 16)
 
 
-def hessian(
-    Wt: Any, b: Any, X: Any, weight: Any, scale: float, width: int, same: float, other: float,
-    buffers: HessianBuffers, out: Any,
-) -> None:  # fmt: skip
+def in_calls(work: Callable[..., tuple[int, float]]) -> Decorator:
+    """Jit a function of the rows first to last, and call it for slices of all rows in turn.
+
+    work returns the number of rows and the multiply-adds of each, given the other arguments.
+    """
+
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        jitted = entry_point(function)
+
+        @functools.wraps(function)
+        def call(*args: Any) -> None:
+            for first, last in calls(*work(*args)):
+                jitted(first, last, *args)
+
+        return call
+
+    return decorate
+
+
+@in_calls(lambda Wt, _b, X, *rest: (len(X), Wt.size + rest[-1].size / 2))
+def hessian(first, last, Wt, b, X, weight, scale, width, same, other, buffers, out):
     """Fill the Hessian of the mean loss in the kept classes' weights, then in their biases.
 
     scale is 1 / Σ w, width that of the panels. out is (C D, C D), or (C D + C, C D + C) with the
     biases. A penalty adds `same` to the second derivative of a weight, `other` to that in the
     weights of one feature for two classes. OUT: out, buffers.
     """
-    features, pairs = X.shape[1], buffers.corner.size
-    for first, last in calls(len(X), features * (Wt.shape[0] + pairs * features / 2)):
-        add_curvature(Wt, b, X, weight, scale, width, same, other, buffers, first, last, out)
-
-
-@entry_point
-def add_curvature(Wt, b, X, weight, scale, width, same, other, buffers, first, last, out):
-    """Add rows first to last to the sums; fill the Hessian after the last. OUT: out, buffers."""
     total_squares, total_border = buffers.total_squares, buffers.total_border.reshape(-1)
     if first == 0:
         total_squares[:], total_border[:], buffers.corner[:] = 0, 0, 0
@@ -110,7 +113,14 @@ def add_curvature(Wt, b, X, weight, scale, width, same, other, buffers, first, l
         fill_block(Wt, b, X_block, weight_block, scale, curvature)
         fill_pairs(curvature, weight_block, scale, pairs)
         sum_squares(X_block, pairs, width, buffers.scaled, buffers.squares)
-        sum_border(X_block, pairs, buffers.border, buffers.corner)
+        n_pairs, features = buffers.border.shape
+        product(
+            pairs, 1, n_pairs, X_block, features, buffers.border, -1, features, n_pairs, features,
+            stop - start, buffers.border, features,
+        )  # fmt: skip
+        for i in range(stop - start):
+            for pair in range(n_pairs):
+                buffers.corner[pair] += np.float64(pairs[i, pair])
         add(buffers.squares, total_squares)
         add(buffers.border.reshape(-1), total_border)
     if last == X.shape[0]:
@@ -199,19 +209,6 @@ def scale_columns(X, pairs, first, end, first_pair, count, scaled):
             place += width
 
 
-@kernel
-def sum_border(X, pairs, border, corner):
-    """Fill Σ v x and add Σ v of a block's rows. OUT: border (P, D), corner (P,)."""
-    (rows, features), n_pairs = X.shape, pairs.shape[1]
-    product(
-        pairs, 1, n_pairs, X, features, border, -1, features, n_pairs, features, rows, border,
-        features,
-    )  # fmt: skip
-    for i in range(rows):
-        for pair in range(n_pairs):
-            corner[pair] += np.float64(pairs[i, pair])
-
-
 @inline
 def spread(width, same, other, buffers, out):
     """Write the totals to all their places in the Hessian. OUT: out."""
@@ -263,35 +260,20 @@ def spread_border(border, row, column, out):
         out[row + j, column] = out[column, row + j] = border[j]
 
 
-def fill_curvature(Wt: Any, b: Any, X: Any, weight: Any, scale: float, curvature: Any) -> None:
+@in_calls(lambda Wt, _b, X, *_: (len(X), Wt.size))
+def fill_curvature(first, last, Wt, b, X, weight, scale, curvature):
     """Fill what products at these parameters need: w p (1 − p) or P. OUT: curvature (n, K)."""
-    for first, last in calls(len(X), Wt.size):
-        fill_rows(Wt, b, X, weight, scale, first, last, curvature)
-
-
-@entry_point
-def fill_rows(Wt, b, X, weight, scale, first, last, curvature):
-    """Do what fill_curvature does for the rows first to last. OUT: curvature."""
     for start in range(first, last, BLOCK_ROWS):
         stop = min(start + BLOCK_ROWS, last)
         fill_block(Wt, b, X[start:stop], weight[start:stop], scale, curvature[start:stop])
 
 
-def hessian_product(
-    curvature: Any, X: Any, weight: Any, scale: float, V: Any, u: Any, changes: Any, out_V: Any,
-    out_u: Any,
-) -> None:  # fmt: skip
+@in_calls(lambda curvature, X, *_: (len(X), 2 * X.shape[1] * curvature.shape[1]))
+def hessian_product(first, last, curvature, X, weight, scale, V, u, changes, out_V, out_u):
     """Fill the Hessian's product with (V, u), laid out as (Wt, b), without a penalty.
 
     OUT: out_V (K, D), out_u (K,), changes (B, K).
     """
-    for first, last in calls(len(X), 2 * V.size):
-        add_product(curvature, X, weight, scale, V, u, changes, first, last, out_V, out_u)
-
-
-@entry_point
-def add_product(curvature, X, weight, scale, V, u, changes, first, last, out_V, out_u):
-    """Add rows first to last; row 0 begins the product. OUT: out_V, out_u, changes."""
     outputs, features = V.shape
     if first == 0:
         out_u[:] = 0
@@ -300,10 +282,7 @@ def add_product(curvature, X, weight, scale, V, u, changes, first, last, out_V, 
         rows, init_start = stop - start, 0 if start > 0 else -1
         X_block, block = X[start:stop], changes[:rows]
         dots(X_block, V, u, rows, outputs, features, block)
-        if outputs == 1:
-            change_of_logistic(curvature[start:stop], block, out_u)
-        else:
-            change_of_softmax(curvature[start:stop], weight[start:stop], scale, block, out_u)
+        change_gradient(curvature[start:stop], weight[start:stop], scale, block, out_u)
         product(
             block, 1, outputs, X_block, features, out_V, init_start, features, outputs, features,
             rows, out_V, features,
@@ -311,21 +290,16 @@ def add_product(curvature, X, weight, scale, V, u, changes, first, last, out_V, 
 
 
 @kernel
-def change_of_logistic(curvature, changes, out_u):
-    """Replace ż by w p (1 − p) ż. OUT: changes (B, 1), out_u gains their sum."""
-    values, factors = changes.reshape(-1), curvature.reshape(-1)
-    total = out_u[0]
-    for i in range(values.size):
-        values[i] *= factors[i]
-        total += values[i]
-    out_u[0] = total
-
-
-@kernel
-def change_of_softmax(proba, weight, scale, changes, out_u):
-    """Replace żₖ by w pₖ (żₖ − Σₗ pₗ żₗ). OUT: changes (B, K), out_u gains their sums."""
-    rows, outputs = changes.shape
-    scale = changes.dtype.type(scale)
+def change_gradient(curvature, weight, scale, changes, out_u):
+    """Replace ż by the change of the gradient. OUT: changes (B, K), out_u gains their sums."""
+    (rows, outputs), proba, scale = changes.shape, curvature, changes.dtype.type(scale)
+    if outputs == 1:
+        values, factors, total = changes.reshape(-1), curvature.reshape(-1), out_u[0]
+        for i in range(rows):
+            values[i] *= factors[i]
+            total += values[i]
+        out_u[0] = total
+        return
     for i in range(rows):
         w = weight[i] * scale if weight.size > 0 else scale
         mean = changes.dtype.type(0)

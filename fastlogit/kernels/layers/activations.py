@@ -1,8 +1,7 @@
 """The hidden layer's activations and their derivatives, in place over a whole layer.
 
-An activation is a pair of functions, and a model holds their addresses, (forward, derivative). So
-it is chosen once per block, and compiled only where it is used. The derivative is written in terms
-of A, since S is no longer there.
+A model holds the addresses of two functions, (forward, derivative): an activation is chosen once
+per block, and compiled only where it is used. The derivative is in terms of A, as S is gone.
 
 Shapes: hidden, S and then A, and d_hidden, the gradient of A and then of S, are (B, H). OUT: the
 last argument.

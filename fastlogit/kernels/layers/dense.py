@@ -1,8 +1,8 @@
 """The products of a layer: its output, and the gradients of its parameters and of its input.
 
-A hidden layer has `hidden_forward` and `hidden_backward`, an output layer on top of it those with
-`output_`, and a linear model, whose output layer sees the data themselves, those with `linear_`.
-Those that see the data are called through :mod:`fastlogit.kernels.layers.inputs`.
+A hidden layer has those with `hidden_`, an output layer on top of it those with `output_`, and a
+linear model, whose output layer sees the data themselves, those with `linear_`. Those that see the
+data are called through ``dispatch``.
 
 Shapes: X (B, D), b (H,), out and d_out (B, H), all C-contiguous and of one dtype. The weights W of
 a hidden layer are (D, H); those of an output layer, which has few outputs, are kept transposed as
@@ -29,10 +29,7 @@ FEW_OUTPUTS = 16
 
 @inline
 def hidden_forward(X, rows, W, b, X_rows, panel, out):
-    """Compute out = X[rows] W + b. OUT: X_rows, panel, out.
-
-    Rows that are not contiguous are copied to X_rows, where hidden_backward finds them.
-    """
+    """Compute out = X[rows] W + b; copy rows not in order for hidden_backward. OUT: last three."""
     n_rows, fan_in = out.shape[0], X.shape[1]
     if not rows.in_order:
         gather(X, rows.numbers, is_far(X), rows_from(X_rows, 0, n_rows))

@@ -19,7 +19,7 @@ def _by_dtype(f32_version, f64_version):
     def choose(_name, x):
         return f32_version if isinstance(x, f32) or x is types.float32 else f64_version
 
-    return chosen_by_type(choose, EXACT)
+    return chosen_by_type(choose, EXACT)(f64_version)
 
 
 def _exp_f32(x):
@@ -102,19 +102,12 @@ def _log_cosh_f64(t):
     return q * t + 0.12499999999999817467
 
 
-@_by_dtype(_exp_f32, _exp_f64)
-def exp(x):
-    """Return e to the x, for every x of the dtype."""
-
-
-@_by_dtype(_log1p_f32, _log1p_f64)
-def log1p(e):
-    """Return log(1 + e) for 0 <= e <= 1, as accurate near 0 as elsewhere."""
-
-
-@_by_dtype(_log_cosh_f32, _log_cosh_f64)
-def log_cosh(t):
-    """Return log(cosh(z / 2)) / z² for t = z² <= 1."""
+# e to the x, for every x of the dtype.
+exp = _by_dtype(_exp_f32, _exp_f64)
+# log(1 + e) for 0 <= e <= 1, as accurate near 0 as elsewhere.
+log1p = _by_dtype(_log1p_f32, _log1p_f64)
+# log(cosh(z / 2)) / z² for t = z² <= 1.
+log_cosh = _by_dtype(_log_cosh_f32, _log_cosh_f64)
 
 
 @register_jitable(**EXACT)

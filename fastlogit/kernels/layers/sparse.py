@@ -1,4 +1,4 @@
-"""Sparse rows, and the products of the layer that sees them, called through ``inputs``.
+"""Sparse rows, and the products of the layer that sees them, called through ``dispatch``.
 
 Shapes: X a Csr of n rows and D features, numbers of its rows, W (D, H), b (H,), out and d_out
 (B, H). The weights that see sparse rows are (D, H) in every model, never transposed: a non-zero
@@ -6,13 +6,14 @@ is multiplied with H adjacent weights. Columns may come in any order and repeat,
 are linear in the non-zeros.
 
 The weights may be held as s V, V in the place of W, so that a penalty that shrinks all of them is a
-product of two numbers (:mod:`fastlogit.kernels.training.sparse_sgd`). scaling of a Csr holds
+product of two numbers (:mod:`fastlogit.kernels.training.in_place_sgd`). scaling of a Csr holds
 s, the factor of X in the forward product; r, that in the gradient; Σ V²; and whether that is kept:
 
     out = s X V + b        V += r Xᵀ d_out        Σ V² gains Σ (V' − V)(V' + V) of what changes
 """
 
-from typing import Any, NamedTuple
+from collections import namedtuple
+from typing import Any
 
 import numpy as np
 from numba.extending import overload
@@ -27,16 +28,9 @@ from fastlogit.kernels.layers.dense import add_rows
 FORWARD, BACKWARD, SQUARES, TRACKED = range(4)
 
 
-class Csr(NamedTuple):
-    """Rows by their non-zeros: those of row i are data[indptr[i]:indptr[i + 1]].
-
-    data (nnz,), indices (nnz,) uint32, indptr (n + 1,) int64, scaling (4,) float64.
-    """
-
-    data: Any
-    indices: Any
-    indptr: Any
-    scaling: Any
+# Rows by their non-zeros: those of row i are data[indptr[i]:indptr[i + 1]].
+# data (nnz,), indices (nnz,) uint32, indptr (n + 1,) int64, scaling (4,) float64.
+Csr = namedtuple("Csr", "data indices indptr scaling")
 
 
 def csr(data: Any, indices: Any, indptr: Any) -> Csr:
@@ -100,7 +94,7 @@ def clear(array):
 @compiled_once
 def csr_product(data, indices, indptr, numbers, far, factor, W, b, out):
     """Compute out = factor X W + b on rows of those numbers; prefetch later ones. OUT: out."""
-    width, scale = b.size, out.dtype.type(factor)
+    width, scale, w = b.size, out.dtype.type(factor), part(W, 0, (W.size,))
     for i in range(out.shape[0]):
         if far:
             start, count = row_of(indptr, numbers[min(i + PREFETCH_ROWS, numbers.size - 1)])
@@ -109,7 +103,10 @@ def csr_product(data, indices, indptr, numbers, far, factor, W, b, out):
         start, count = row_of(indptr, numbers[i])
         values, columns = part(data, start, (count,)), part(indices, start, (count,))
         if width == 1:
-            out[i, 0] = scale * dot(values, columns, part(W, 0, (W.size,))) + b[0]
+            total = out.dtype.type(0)
+            for p in range(count):
+                total += values[p] * w[columns[p]]
+            out[i, 0] = scale * total + b[0]
             continue
         out_row = part(out, i * width, (width,))
         row_products.sparse_row_product(values, columns, count, W, width, out_row)
@@ -121,15 +118,6 @@ def csr_product(data, indices, indptr, numbers, far, factor, W, b, out):
 def row_of(indptr, row):
     """Return where a row begins, and its number of non-zeros."""
     return indptr[row], indptr[row + 1] - indptr[row]
-
-
-@kernel
-def dot(values, columns, w):
-    """Return Σ values · w[columns]."""
-    total = w.dtype.type(0)
-    for p in range(values.size):
-        total += values[p] * w[columns[p]]
-    return total
 
 
 @compiled_once
@@ -145,17 +133,13 @@ def add_csr_product(data, indices, indptr, numbers, d_out, scaling, W):
             row_products.add_sparse_row(
                 values, columns, count, factor, d, width, tracked, squares, W
             )
-        elif tracked:
-            squares[0] += add_tracked(values, columns, w.dtype.type(factor) * d[0], w)
+            continue
+        step = w.dtype.type(factor) * d[0]
+        if tracked:
+            squares[0] += add_tracked(values, columns, step, w)
         else:
-            add(values, columns, w.dtype.type(factor) * d[0], w)
-
-
-@kernel
-def add(values, columns, factor, w):
-    """Add factor times the values to w[columns]. OUT: w."""
-    for p in range(values.size):
-        w[columns[p]] += factor * values[p]
+            for p in range(count):
+                w[columns[p]] += step * values[p]
 
 
 @kernel

@@ -5,91 +5,98 @@ A batch of all rows without a step after it is the loss over the data and its gr
 Rows are processed in blocks that stay in cache. The blocks of a large batch are divided into
 groups, whose number depends on the batch's rows alone; each group has its own gradient, and these
 are added in their order. So threads may share the groups, and the bits do not depend on the number
-of threads.
-All state lives in the arguments: a slice of an epoch's batches is a call like any other.
+of threads. All state is in the arguments: a slice of an epoch's batches is a call like any other.
 """
 
-from typing import Any, NamedTuple
+from collections import namedtuple
+from typing import Any
 
-from fastlogit.kernels.codegen import dispatch
+import numpy as np
+
+from fastlogit.kernels import dispatch
 from fastlogit.kernels.codegen.arrays import flat_views, part, rows_from
 from fastlogit.kernels.codegen.barrier import wait
 from fastlogit.kernels.codegen.compile import inline
 from fastlogit.kernels.codegen.linking import compiled_once, entry_point
+from fastlogit.kernels.codegen.simd import NEAR_BYTES, PREFETCH_ROWS, VECTOR_BYTES, prefetch_row
+from fastlogit.kernels.layers.dense import PANEL_BYTES
 from fastlogit.kernels.layers.sparse import is_csr
-from fastlogit.kernels.training.blocks import BLOCK_ROWS, Rows, mean_scale, sum_blocks
 from fastlogit.kernels.training.optimizers import l2_penalty, update
 
+BLOCK_ROWS = 256
 MAX_GROUPS = 8
 # Batches of one row that are trained on in one loop.
 CHAIN_ROWS = 1024
-ALL_BLOCKS = 1 << 62
+ALL_BLOCKS = 1 << 48
 # Elements of a cache line, or two: no two threads write to one.
 SHARED_ELEMENTS = 16
+# Multiply-adds of a jitted call, 0.1 to 1 second: between two calls, Python sees Ctrl-C.
+CALL_MULTIPLY_ADDS = 1 << 29
+# Cost of a row besides its products, in multiply-adds.
+ROW_MULTIPLY_ADDS = 64
+# A batch whose weights sum to less, the smallest normal number of their dtype, is skipped.
+LEAST_WEIGHT_F32 = float(np.finfo(np.float32).tiny)
+LEAST_WEIGHT_F64 = float(np.finfo(np.float64).tiny)
+
+# X (n, D), y (n,), weight (n,) or empty for unit weights.
+Data = namedtuple("Data", "X y weight")
+# Numbers of a block's rows in X, then of those that come next; in_order: they are 0, 1, 2, ...
+Rows = namedtuple("Rows", "numbers in_order")
+# Workspace of a thread: the model's own, 0, 1, 2, ... as the numbers of a block's rows that lie in
+# order, and the labels and weights of those that do not.
+Buffers = namedtuple("Buffers", "work numbers y weight")
+# One of the threads that run the same call: its number, how many they are, their barrier.
+Team = namedtuple("Team", "thread n_threads barrier buffers")
+# Workspace of the groups: values (G, P) laid out as theta, and losses (G,).
+Gradients = namedtuple("Gradients", "values losses")
+# What training changes: theta (P,), the weights and then the biases, of which the model's
+# parameters are views; moments (M, P), steps (1,).
+State = namedtuple("State", "theta moments steps")
+# How a step is taken: the optimizer's address or NO_STEP, its settings, the penalty α/2 ‖w‖² of the
+# first n_weights elements of theta. With alpha_by_row α is divided by the sum of a batch's weights.
+# A step of plain gradient descent may be taken in place: the gradient of a batch of one block,
+# times −η, is summed into theta itself.
+Rule = namedtuple("Rule", "optimizer settings n_weights alpha alpha_by_row in_place")
+# What one call processes: the batches first_batch to last_batch, numbered through the epochs. Of a
+# batch that is too large for one call it is one batch, and of each group of its blocks those from
+# first_block to last_block, numbered in the group.
+Span = namedtuple("Span", "first_batch last_batch first_block last_block", defaults=(0, ALL_BLOCKS))
 
 
-class Data(NamedTuple):
-    """X (n, D), y (n,), weight (n,) or empty for unit weights."""
+def allocate(params: Any, n_rows: int, sparse: bool = False) -> Buffers:
+    """Allocate a thread's buffers for batches of up to n_rows rows; sparse ones are not copied.
 
-    X: Any
-    y: Any
-    weight: Any
-
-
-class State(NamedTuple):
-    """What training changes: theta (P,), moments (M, P), steps (1,).
-
-    theta holds the weights, then the biases; the model's parameters are views of it.
+    A model's own are logits and padded weights, or for a network A, dA, logits and X's rows, and
+    where its first layer is large a panel, see dense.by_panels.
     """
-
-    theta: Any
-    moments: Any
-    steps: Any
-
-
-class Gradients(NamedTuple):
-    """Workspace of the groups: values (G, P) laid out as theta, and losses (G,)."""
-
-    values: Any
-    losses: Any
-
-
-class Rule(NamedTuple):
-    """How a step is taken: the optimizer's address or NO_STEP, its settings, the penalty α/2 ‖w‖².
-
-    The first n_weights elements of theta are penalised. With alpha_by_row α is divided by the sum
-    of a batch's weights. A step of plain gradient descent may be taken in place: the gradient of a
-    batch of one block, times −η, is summed into theta itself.
-    """
-
-    optimizer: Any
-    settings: Any
-    n_weights: Any
-    alpha: Any
-    alpha_by_row: Any
-    in_place: Any
+    rows, outputs, dtype = min(n_rows, BLOCK_ROWS), params[-1].size, params[0].dtype
+    shapes: list[tuple[int, ...]]
+    if len(params) == 2:
+        lanes = VECTOR_BYTES // dtype.itemsize
+        padded = 0 if sparse else -(-params[0].shape[1] // lanes) * lanes
+        shapes = [(rows, outputs), (outputs, padded)]
+    else:
+        n_features, n_hidden = params[0].shape
+        n_features = 0 if sparse else n_features
+        shapes = [(rows, width) for width in (n_hidden, n_hidden, outputs, n_features)]
+        largest = 0 if sparse else max(n_features, rows) * n_hidden * dtype.itemsize
+        shapes.append((PANEL_BYTES // dtype.itemsize if largest > PANEL_BYTES else 0,))
+    work = tuple(np.empty(shape, dtype) for shape in shapes)
+    return Buffers(work, np.arange(rows), np.empty(rows, np.intp), np.empty(rows, dtype))
 
 
-class Span(NamedTuple):
-    """What one call processes: the batches first_batch to last_batch, numbered through the epochs.
-
-    Of a batch that is too large for one call it is one batch, and of each group of its blocks those
-    from first_block to last_block, numbered in the group.
-    """
-
-    first_batch: Any
-    last_batch: Any
-    first_block: Any = 0
-    last_block: Any = ALL_BLOCKS
+def blocks_a_call(multiply_adds: float) -> int:
+    """Return how many blocks one jitted call processes, given the multiply-adds per row."""
+    block = BLOCK_ROWS * (ROW_MULTIPLY_ADDS + multiply_adds)
+    return max(int(CALL_MULTIPLY_ADDS / block), 1)
 
 
-class Team(NamedTuple):
-    """One of the threads that run the same call: its number, how many they are, their barrier."""
-
-    thread: Any
-    n_threads: Any
-    barrier: Any
-    buffers: Any
+def calls(n_rows: int, multiply_adds: float) -> list[tuple[int, int]]:
+    """Return the first row and the end of each jitted call over n_rows rows, in whole blocks."""
+    if n_rows <= BLOCK_ROWS:
+        return [(0, n_rows)]
+    step = blocks_a_call(multiply_adds) * BLOCK_ROWS
+    return [(first, min(first + step, n_rows)) for first in range(0, n_rows, step)]
 
 
 @entry_point
@@ -126,11 +133,11 @@ def run_batches(
             team, model, params, theta if in_place else gradients, in_place, data, order, first,
             last, factor * scale, span,
         )  # fmt: skip
-        if span.last_block < blocks_of_group(gradients, last - first):
+        n_groups = group_count(gradients, last - first)
+        if span.last_block * n_groups * BLOCK_ROWS < last - first:  # the largest group has more
             return
         if not wait(team.barrier, team.n_threads):
             return
-        n_groups = group_count(gradients, last - first)
         if n_groups > 1:
             add_groups(gradients.values, n_groups, team.thread, team.n_threads)
             if not wait(team.barrier, team.n_threads):
@@ -144,7 +151,7 @@ def run_batches(
 
 @inline
 def run_rows(team, model, params, state, rule, data, orders, span, losses):
-    """Train on batches of one row, see single_row_sgd. OUT: params, state, losses.
+    """Train on batches of one row, see in_place_sgd. OUT: params, state, losses.
 
     An epoch is trained in chains of CHAIN_ROWS rows, each one call, and a span ends where a chain
     does: so no bit depends on where that is.
@@ -189,13 +196,6 @@ def group_count(gradients, n_rows):
 
 
 @inline
-def blocks_of_group(gradients, n_rows):
-    """Return the number of blocks in the largest group of n_rows rows."""
-    blocks, n_groups = (n_rows + BLOCK_ROWS - 1) // BLOCK_ROWS, group_count(gradients, n_rows)
-    return (blocks + n_groups - 1) // n_groups
-
-
-@inline
 def share_groups(team, model, params, gradients, accumulate, data, order, first, last, scale, span):
     """Compute this thread's share of the groups of rows order[first:last]. OUT: gradients.
 
@@ -225,6 +225,53 @@ def add_groups(values, n_groups, thread, n_threads):
     for group in range(1, n_groups):
         for i in range(first, last):
             values[0, i] += values[group, i]
+
+
+@inline
+def mean_scale(weight, order, first, last):
+    """Return one over the sum of the rows' weights, or 0 where that would overflow their dtype."""
+    if weight.size == 0:
+        return 1.0 / (last - first)
+    least, total = LEAST_WEIGHT_F32 if weight.itemsize == 4 else LEAST_WEIGHT_F64, 0.0
+    for i in range(first, last):
+        total += np.float64(weight[order[i] if order.size > 0 else i])
+    return 1.0 / total if total >= least else 0.0
+
+
+@inline
+def sum_blocks(model, params, data, order, first, last, scale, accumulate, loss, grads, buffers):
+    """Return loss plus Σ w loss · scale over rows order[first:last]. OUT: grads, its gradient."""
+    X, y, weight = data
+    work, numbers, y_rows, weight_rows = buffers
+    in_order = order.size == 0
+    for start in range(first, last, BLOCK_ROWS):
+        n_rows = min(last - start, BLOCK_ROWS)
+        n_weights = n_rows if weight.size > 0 else 0
+        if in_order:
+            X_block = rows_from(X, start, n_rows)
+            rows = Rows(part(numbers, 0, (n_rows,)), True)
+            y_block, weight_block = part(y, start, (n_rows,)), part(weight, start, (n_weights,))
+        else:
+            X_block, rows = X, Rows(part(order, start, (order.size - start,)), False)
+            y_block, weight_block = part(y_rows, 0, (n_rows,)), part(weight_rows, 0, (n_weights,))
+            gather_labels(y, weight, rows.numbers, y_block, weight_block)
+        loss += dispatch.loss_and_gradient(
+            model, params, X_block, rows, y_block, weight_block, scale,
+            accumulate or start > first, grads, work,
+        )  # fmt: skip
+    return loss
+
+
+@compiled_once
+def gather_labels(y, weight, numbers, y_rows, weight_rows):
+    """Copy the labels and weights of the rows of those numbers. OUT: y_rows, weight_rows."""
+    if y.size * y.itemsize > NEAR_BYTES:
+        for i in range(y_rows.size):
+            prefetch_row(y, numbers[min(i + PREFETCH_ROWS, numbers.size - 1)])
+    for i in range(y_rows.size):
+        y_rows[i] = y[numbers[i]]
+    for i in range(weight_rows.size):
+        weight_rows[i] = weight[numbers[i]]
 
 
 @entry_point

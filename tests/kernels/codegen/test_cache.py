@@ -2,6 +2,7 @@
 
 import compileall
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -18,7 +19,7 @@ import fastlogit
 from fastlogit.kernels.codegen import cache as disk
 from fastlogit.kernels.codegen import linking
 from fastlogit.kernels.logistic import Logistic
-from fastlogit.kernels.training import blocks, epoch
+from fastlogit.kernels.training import epoch
 
 pytestmark = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled")
 PACKAGE = Path(fastlogit.__file__).parent
@@ -150,7 +151,7 @@ def test_compilations_counts_new_signatures_once():
     proba = np.empty((1, 2))
     X = np.ones((1, 1))
     model, params = Logistic(), (X, np.zeros(1))
-    buffers = blocks.allocate(params, 1)
+    buffers = epoch.allocate(params, 1)
     epoch.predict_proba(buffers, model, params, X, proba)
     before = disk.compilations()
     epoch.predict_proba(buffers, model, params, X, proba)
@@ -192,9 +193,14 @@ def test_a_user_without_a_home_has_a_cache_in_the_package_or_none(monkeypatch):
     monkeypatch.setattr(disk.Path, "home", no_home)
     monkeypatch.setattr(disk.numba.config, "CACHE_DIR", "")
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    monkeypatch.setattr(disk, "_writable", lambda _: False)
+
+    def unwritable(**_):
+        raise OSError
+
+    monkeypatch.setattr(disk.Path, "mkdir", lambda *_, **__: None)
+    monkeypatch.setattr(disk.tempfile, "TemporaryFile", unwritable)
     assert disk.cache_directory.__wrapped__() is None
-    monkeypatch.setattr(disk, "_writable", lambda _: True)
+    monkeypatch.setattr(disk.tempfile, "TemporaryFile", lambda **_: io.BytesIO())
     monkeypatch.setattr(disk.shutil, "rmtree", lambda *_, **__: None)
     assert disk.cache_directory.__wrapped__().parent.name == "__pycache__"
 

@@ -5,7 +5,7 @@ import pytest
 
 import fastlogit
 from fastlogit.kernels.full_batch import hessian as module
-from fastlogit.kernels.training.blocks import BLOCK_ROWS
+from fastlogit.kernels.training.epoch import BLOCK_ROWS
 from fastlogit.models import as_writable_view
 
 

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from fastlogit.kernels.training import blocks
-from fastlogit.reference import training as plain
+from fastlogit.kernels.training import epoch
+from fastlogit.reference import epoch as plain
 
 NO_WEIGHT, NO_ORDER = np.empty(0), np.empty(0, np.intp)
 
 
 @pytest.mark.parametrize("weighted", [False, True])
 def test_gather_labels(jit, weighted, dtype):
-    gather = blocks.gather_labels
+    gather = epoch.gather_labels
     call = jit(lambda y, w, rows, y_out, w_out: gather(y, w, rows, y_out, w_out))
     rng = np.random.default_rng(0)
     for n in (9, 200_000):  # near the CPU and far
@@ -25,7 +25,7 @@ def test_gather_labels(jit, weighted, dtype):
 
 @pytest.fixture(scope="module")
 def run_mean_scale(jit):
-    return jit(lambda weight, order, first, last: blocks.mean_scale(weight, order, first, last))
+    return jit(lambda weight, order, first, last: epoch.mean_scale(weight, order, first, last))
 
 
 def test_mean_scale(run_mean_scale):

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fastlogit
-from fastlogit.kernels.training.blocks import BLOCK_ROWS
+from fastlogit.kernels.training.epoch import BLOCK_ROWS
 from fastlogit.models import MODELS
 
 WIDTHS = [1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 65]

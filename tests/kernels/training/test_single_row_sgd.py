@@ -5,7 +5,7 @@ import pytest
 from scipy.special import expit, log_expit
 
 import fastlogit
-from fastlogit.kernels.training import single_row_sgd
+from fastlogit.kernels.training import in_place_sgd
 from fastlogit.models import MODELS
 
 ACCURACY = {np.float32: 2e-5, np.float64: 1e-12}
@@ -50,7 +50,7 @@ def test_rows_that_come_from_memory(model, dtype):
 
 
 def test_copy_columns_both_ways(jit, dtype):
-    copy = single_row_sgd.copy_columns
+    copy = in_place_sgd.copy_columns
     run = jit(lambda source, target: copy(source, target))
     narrow, wide = np.arange(6, dtype=dtype).reshape(2, 3), np.full((2, 5), np.nan, dtype)
     for function in (copy, run):
@@ -73,7 +73,7 @@ def descend(X, y, order, rate, w, b):
 
 @pytest.fixture(scope="module")
 def logistic_rows(jit):
-    train = single_row_sgd.logistic_rows
+    train = in_place_sgd.logistic_rows
     return jit(lambda X, y, order, rate, padded, w, b: train(X, y, order, rate, padded, w, b))
 
 
@@ -86,7 +86,7 @@ def test_logistic_rows_against_the_formulas(logistic_rows, n, width, rate, dtype
     order = rng.integers(n, size=60)
     order[3:6] = order[2]  # a row again and again
     expected_w, expected_b, expected_loss = descend(X, y, order, rate, start, 0.25)
-    for run in (logistic_rows, single_row_sgd.logistic_rows):
+    for run in (logistic_rows, in_place_sgd.logistic_rows):
         w, b = start.copy(), np.full(1, 0.25, dtype)
         loss = run(X, y, order, rate, np.full(width + 16, np.nan, dtype), w, b)
         scale = np.abs(expected_w).max()

@@ -7,7 +7,7 @@ from scipy import sparse
 import fastlogit
 from fastlogit.kernels.layers import sparse as sparse_layers
 from fastlogit.kernels.layers.sparse import FORWARD, SQUARES, TRACKED
-from fastlogit.kernels.training import sparse_sgd
+from fastlogit.kernels.training import in_place_sgd
 from fastlogit.models import MODELS
 
 
@@ -89,16 +89,16 @@ def test_callbacks_see_whole_weights(model):
 def test_scaled_squares_and_unscale(dtype):
     V = np.array([1, -2, 4], dtype)
     scaling = np.array([1.0, 1.0, 0.0, 0.0])
-    assert sparse_sgd.scaled_squares(V, scaling) == 21
+    assert in_place_sgd.scaled_squares(V, scaling) == 21
     assert scaling[TRACKED] == 1
     scaling[FORWARD], scaling[SQUARES] = 0.5, 20  # in range: as it is kept up
-    assert sparse_sgd.scaled_squares(V, scaling) == 5
+    assert in_place_sgd.scaled_squares(V, scaling) == 5
     scaling[FORWARD] = 2.0**-20  # out of range: multiplied in, and summed anew
-    assert sparse_sgd.scaled_squares(V, scaling) == 21 * 2.0**-40
+    assert in_place_sgd.scaled_squares(V, scaling) == 21 * 2.0**-40
     assert scaling[FORWARD] == 1
     assert V[1] == -(2.0**-19)
     scaling[FORWARD] = 2.0**20
-    sparse_sgd.unscale(V, scaling)
+    in_place_sgd.unscale(V, scaling)
     assert V.tolist() == [1, -2, 4]
     assert scaling[: sparse_layers.SQUARES].tolist() == [1, 1]
     assert scaling[TRACKED] == 0
@@ -106,5 +106,5 @@ def test_scaled_squares_and_unscale(dtype):
 
 def test_an_untracked_array_is_left_as_it_is():
     V, scaling = np.array([3.0]), np.array([1.0, 1.0, 0.0, 0.0])
-    sparse_sgd.unscale(V, scaling)
+    in_place_sgd.unscale(V, scaling)
     assert V[0] == 3

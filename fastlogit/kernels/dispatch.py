@@ -1,16 +1,19 @@
-"""Calls of a model's own functions: the type of the model, a named tuple, names them.
+"""Calls whose code the type of an argument chooses: a model's own functions, and X's layer.
 
 ``loss_and_gradient(model, ...)`` becomes the function of that name in the module that defines the
-type of model: in jitted code when the caller is compiled, in plain Python at the call. So the
-epoch is written once, each model's is compiled only when it is used, and a further model needs no
-entry here.
+type of model, a named tuple: in jitted code when the caller is compiled, in plain Python at the
+call. So the epoch is written once, each model's is compiled only when it is used, and a further
+model needs no entry here.
+
+``linear_forward(X, ...)`` and the other operations of the layer that sees the data become those of
+``layers.sparse`` where X is a Csr, and of ``layers.dense`` where it is an array. The two modules
+give them the same arguments.
 """
 
 import sys
 
-from numba.core import types
-
 from fastlogit.kernels.codegen.compile import chosen_by_type
+from fastlogit.kernels.layers import dense, sparse
 
 
 def model_function(name, model, params=None, X=None, *_):
@@ -18,13 +21,9 @@ def model_function(name, model, params=None, X=None, *_):
 
     Sparse rows are not trained on one by one: the branch with that call is typed, but never taken.
     """
-    if name == "train_rows" and isinstance(X, types.BaseTuple):
-        return _unreachable
+    if name == "train_rows" and sparse.is_csr(X):
+        return lambda model, params, X, y, order, learning_rate, work: 0.0  # noqa: ARG005
     return getattr(sys.modules[getattr(model, "instance_class", type(model)).__module__], name)
-
-
-def _unreachable(model, params, X, y, order, learning_rate, work):
-    return 0.0
 
 
 @chosen_by_type(model_function)
@@ -45,3 +44,15 @@ def predict_proba(model, params, X, rows, proba, work):
 @chosen_by_type(model_function)
 def train_rows(model, params, X, y, order, learning_rate, work):
     """Call the model's ``train_rows``, which takes dense rows only."""
+
+
+def layers_for(X):
+    """Return the module with the operations on X, which is a value or Numba's type of one."""
+    return sparse if sparse.is_csr(X) else dense
+
+
+_chosen_by_rows = chosen_by_type(lambda name, X, *_: getattr(layers_for(X), name))
+linear_forward = _chosen_by_rows(dense.linear_forward)
+linear_backward = _chosen_by_rows(dense.linear_backward)
+hidden_forward = _chosen_by_rows(dense.hidden_forward)
+hidden_backward = _chosen_by_rows(dense.hidden_backward)

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 
 import fastlogit
-from fastlogit.kernels.codegen import dispatch
-from fastlogit.kernels.layers import inputs
-from fastlogit.kernels.training.blocks import Rows
+from fastlogit.kernels import dispatch
+from fastlogit.kernels.training.epoch import Rows
 from fastlogit.models import BACKENDS, MODELS, arrange
 
 GENERIC = ("loss_and_gradient", "loss_and_hidden_gradient", "predict_proba", "train_rows")
@@ -45,7 +44,7 @@ def test_models_reach_their_rows_by_the_input_layer_alone(model):
     for name in ("loss_and_gradient", "predict_proba"):
         function = plain(dispatch.model_function(name, record_of(model)))
         forward = "hidden_forward" if MODELS[model].has_hidden else "linear_forward"
-        assert function.__globals__[forward] is getattr(inputs, forward)
+        assert function.__globals__[forward] is getattr(dispatch, forward)
         assert forward in function.__code__.co_names
 
 

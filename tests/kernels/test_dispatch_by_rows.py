@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from fastlogit.kernels.layers import dense, inputs, sparse
-from fastlogit.kernels.training.blocks import Rows
+from fastlogit.kernels import dispatch
+from fastlogit.kernels.layers import dense, sparse
+from fastlogit.kernels.training.epoch import Rows
 
 GENERIC = ("linear_forward", "linear_backward", "hidden_forward", "hidden_backward")
 DENSE = np.array([[1.0, 0, 2], [0, 3, 0], [4, 0, 0], [0, 5, 6]])
@@ -23,22 +24,22 @@ def sparse_rows(X):
 @pytest.mark.parametrize("module", [dense, sparse])
 @pytest.mark.parametrize("name", GENERIC)
 def test_both_take_the_arguments_of_the_generic(name, module):
-    generic, own = getattr(inputs, name), getattr(module, name)
+    generic, own = getattr(dispatch, name), getattr(module, name)
     own = inspect.signature(getattr(own, "py_func", own))
     assert list(inspect.signature(generic).parameters) == list(own.parameters)
 
 
 @pytest.mark.parametrize(("X", "module"), [(DENSE, dense), (sparse_rows(DENSE), sparse)])
 def test_values_and_their_types_choose_alike(X, module):
-    assert inputs.layers_for(X) is module
-    assert inputs.layers_for(numba.typeof(X)) is module
+    assert dispatch.layers_for(X) is module
+    assert dispatch.layers_for(numba.typeof(X)) is module
 
 
 @pytest.fixture(scope="module")
 def call(jit):
     """Give the generics as functions that Python can call."""
-    linear_forward, linear_backward = inputs.linear_forward, inputs.linear_backward
-    hidden_forward, hidden_backward = inputs.hidden_forward, inputs.hidden_backward
+    linear_forward, linear_backward = dispatch.linear_forward, dispatch.linear_backward
+    hidden_forward, hidden_backward = dispatch.hidden_forward, dispatch.hidden_backward
 
     class Called:
         linear_forward = jit(lambda X, rows, W, b, out: linear_forward(X, rows, W, b, out))
