@@ -5,8 +5,6 @@ jitted kernels; :func:`train`, :func:`loss_and_gradient` and :func:`predict_prob
 models as functions of plain arrays. Names are imported when they are first used.
 """
 
-from __future__ import annotations
-
 import importlib
 from typing import TYPE_CHECKING, Any
 

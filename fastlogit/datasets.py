@@ -1,7 +1,5 @@
 """Data sets by name: the toy sets of scikit-learn, and its generated sets at any size."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from dataclasses import dataclass

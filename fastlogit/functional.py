@@ -1,7 +1,5 @@
 """The public functions: checks of the arguments, then one call into the trainer or a backend."""
 
-from __future__ import annotations
-
 import math
 import warnings
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Names that users give, checked against those that exist."""
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Collection
 

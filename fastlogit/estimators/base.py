@@ -1,7 +1,5 @@
 """What both estimators share. Their parameters are (W, b) or (W1, b1, W2, b2)."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Sequence
 from numbers import Integral

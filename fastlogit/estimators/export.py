@@ -1,7 +1,5 @@
 """Export to ONNX, by skl2onnx's converters for scikit-learn's classes."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from fastlogit.estimators.logistic_regression import LogisticRegression

@@ -6,8 +6,6 @@ finite values as it is. The functions here recognise such input by a few cheap t
 through the full validation, which converts it, warns or raises.
 """
 
-from __future__ import annotations
-
 import threading
 from typing import Any
 

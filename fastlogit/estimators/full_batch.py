@@ -3,8 +3,6 @@
 Shapes: n rows, D features, K outputs (1 for two classes); W (D, K) is coef_ transposed, b (K,).
 """
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Any
 

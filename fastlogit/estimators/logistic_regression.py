@@ -1,7 +1,5 @@
 """LogisticRegression of D features and K classes: its arguments, fits and predictions."""
 
-from __future__ import annotations
-
 import math
 from typing import Any, ClassVar, Self
 

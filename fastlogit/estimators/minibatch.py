@@ -5,8 +5,6 @@ The attributes that last from fit to fit are those of scikit-learn's MLPClassifi
 integer, and the order that the next epoch shuffles.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from numbers import Integral
 from typing import Any

@@ -1,7 +1,5 @@
 """MLPClassifier: what of it the kernels support, its fits and predictions."""
 
-from __future__ import annotations
-
 from contextvars import ContextVar
 from typing import Any, ClassVar
 

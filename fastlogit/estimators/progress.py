@@ -1,7 +1,5 @@
 """The progress of a fit: the history of its epochs, early stopping and callbacks."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import chain

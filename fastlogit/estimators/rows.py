@@ -1,7 +1,5 @@
 """Rows, labels and weights in the form that the kernels read."""
 
-from __future__ import annotations
-
 import math
 from numbers import Real
 from typing import Any

@@ -7,8 +7,6 @@ or call MLPClassifier's ``_fit``, ``_fit_stochastic``, ``_fit_lbfgs``, ``_valida
 ``_forward_pass_fast`` and ``_predict``.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from functools import lru_cache

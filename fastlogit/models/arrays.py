@@ -1,7 +1,5 @@
 """What the kernels are handed: parameters in one block of memory, and rows of data."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

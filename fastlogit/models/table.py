@@ -4,12 +4,10 @@ A record carries what its name stands for, in the kernels and in the NumPy refer
 other file asks for a name.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
@@ -103,7 +101,7 @@ class Model:
     has_hidden: bool = False
     activation: Activation | None = None
 
-    def with_activation(self, name: str) -> Model:
+    def with_activation(self, name: str) -> Self:
         """Return the model with the activation of that name, if it has one."""
         if self.activation is None or name == self.activation.name:
             return self

@@ -1,7 +1,5 @@
 """Minimisers of an objective over all rows, which know no estimator, and how they warn."""
 
-from __future__ import annotations
-
 import inspect
 import warnings
 from collections.abc import Callable

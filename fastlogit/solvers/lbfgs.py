@@ -1,7 +1,5 @@
 """A model's loss over all rows, minimised by SciPy's L-BFGS-B."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Any

@@ -10,8 +10,6 @@ since the penalty curves it by α in each direction. With a weak penalty that is
 small loss, which L-BFGS removes in hundreds of iterations or never, and Newton in a few steps.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator
 from functools import partial

@@ -18,8 +18,6 @@ H = Σ w x xᵀ / Σ w for the features times (I − 1 1ᵀ / K) / K for the cla
 parameters is 1 / K; and Newton's first step is solved for by one product.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.linalg import LinAlgError
 from scipy.linalg import lapack

@@ -13,8 +13,6 @@ logistic regression, 2012). A fit stops by the largest element of the subgradien
 g + λ sign(θ) where θ is not 0, and the excess of |g| over λ where it is.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np
@@ -48,6 +46,26 @@ class Penalised(NamedTuple):
         at_zero = np.copysign(np.maximum(np.abs(at.gradient) - self.strength, 0), at.gradient)
         elsewhere = at.gradient + self.strength * np.sign(at.theta)
         return float(np.max(np.abs(np.where(at.theta == 0, at_zero, elsewhere))))
+
+
+class QuadraticModel:
+    """Minimises the model of F, with an L2 penalty of factor alpha in f, by coordinate descent."""
+
+    def __init__(self, params: LinearParams, alpha: float) -> None:
+        self._params, self._alpha = params, alpha
+        self._hessian = Hessian(params, params.n_outputs, params.n_outputs)
+
+    def step(self, theta: Floats, gradient: Floats, strength: Floats, tol: float) -> Floats:
+        """Return the step at θ, to within tol of a subgradient of 0."""
+        params, gradient = self._params, gradient.astype(np.float64)
+        Wt, b = params.split(theta)
+        H = self._hessian.fill(Wt, b, params.rows.weight, params.scale, self._alpha, 0.0)
+        step, slope = np.zeros(theta.size), np.empty(theta.size)
+        for _ in range(MOST_ROUNDS):
+            if descend(H, gradient, theta, strength, tol, SWEEPS, step, slope) < SWEEPS:
+                break
+            solve_for_signs(H, gradient, theta, strength, step)
+        return step
 
 
 def minimise(
@@ -92,26 +110,6 @@ def search_line(problem: Penalised, at: Point, step: Floats, eps: float) -> Poin
         if abs(fall) <= hidden:
             return ahead if problem.violation(ahead) < problem.violation(at) else None
     return None
-
-
-class QuadraticModel:
-    """Minimises the model of F, with an L2 penalty of factor alpha in f, by coordinate descent."""
-
-    def __init__(self, params: LinearParams, alpha: float) -> None:
-        self._params, self._alpha = params, alpha
-        self._hessian = Hessian(params, params.n_outputs, params.n_outputs)
-
-    def step(self, theta: Floats, gradient: Floats, strength: Floats, tol: float) -> Floats:
-        """Return the step at θ, to within tol of a subgradient of 0."""
-        params, gradient = self._params, gradient.astype(np.float64)
-        Wt, b = params.split(theta)
-        H = self._hessian.fill(Wt, b, params.rows.weight, params.scale, self._alpha, 0.0)
-        step, slope = np.zeros(theta.size), np.empty(theta.size)
-        for _ in range(MOST_ROUNDS):
-            if descend(H, gradient, theta, strength, tol, SWEEPS, step, slope) < SWEEPS:
-                break
-            solve_for_signs(H, gradient, theta, strength, step)
-        return step
 
 
 def solve_for_signs(

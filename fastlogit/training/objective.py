@@ -1,7 +1,5 @@
 """A model's loss over given rows as a function of its flat parameters."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Row orders of the epochs, drawn by the jitted shuffles: NumPy's bits, or the fastest."""
 
-from __future__ import annotations
-
 import ctypes
 from functools import cache
 from typing import Any

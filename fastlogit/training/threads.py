@@ -1,7 +1,5 @@
 """Threads that make one jitted call together, or share out the rows of one."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait

@@ -1,7 +1,5 @@
 """The training loop: epochs, batches, optimizer state, interrupts. Knows no model by name."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -22,18 +20,6 @@ from fastlogit.training.threads import ThreadPool, cut, team_size, workspace
 SLICE_SECONDS = 0.1
 
 
-class DivergenceError(ArithmeticError):
-    """The training loss is no longer finite.
-
-    Attributes
-    ----------
-    result : TrainResult
-        The parameters before the epoch that diverged, and the loss up to then.
-    """
-
-    result: TrainResult
-
-
 @dataclass(frozen=True)
 class TrainResult:
     """What :func:`fastlogit.train` returns.
@@ -52,6 +38,18 @@ class TrainResult:
     params: Any
     loss_curve: NDArray[np.float64]
     n_steps: int
+
+
+class DivergenceError(ArithmeticError):
+    """The training loss is no longer finite.
+
+    Attributes
+    ----------
+    result : TrainResult
+        The parameters before the epoch that diverged, and the loss up to then.
+    """
+
+    result: TrainResult
 
 
 class Checkpoint(NamedTuple):

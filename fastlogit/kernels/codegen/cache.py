@@ -5,8 +5,6 @@ another. Here the stamp covers all sources of the kernels, and each signature is
 checksum. Whatever goes wrong (unwritable, truncated, written by two processes) costs a compilation.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import os

@@ -5,8 +5,6 @@ These are C functions, one for each dtype, and an array is an address and its si
 may also travel as a number, its address: `address_of` returns it, and `call` calls it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from itertools import islice
 from typing import Any

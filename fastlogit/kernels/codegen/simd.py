@@ -4,8 +4,6 @@ LLVM vectorises simple loops itself. Functions that need more are Python that em
 whole vectors, which LLVM splits on a CPU that has narrower ones.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeAlias
