@@ -11,13 +11,11 @@ from numpy.typing import DTypeLike, NDArray
 
 from fastlogit import names
 
-__all__ = ["GENERATED", "TOY_SETS", "Dataset", "check_name", "load", "sizes"]
+__all__ = ["GENERATED", "TOY_SETS", "Dataset", "check_name", "load"]
 
 Arrays = tuple[NDArray[Any], NDArray[Any]]
 
 GENERATED = "classification-<n>x<d>x<k>"
-# Below this a step is dominated by calls, not arithmetic: throughput says little about the kernels.
-TINY_ELEMENTS = 50_000
 
 
 @dataclass(frozen=True)
@@ -40,11 +38,6 @@ class Dataset:
     X: NDArray[Any]
     y: NDArray[np.intp]
     n_classes: int
-
-    @property
-    def tiny(self) -> bool:
-        """Whether times on this set are bound by overhead rather than by arithmetic."""
-        return self.X.size < TINY_ELEMENTS
 
 
 def load(
@@ -108,15 +101,6 @@ def load(
         y = (y >= -(-n_classes // 2)).astype(np.intp)
         n_classes = 2
     return Dataset(name, X.astype(dtype, order="C"), y, n_classes)
-
-
-def sizes(name: str, *, binary: bool = False) -> tuple[int, int, int]:
-    """Return the rows, features and classes of a data set, without generating it."""
-    if shape := check_name(name):
-        n, d, k = shape
-        return n, d, 2 if binary else k
-    data = load(name, binary=binary)
-    return *data.X.shape, data.n_classes
 
 
 def check_name(name: str) -> tuple[int, int, int] | None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn import datasets as sklearn_datasets
 
-from fastlogit.datasets import TOY_SETS, check_name, load, sizes
+from fastlogit.datasets import TOY_SETS, check_name, load
 
 GENERATED = [
     "classification-1000x2x2",
@@ -74,26 +74,10 @@ def test_two_class_form_of_digits_is_five_to_nine():
     assert np.array_equal(load("digits", binary=True).y, sklearn_datasets.load_digits().target >= 5)
 
 
-@pytest.mark.parametrize("binary", [False, True])
-@pytest.mark.parametrize("name", NAMES)
-def test_sizes_are_those_of_the_arrays(name, binary):
-    data = load(name, binary=binary)
-    assert sizes(name, binary=binary) == (*data.X.shape, data.n_classes)
-
-
-def test_sizes_of_a_set_that_fits_into_no_memory():
-    assert sizes("classification-1000000000000x64x10") == (10**12, 64, 10)
-
-
 @pytest.mark.parametrize("name", ["moons", "circles", "blobs", "classification-100x5x3"])
 def test_generated_sets_follow_the_seed(name):
     assert np.array_equal(load(name, seed=1).X, load(name, seed=1).X)
     assert not np.array_equal(load(name, seed=1).X, load(name, seed=2).X)
-
-
-def test_tiny_sets_say_so():
-    assert load("iris").tiny
-    assert not load("digits").tiny
 
 
 @pytest.mark.parametrize(

@@ -15,12 +15,15 @@ from fastlogit.benchmark.own_data import Source
 from fastlogit.models import ACTIVATIONS, MODELS, OPTIMIZERS
 from fastlogit.names import check_name
 
-__all__ = ["DTYPES", "Case", "Grid", "epoch_seconds", "sizes", "usual_rate"]
+__all__ = ["DTYPES", "TINY_ELEMENTS", "Case", "Grid", "epoch_seconds", "sizes", "usual_rate"]
 
 # Step sizes that train all the toy sets: 0.1 for plain gradients, 0.001 where they are scaled.
 _LEARNING_RATES, _SMALL_RATE = {"sgd": 0.1}, 0.001
 
 DTYPES = ("float32", "float64")
+
+# With fewer a step is dominated by calls, not arithmetic: throughput says little about kernels.
+TINY_ELEMENTS = 50_000
 
 
 def usual_rate(solver: str) -> float:
@@ -232,7 +235,12 @@ def sizes(model: str, dataset: str, source: Source | None = None) -> tuple[int, 
     """Give the rows trained on, the features and the classes of a data set in a model's form."""
     if source is not None:
         return source.n_train, source.n_features, len(source.classes)
-    return datasets.sizes(dataset, binary=MODELS[model].binary)
+    binary = MODELS[model].binary
+    if shape := datasets.check_name(dataset):  # a generated set, which need not be generated
+        n, d, k = shape
+        return n, d, 2 if binary else k
+    data = datasets.load(dataset, binary=binary)
+    return *data.X.shape, data.n_classes
 
 
 # What plain NumPy takes, roughly and rounded: the calls of one step and the rate of its products.

@@ -10,10 +10,10 @@ import pandas as pd
 from rich import box
 from rich.table import Table
 
+from fastlogit.benchmark.cases import TINY_ELEMENTS
 from fastlogit.benchmark.contenders import BASELINE
 from fastlogit.benchmark.curves import PRECISION
 from fastlogit.benchmark.summary import paired_ratio, repeat_times
-from fastlogit.datasets import TINY_ELEMENTS
 
 __all__ = [
     "TO_TARGET",

@@ -12,6 +12,7 @@ def bench_list() -> None:
     out = Console(highlight=False, soft_wrap=True)
     out.print("models")
     from fastlogit import datasets
+    from fastlogit.benchmark.cases import TINY_ELEMENTS
     from fastlogit.benchmark.contenders import CONTENDERS
     from fastlogit.models import MODELS
 
@@ -23,7 +24,7 @@ def bench_list() -> None:
     for name in datasets.TOY_SETS:
         data = datasets.load(name)
         n, d = data.X.shape
-        note = ", tiny" if data.tiny else ""
+        note = ", tiny" if data.X.size < TINY_ELEMENTS else ""
         out.print(f"  {name:<27} {n} rows, {d} features, {data.n_classes} classes{note}")
     out.print(f"  {datasets.GENERATED:<27} n rows, d features, k classes", markup=False)
     out.print("implementations")

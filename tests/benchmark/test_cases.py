@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from fastlogit.benchmark.cases import Grid
+from fastlogit.benchmark.cases import Grid, sizes
 from fastlogit.benchmark.own_data import Source
-from fastlogit.datasets import TOY_SETS
+from fastlogit.datasets import TOY_SETS, load
 from fastlogit.models import MODELS, OPTIMIZERS
 
 
@@ -159,3 +159,14 @@ def test_a_file_and_a_data_set_exclude_each_other():
 def test_all_cases_of_a_file_have_the_same_epochs(rows, n_features, epochs):
     cases = Grid(source=source(2, rows, n_features)).cases()
     assert {case.epochs for case in cases} == {epochs}
+
+
+@pytest.mark.parametrize("model", ["logistic", "softmax"])
+@pytest.mark.parametrize("name", [*TOY_SETS, "classification-100x5x3"])
+def test_sizes_are_those_of_the_arrays(name, model):
+    data = load(name, binary=MODELS[model].binary)
+    assert sizes(model, name) == (*data.X.shape, data.n_classes)
+
+
+def test_sizes_of_a_set_that_fits_into_no_memory():
+    assert sizes("softmax", "classification-1000000000000x64x10") == (10**12, 64, 10)

@@ -4,8 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from fastlogit import datasets
-from fastlogit.benchmark.cases import Grid
+from fastlogit.benchmark.cases import Grid, sizes
 from fastlogit.benchmark.results import CurvePoint, RunFiles, Timing
 from fastlogit.models import MODELS
 
@@ -89,7 +88,7 @@ def write_run(
 def _contender(case, cell, impl, repeats, rng):
     division, step, rate, first = SPEEDS[impl]
     model = MODELS[case.model]
-    n, d, k = datasets.sizes(case.dataset, binary=model.binary)
+    n, d, k = sizes(case.model, case.dataset)
     samples = n * case.epochs
     flops = samples * model.flops_per_sample(d, case.n_hidden, model.n_outputs(k))
     seconds = samples / case.batch_size * step + flops / rate
