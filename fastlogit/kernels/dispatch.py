@@ -6,8 +6,7 @@ call. So the epoch is written once, each model's is compiled only when it is use
 model needs no entry here.
 
 ``linear_forward(X, ...)`` and the other operations of the layer that sees the data become those of
-``layers.sparse`` where X is a Csr, and of ``layers.dense`` where it is an array. The two modules
-give them the same arguments.
+``layers.sparse`` where X is a Csr, else of ``layers.dense``, which give them the same arguments.
 """
 
 import sys
@@ -17,10 +16,8 @@ from fastlogit.kernels.layers import dense, sparse
 
 
 def model_function(name, model, params=None, X=None, *_):
-    """Return the function of that name in the module of the model, or of Numba's type of one.
-
-    Sparse rows are not trained on one by one: the branch with that call is typed, but never taken.
-    """
+    """Return the function of that name in the module of the model, or of Numba's type of one."""
+    # Sparse rows are not trained on one by one: the branch with that call is typed, never taken.
     if name == "train_rows" and sparse.is_csr(X):
         return lambda model, params, X, y, order, learning_rate, work: 0.0  # noqa: ARG005
     return getattr(sys.modules[getattr(model, "instance_class", type(model)).__module__], name)

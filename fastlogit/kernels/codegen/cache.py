@@ -64,12 +64,8 @@ def _candidates(in_tree: Path) -> Iterator[Path]:
 
 @cache
 def cache_directory() -> Path | None:
-    """Return the directory of the compiled kernels of these sources, or None if none is writable.
-
-    It is in ``NUMBA_CACHE_DIR`` if that is set, else in the package's own ``__pycache__`` or the
-    user's cache directory. Without a stamp it might hold kernels of other sources.
-    """
-    if source_stamp() is None:
+    """Return the directory of these sources' compiled kernels, or None if none is writable."""
+    if source_stamp() is None:  # it might hold kernels of other sources
         return None
     in_tree = Path(__file__).parents[1] / "__pycache__"
     for parent in _candidates(in_tree):

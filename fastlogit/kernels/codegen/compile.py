@@ -38,11 +38,9 @@ inline = numba.njit(**INLINE_OPTIONS)
 def chosen_by_type(
     choose: Callable[..., Any], jit_options: dict[str, Any] = INLINE_OPTIONS
 ) -> Decorator:
-    """Return a decorator that makes a call one of the function that choose returns.
-
-    choose takes the decorated function's name and arguments: their Numba types when a jitted caller
-    is compiled, their values when Python calls.
-    """
+    """Return a decorator that makes a call one of the function that choose returns."""
+    # choose takes the decorated function's name and arguments: their Numba types when a jitted
+    # caller is compiled, their values when Python calls.
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)

@@ -81,12 +81,8 @@ def _flattened(context, builder, given, operands, with_sizes):
 
 
 def address_of(function: Callable[..., Any], *kinds: Any) -> Any:
-    """Return where the code of a `compiled_once` function is, for `call`.
-
-    Its arguments are arrays, given here as (dtype, number of dimensions). Where jitting is disabled
-    the function stands for itself.
-    """
-    if numba.config.DISABLE_JIT:
+    """Return the address of a `compiled_once` function of arrays, kinds as (dtype, dimensions)."""
+    if numba.config.DISABLE_JIT:  # the function stands for itself
         return function
     letters = [f"{_LETTERS[numba.from_dtype(dtype)]}{ndim}" for dtype, ndim in kinds]
     symbol = PREFIX + ".".join([function.__name__, *letters])
@@ -156,7 +152,6 @@ def required(library: Any) -> list[str]:
 
 
 def _compiled(symbol: str) -> Any:
-    """Return a library with the function of that symbol."""
     name, *kinds = symbol.removeprefix(PREFIX).split(".")
     context = registry.cpu_target.target_context
     context.refresh()

@@ -10,10 +10,10 @@ Updates fused with the next row's product
     value is multiplied with the next row. Against two passes a step of one row takes 0.3 of the
     time on (784, 128, 10), 0.5 on (64, 64, 10), and of softmax regression 0.6 on 64 features.
     Shapes: X (n, D), d the update of b: minus the learning rate times the gradient of the output.
+    W (D, H), b (H,), d and out (1, H); of a linear model b (K,), out (1, K), Wt (K, pitch), of
+    which the first D columns are the weights and the others, up to whole vectors, 0.
 Sparse rows and the weights of several outputs
     Shapes: values (count,), columns (count,) uint32, W (D, width), d and out (width,).
-
-Each code generator stands above its function, whose arguments it takes as LLVM values.
 """
 
 from contextlib import contextmanager
@@ -35,7 +35,8 @@ SUMS = 4
 # update and its sum in a register.
 WIDTHS = (8, 4, 1) if HAS_AVX512 else (4, 1)
 OUTPUTS = (4, 2, 1)
-# Vectors of sums, or of what is added, that stay in registers over all non-zeros of a sparse row.
+# Vectors of sums, or of what is added, that stay in registers over all non-zeros of a sparse row:
+# LLVM would store the sums after each non-zero, at three times the cost.
 PANELS = (8, 4, 2, 1)
 
 
@@ -118,10 +119,7 @@ def _emit_update_and_forward_hidden(
 
 @llvm_function(_emit_update_and_forward_hidden)
 def update_and_forward_hidden(X, row, following, d, W, b, fan_in, fan_out, out):
-    """Update a hidden layer, W += X[row]ᵀ d and b += d; then out = X[following] W + b.
-
-    W (D, H), b (H,), d and out (1, H). OUT: W, b, out.
-    """
+    """Update W += X[row]ᵀ d and b += d; then compute out = X[following] W + b. OUT: W, b, out."""
     W += np.outer(X[row], d)
     b += d[0]
     out[0] = X[following] @ W + b
@@ -162,11 +160,7 @@ def _emit_update_and_forward_linear(
 
 @llvm_function(_emit_update_and_forward_linear)
 def update_and_forward_linear(X, row, following, Wt, pitch, b, fan_in, outputs, out):
-    """Update a linear model by d = out, Wt += dᵀ X[row], b += d; out = X[following] Wtᵀ + b.
-
-    b (K,), out (1, K); Wt (K, pitch), of which the first D columns are the weights and the others,
-    up to whole vectors, 0. OUT: Wt, b, out.
-    """
+    """Update Wt += dᵀ X[row], b += d by d = out; out = X[following] Wtᵀ + b. OUT: Wt, b, out."""
     Wt[:, :fan_in] += np.outer(out[0], X[row])
     b += out[0]
     out[0] = Wt[:, :fan_in] @ X[following] + b
@@ -198,10 +192,7 @@ def _emit_sparse_row_product(builder, element, values, columns, count, W, width,
 
 @llvm_function(_emit_sparse_row_product)
 def sparse_row_product(values, columns, count, W, width, out):
-    """Compute out = Σ values · W[columns]. OUT: out.
-
-    The sums stay in registers; LLVM would store them after each non-zero, at three times the cost.
-    """
+    """Compute out = Σ values · W[columns]. OUT: out."""
     out[...] = values @ W[columns]
 
 
@@ -223,6 +214,7 @@ def _emit_add_sparse_row(
                 if tracks:
                     change, total = builder.fsub(after, before), builder.fadd(after, before)
                     v.add_product(change, total, gain)
+        # Of float32 weights the gain is summed in float32 over the row, and only then in float64.
         for gain in gains if tracks else ():
             total = v.sum_of_lanes(v.sum(gain))
             total = builder.fpext(total, ir.DoubleType()) if is_f32 else total
@@ -237,11 +229,7 @@ def _emit_add_sparse_row(
 
 @llvm_function(_emit_add_sparse_row)
 def add_sparse_row(values, columns, count, factor, d, width, tracked, squares, W):
-    """Add factor times each of the values times d to the row of W of its column.
-
-    If tracked, squares (1,), float64, gains what Σ W² does: of float32 weights the gain is summed
-    in float32 over the row, and only then in float64. OUT: W, squares.
-    """
+    """Add factor · value · d to W's row of each column. OUT: W; squares (1,), Σ W², if tracked."""
     for value, column in zip(values, columns, strict=True):
         before: Any = W[column].copy()
         W[column] += value * (W.dtype.type(factor) * d)

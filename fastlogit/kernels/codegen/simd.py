@@ -136,10 +136,8 @@ class Vectors:
         return self._call("fmuladd", self.type, a, b, c)
 
     def sums_of_lanes(self, vectors: list[ir.Value]) -> ir.Value:
-        """Return a vector whose lane n is the sum of the lanes of vectors[n], ``count`` of them.
-
-        Pairs of vectors are folded into one that holds half the lanes of each, until one is left.
-        """
+        """Return a vector whose lane n is the sum of the lanes of vectors[n], ``count`` of them."""
+        # Pairs of vectors are folded into one that holds half the lanes of each, until one is left.
         size = self.count
         while size > 1:
             half, blocks = size // 2, self.count // size

@@ -125,10 +125,8 @@ def _emit_product_with_rows(
 
 @llvm_function(_emit_product_with_rows)
 def product_with_rows(a, a_inner, X, x_row, rows, init_start, outputs, columns, inner, c):
-    """Compute c = aᵀ X[rows], plus c unless init_start is negative. OUT: c, the first columns.
-
-    a's rows lie a_inner elements apart, those of X and c x_row.
-    """
+    """Compute c = aᵀ X[rows], plus c unless init_start is negative. OUT: c, the first columns."""
+    # a's rows lie a_inner elements apart, those of X and c x_row.
     x = X.ravel()[rows[:inner, None] * x_row + np.arange(columns)]
     product(a, 1, a_inner, x, columns, c, init_start, x_row, outputs, columns, inner, c, x_row)
 
@@ -217,8 +215,5 @@ def _emit_dots_of_rows(builder, element, X, x_rows, n_known, far, b, bias, rows,
 
 @llvm_function(_emit_dots_of_rows)
 def dots_of_rows(X, x_rows, n_known, far, b, bias, rows, outputs, inner, c):
-    """Compute c = X' bᵀ + bias for X' = X[x_rows], the first ``rows`` of them. OUT: c.
-
-    x_rows holds n_known row numbers. If X is far, those after the rows in work are prefetched.
-    """
+    """Compute c = X[x_rows[:rows]] bᵀ + bias; if far, prefetch later ones of n_known. OUT: c."""
     dots(X[x_rows[:rows]], b, bias, rows, outputs, inner, c)

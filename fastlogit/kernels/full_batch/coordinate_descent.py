@@ -20,10 +20,7 @@ from fastlogit.kernels.codegen.linking import entry_point
 
 @entry_point
 def descend(H, gradient, x, penalty, tol, max_sweeps, step, slope):
-    """Continue from step until a subgradient is within tol of 0; return the number of sweeps.
-
-    They are max_sweeps at most. OUT: step, slope.
-    """
+    """Continue from step to a subgradient within tol of 0; return the sweeps. OUT: step, slope."""
     for j in range(slope.size):
         slope[j] = gradient[j]
     for j in range(step.size):

@@ -45,7 +45,6 @@ from fastlogit.kernels.training.epoch import BLOCK_ROWS, calls
 # Pairs whose columns are processed together, so that a block of them stays in cache.
 PAIRS_AT_ONCE = 16
 
-
 # Workspace: curvature (B, K), pairs (B, P), scaled (B · 16 · width,), squares, border (P, D).
 # squares holds the sums v xᵢ xⱼ of each group of pairs and panel of features: the panel's rows i,
 # in each the group's pairs, in each the panel's features j. It and the border are a block's. Their
@@ -77,10 +76,7 @@ def panel_width(n_features: int, n_pairs: int, dtype: Any) -> int:
 
 
 def in_calls(work: Callable[..., tuple[int, float]]) -> Decorator:
-    """Jit a function of the rows first to last, and call it for slices of all rows in turn.
-
-    work returns the number of rows and the multiply-adds of each, given the other arguments.
-    """
+    """Jit a function called for slices of the rows; work returns their number and multiply-adds."""
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
         jitted = entry_point(function)
@@ -97,12 +93,10 @@ def in_calls(work: Callable[..., tuple[int, float]]) -> Decorator:
 
 @in_calls(lambda Wt, _b, X, *rest: (len(X), Wt.size + rest[-1].size / 2))
 def hessian(first, last, Wt, b, X, weight, scale, width, same, other, buffers, out):
-    """Fill the Hessian of the mean loss in the kept classes' weights, then in their biases.
-
-    scale is 1 / Σ w, width that of the panels. out is (C D, C D), or (C D + C, C D + C) with the
-    biases. A penalty adds `same` to the second derivative of a weight, `other` to that in the
-    weights of one feature for two classes. OUT: out, buffers.
-    """
+    """Fill the mean loss's Hessian in the kept classes' weights, then biases. OUT: buffers, out."""
+    # scale is 1 / Σ w, width that of the panels. out is (C D, C D), or (C D + C, C D + C) with the
+    # biases. A penalty adds `same` to the second derivative of a weight, `other` to that in the
+    # weights of one feature for two classes.
     total_squares, total_border = buffers.total_squares, buffers.total_border.reshape(-1)
     if first == 0:
         total_squares[:], total_border[:], buffers.corner[:] = 0, 0, 0
@@ -129,17 +123,14 @@ def hessian(first, last, Wt, b, X, weight, scale, width, same, other, buffers, o
 
 @kernel
 def fill_block(Wt, b, X, weight, scale, curvature):
-    """Fill what second derivatives need of rows: w p (1 − p) of one output, or P. OUT: curvature.
-
-    w p (1 − p) is e / (1 + e)² with e = e^−|z|, which cannot overflow.
-    """
+    """Fill what second derivatives need: w p (1 − p) of one output, or P. OUT: curvature (B, K)."""
     dots(X, Wt, b, X.shape[0], Wt.shape[0], X.shape[1], curvature)
     if Wt.shape[0] > 1:
         softmax_proba(curvature, curvature)
         return
     values, scalar = curvature.reshape(-1), curvature.dtype.type
     one, scale = scalar(1), scalar(scale)
-    for i in range(values.size):
+    for i in range(values.size):  # p (1 − p) = e / (1 + e)², which cannot overflow
         e = elementary.exp(-abs(values[i]))
         values[i] = e / ((one + e) * (one + e)) * scale
     for i in range(weight.size):
@@ -232,10 +223,7 @@ def spread(width, same, other, buffers, out):
 
 @kernel
 def spread_squares(squares, pair, n_pairs, features, width, diagonal, row, column, out):
-    """Write Σ v xᵢ xⱼ of a pair to the block at row and column, and mirrored. OUT: out.
-
-    The diagonal's penalty is added.
-    """
+    """Write a pair's Σ v xᵢ xⱼ at row and column and mirrored, with the penalty added. OUT: out."""
     first_pair = pair - pair % PAIRS_AT_ONCE
     count = min(n_pairs - first_pair, PAIRS_AT_ONCE)
     place = squares.size // n_pairs * first_pair
@@ -270,10 +258,7 @@ def fill_curvature(first, last, Wt, b, X, weight, scale, curvature):
 
 @in_calls(lambda curvature, X, *_: (len(X), 2 * X.shape[1] * curvature.shape[1]))
 def hessian_product(first, last, curvature, X, weight, scale, V, u, changes, out_V, out_u):
-    """Fill the Hessian's product with (V, u), laid out as (Wt, b), without a penalty.
-
-    OUT: out_V (K, D), out_u (K,), changes (B, K).
-    """
+    """Fill the Hessian's product with (V, u), like (Wt, b), without a penalty. OUT: last three."""
     outputs, features = V.shape
     if first == 0:
         out_u[:] = 0

@@ -16,9 +16,10 @@ from fastlogit.kernels.codegen.linking import compiled_once
 from fastlogit.kernels.codegen.simd import NEAR_BYTES, NEAREST_BYTES, PREFETCH_ROWS, prefetch_row
 from fastlogit.kernels.codegen.tiles import dots, dots_of_rows, product, product_with_rows
 
-# A panel's bytes, and columns that are whole tiles in either dtype. Panels are copied from so many
-# rows on, where rows are so many bytes apart: a step on (784, 512, 10) in float64 with 1024 rows
-# takes 0.78 of the time, in float32, whose rows have 2048 bytes, 1.1.
+# A tile of a few rows of a needs all of b, a panel of which stays in the cache: its bytes, and
+# columns that are whole tiles in either dtype. Rows that lie 4096 bytes apart map to the same cache
+# set, so then, from so many rows on, a panel is copied to contiguous memory: a step on (784, 512,
+# 10) in float64 with 1024 rows takes 0.78 of the time, in float32, with rows of 2048 bytes, 1.1.
 PANEL_BYTES = 1 << 18
 PANEL_UNIT = 32
 ROWS_TO_PACK = 64
@@ -62,11 +63,7 @@ def wide_product(a, a_row, a_inner, b, init, init_start, init_row, panel, c):
 
 @compiled_once
 def by_panels(a, a_row, a_inner, b, init, init_start, init_row, panel, c):
-    """Compute c = init + a b, see tiles.product, by panels of b's columns. OUT: panel, c.
-
-    A tile of a few rows of a needs all of b, a panel of which stays in the cache. Rows that lie
-    4096 bytes apart map to the same cache set, so then a panel is copied to contiguous memory.
-    """
+    """Compute c = init + a b, see tiles.product, by panels of b's columns. OUT: panel, c."""
     (inner, columns), rows = b.shape, c.shape[0]
     width = max(panel.size // (inner * PANEL_UNIT), 1) * PANEL_UNIT
     apart = columns * b.itemsize >= FAR_APART
@@ -142,12 +139,9 @@ def is_far(X):
 
 @compiled_once
 def gather(X, numbers, far, X_rows):
-    """Copy the rows of those numbers. OUT: X_rows.
-
-    Later rows, also of the next batch, are prefetched meanwhile: the CPU cannot predict them.
-    """
+    """Copy the rows of those numbers. OUT: X_rows."""
     for i in range(X_rows.shape[0]):
-        if far:
+        if far:  # later rows, also of the next batch: the CPU cannot predict them
             prefetch_row(X, numbers[min(i + PREFETCH_ROWS, numbers.size - 1)])
         row = numbers[i]
         for j in range(X.shape[1]):

@@ -112,11 +112,9 @@ log_cosh = _by_dtype(_log_cosh_f32, _log_cosh_f64)
 
 @register_jitable(**EXACT)
 def sigmoid(z):
-    """Return σ(z) = 1 / (1 + e^−z).
-
-    Both signs use e^-|z|, which cannot overflow. e / (1 + e) is written as e - e q, where the
-    rounding of the quotient q = e / (1 + e) counts for less.
-    """
+    """Return σ(z) = 1 / (1 + e^−z)."""
+    # Both signs use e^-|z|, which cannot overflow. e / (1 + e) is written as e - e q, where the
+    # rounding of the quotient q = e / (1 + e) counts for less.
     one, e = type(z)(1), exp(-abs(z))
     upper = one / (one + e)
     return upper if z >= 0 else e - e * (e * upper)
@@ -124,11 +122,9 @@ def sigmoid(z):
 
 @register_jitable(**EXACT)
 def softplus(z):
-    """Return log(1 + e^z) = −log σ(−z).
-
-    Next to 0 z grows and the logarithm shrinks by less than their sum can show; so there it is
-    log 2 + z / 2 + log cosh(z / 2), in which everything grows.
-    """
+    """Return log(1 + e^z) = −log σ(−z)."""
+    # Next to 0 z grows and the logarithm shrinks by less than their sum can show; so there it is
+    # log 2 + z / 2 + log cosh(z / 2), in which everything grows.
     scalar = type(z)
     far = log1p(exp(-abs(z)))
     near = scalar(LOG_2) + (scalar(0.5) * z + z * z * log_cosh(z * z))

@@ -25,7 +25,8 @@ from fastlogit.kernels.training.optimizers import l2_penalty, update
 
 BLOCK_ROWS = 256
 MAX_GROUPS = 8
-# Batches of one row that are trained on in one loop.
+# Batches of one row that one loop trains on: a span ends where such a chain does, so that no bit
+# depends on where that is.
 CHAIN_ROWS = 1024
 ALL_BLOCKS = 1 << 48
 # Elements of a cache line, or two: no two threads write to one.
@@ -42,8 +43,9 @@ LEAST_WEIGHT_F64 = float(np.finfo(np.float64).tiny)
 Data = namedtuple("Data", "X y weight")
 # Numbers of a block's rows in X, then of those that come next; in_order: they are 0, 1, 2, ...
 Rows = namedtuple("Rows", "numbers in_order")
-# Workspace of a thread: the model's own, 0, 1, 2, ... as the numbers of a block's rows that lie in
-# order, and the labels and weights of those that do not.
+# Workspace of a thread: the model's own (logits and padded weights, or for a network A, dA, logits,
+# X's rows, and where its first layer is large a panel, see dense.by_panels), 0, 1, 2, ... as the
+# numbers of a block's rows that lie in order, and the labels and weights of those that do not.
 Buffers = namedtuple("Buffers", "work numbers y weight")
 # One of the threads that run the same call: its number, how many they are, their barrier.
 Team = namedtuple("Team", "thread n_threads barrier buffers")
@@ -64,11 +66,7 @@ Span = namedtuple("Span", "first_batch last_batch first_block last_block", defau
 
 
 def allocate(params: Any, n_rows: int, sparse: bool = False) -> Buffers:
-    """Allocate a thread's buffers for batches of up to n_rows rows; sparse ones are not copied.
-
-    A model's own are logits and padded weights, or for a network A, dA, logits and X's rows, and
-    where its first layer is large a panel, see dense.by_panels.
-    """
+    """Allocate a thread's buffers for batches of up to n_rows rows; sparse ones are not copied."""
     rows, outputs, dtype = min(n_rows, BLOCK_ROWS), params[-1].size, params[0].dtype
     shapes: list[tuple[int, ...]]
     if len(params) == 2:
@@ -151,11 +149,7 @@ def run_batches(
 
 @inline
 def run_rows(team, model, params, state, rule, data, orders, span, losses):
-    """Train on batches of one row, see in_place_sgd. OUT: params, state, losses.
-
-    An epoch is trained in chains of CHAIN_ROWS rows, each one call, and a span ends where a chain
-    does: so no bit depends on where that is.
-    """
+    """Train on batches of one row in chains, see in_place_sgd. OUT: params, state, losses."""
     n_rows, first = data.y.size, span.first_batch
     while first < span.last_batch and team.thread == 0:
         epoch = first // n_rows
@@ -197,10 +191,7 @@ def group_count(gradients, n_rows):
 
 @inline
 def share_groups(team, model, params, gradients, accumulate, data, order, first, last, scale, span):
-    """Compute this thread's share of the groups of rows order[first:last]. OUT: gradients.
-
-    With accumulate a group's gradient is added to its array; after the first block always.
-    """
+    """Compute this thread's groups of order[first:last]; add if accumulate. OUT: gradients."""
     n_groups = group_count(gradients, last - first)
     blocks = (last - first + BLOCK_ROWS - 1) // BLOCK_ROWS
     for group in range(team.thread, n_groups, team.n_threads):

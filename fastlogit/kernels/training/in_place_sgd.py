@@ -60,10 +60,7 @@ LEAST_SHRINK = 1e-12
 
 @compiled_once
 def logistic_rows(X, y, order, learning_rate, padded, w, b) -> float:
-    """Train logistic regression. OUT: w (D,), b (1,).
-
-    padded (D up to whole vectors, or more,) is workspace.
-    """
+    """Train logistic regression. OUT: padded (D up to whole vectors, or more,), w (D,), b (1,)."""
     one, far = w.dtype.type(1), X.size * X.itemsize > NEAR_BYTES
     rate, bias = w.dtype.type(learning_rate), b[0]
     for j in range(padded.size):
@@ -143,11 +140,8 @@ def copy_columns(source, target):
 def run_sparse_batches(
     team, model, params, state, gradients, rule, data, orders, batch_size, span, losses
 ):
-    """Do what :func:`fastlogit.kernels.training.epoch.run_batches` does, by one thread, in place.
-
-    A batch is one block at most; within an epoch params are scaled. OUT: state, losses (and params,
-    which are state's theta); gradients and data.X.scaling are workspace.
-    """
+    """Do what epoch.run_batches does, by one thread, in place, by batches of one block at most."""
+    # OUT: state, losses (and params, which are state's theta); gradients and data.X.scaling.
     n_rows = data.y.size
     batches = (n_rows + batch_size - 1) // batch_size
     epoch, last = span.first_batch // batches, span.first_batch % batches * batch_size

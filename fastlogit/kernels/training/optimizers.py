@@ -38,10 +38,8 @@ def optimizer(function: Callable[..., None]) -> Callable[..., None]:
 
 @optimizer
 def sgd(theta, grad, moments, steps, settings):
-    """Step with momentum: v ← μ v − η g; θ ← θ + v, or with Nesterov's look-ahead θ + μ v − η g.
-
-    settings: learning rate η, momentum μ, Nesterov (0 or 1).
-    """
+    """Step with momentum: v ← μ v − η g; θ ← θ + v, or with Nesterov's look-ahead θ + μ v − η g."""
+    # settings: learning rate η, momentum μ, Nesterov (0 or 1)
     learning_rate = theta.dtype.type(settings[0])
     momentum = theta.dtype.type(settings[1])
     if momentum == 0:
@@ -61,12 +59,10 @@ def sgd(theta, grad, moments, steps, settings):
 
 @optimizer
 def adam(theta, grad, moments, steps, settings):
-    """Step with Adam: m ← β₁ m + (1 − β₁) g; v ← β₂ v + (1 − β₂) g²; θ ← θ − η_t m / (√v + ε).
-
-    η_t = η √(1 − β₂ᵗ) / (1 − β₁ᵗ) corrects the bias of both moments, with ε outside the
-    correction: Kingma and Ba (2015), the efficient form at the end of section 2.
-    settings: learning rate η, β₁, β₂, ε.
-    """
+    """Step with Adam: m ← β₁ m + (1 − β₁) g; v ← β₂ v + (1 − β₂) g²; θ ← θ − η_t m / (√v + ε)."""
+    # η_t = η √(1 − β₂ᵗ) / (1 − β₁ᵗ) corrects the bias of both moments, with ε outside the
+    # correction: Kingma and Ba (2015), the efficient form at the end of section 2.
+    # settings: learning rate η, β₁, β₂, ε
     # A float: an integer power is computed by products, whose rounding 1 − β₂ᵗ magnifies.
     t = np.float64(steps[0] + 1)
     corrected = settings[0] * math.sqrt(1 - settings[2] ** t) / (1 - settings[1] ** t)

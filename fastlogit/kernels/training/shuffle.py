@@ -15,19 +15,17 @@ ONE = u64(1)
 WORDS = u64(624)
 FAR = u64(397)
 UPPER, LOWER, MATRIX = u32(0x80000000), u32(0x7FFFFFFF), u32(0x9908B0DF)
-# SFC64 and the bounded draws.
+# SFC64, "small fast chaotic" (Chris Doty-Humphrey's PractRand; also numpy.random.SFC64).
 HALF = u64(32)
 LOW_HALF = u64(0xFFFFFFFF)
 
 
 @entry_point
 def legacy_orders(generator, words, partners, order, orders):
-    """Shuffle order once for each row of orders, as numpy.random.RandomState.shuffle does.
-
-    generator (625,) is an MT19937: its state, then how many words of it are used up. OUT: all,
-    generator as NumPy would leave it, order (n,) as the last of orders (E, n); words (624,) and
-    partners (n,), both uint32, are workspace.
-    """
+    """Shuffle order as RandomState.shuffle does, once for each row of orders. OUT: all."""
+    # generator (625,) is an MT19937: its state, then how many words of it are used up; it ends as
+    # NumPy would leave it, order (n,) as the last of orders (E, n). words (624,) and partners (n,),
+    # both uint32, are workspace.
     temper(generator, words)
     n_rows = u64(order.size)
     for epoch in range(orders.shape[0]):
@@ -42,13 +40,11 @@ def legacy_orders(generator, words, partners, order, orders):
 
 @kernel
 def draw_partners(generator, words, partners):
-    """Draw a partner in 0..i for every row i from the last to 1, by NumPy's masked rejection.
-
-    A draw is a word's lowest bits, as many as i has, and is redrawn while it exceeds i. Every other
-    one may be, which no CPU predicts. So each word is stored as row i's partner, and i advances
-    where it is accepted: a compare and an add with carry, not a branch. That takes a third of the
-    time of the loop with a branch, and a fifth of NumPy's. OUT: partners, generator, words.
-    """
+    """Draw a partner in 0..i for rows i from the last to 1, by masked rejection. OUT: all."""
+    # As in NumPy, a draw is a word's lowest bits, as many as i has, redrawn while it exceeds i.
+    # Every other one may be, which no CPU predicts. So each word is stored as row i's partner, and
+    # i advances where it is accepted: a compare and an add with carry, not a branch. That takes a
+    # third of the time of the loop with a branch, and a fifth of NumPy's.
     i = u64(partners.size) - ONE
     mask = ONE
     while mask < i:
@@ -101,13 +97,11 @@ def temper(state, words):
 
 @entry_point
 def fresh_orders(generator, orders):
-    """Fill each row of orders (E, n) with a new random permutation of 0..n−1. OUT: both arguments.
-
-    The shuffle "inside out" (Durstenfeld, 1964, CACM 7(7), algorithm 235, the other way round):
-    what row i takes the place of moves to the end, so the rows need not be laid out before. The two
-    halves of a word are the draws of two rows; an epoch begins with a word of its own. generator
-    (4,) is an SFC64, all of whose state is random.
-    """
+    """Fill each row of orders (E, n) with a random permutation of 0..n−1. OUT: both arguments."""
+    # The shuffle "inside out" (Durstenfeld, 1964, CACM 7(7), algorithm 235, the other way round):
+    # what row i takes the place of moves to the end, so the rows need not be laid out before. The
+    # two halves of a word are the draws of two rows; an epoch begins with a word of its own. The
+    # generator (4,) is an SFC64, all of whose state is random.
     state = (generator[0], generator[1], generator[2], generator[3])
     n_rows = u64(orders.shape[1])
     for epoch in range(orders.shape[0]):
@@ -125,11 +119,8 @@ def fresh_orders(generator, orders):
 
 @kernel
 def next_word(state):
-    """Return 64 random bits and the state after them.
-
-    SFC64, "small fast chaotic" (Chris Doty-Humphrey's PractRand; numpy.random.SFC64 is the same).
-    Kept in registers, it costs a sixth less than a state in an array.
-    """
+    """Return 64 random bits and the state after them."""
+    # Kept in registers, the state costs a sixth less than in an array.
     a, b, c, counter = state
     word = a + b + counter
     rotated = (c << u64(24)) | (c >> u64(40))
@@ -138,12 +129,10 @@ def next_word(state):
 
 @kernel
 def bounded(half, bound, state):
-    """Return a draw from 0..bound−1, bound <= 2³², for 32 random bits, and the generator's state.
-
-    Lemire (2019), "Fast random integer generation in an interval", ACM TOMACS 29(1), algorithm 5:
-    the upper half of half · bound, redrawn where the lower one is below 2³² mod bound. The
-    modulo is taken only where the lower half is below the bound itself, once in 2³² / bound draws.
-    """
+    """Return a draw from 0..bound−1, bound <= 2³², for 32 random bits, and the state after it."""
+    # Lemire (2019), "Fast random integer generation in an interval", ACM TOMACS 29(1), algorithm 5:
+    # the upper half of half · bound, redrawn where the lower one is below 2³² mod bound. The
+    # modulo is taken only where the lower half is below the bound, once in 2³² / bound draws.
     product = half * bound
     if (product & LOW_HALF) < bound:
         threshold = (ONE << HALF) % bound
