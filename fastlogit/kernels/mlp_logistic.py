@@ -26,7 +26,6 @@ vector. Over a batch, with row weights w (1 if none) and the mean taken as Σ w 
 
 from collections import namedtuple
 
-from fastlogit.kernels import dispatch
 from fastlogit.kernels.codegen.arrays import rows_from
 from fastlogit.kernels.codegen.compile import inline
 from fastlogit.kernels.dispatch import hidden_backward, hidden_forward
@@ -48,9 +47,7 @@ def loss_and_gradient(model, params, X, rows, y, weight, scale, accumulate, grad
     hidden, d_hidden = rows_from(work[0], 0, y.size), rows_from(work[1], 0, y.size)
 
     hidden_forward(X, rows, W1, b1, work[3], work[4], hidden)  # S
-    loss = dispatch.loss_and_hidden_gradient(
-        model, params, y, weight, scale, accumulate, grads, work
-    )  # dS, by the model's own loss
+    loss = loss_and_hidden_gradient(model, params, y, weight, scale, accumulate, grads, work)  # dS
     hidden_backward(X, rows, d_hidden, accumulate, work[3], work[4], grad_W1, grad_b1)
     return loss
 

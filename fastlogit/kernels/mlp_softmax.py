@@ -28,10 +28,9 @@ none) and the mean taken as Σ w loss / Σ w:
 
 from collections import namedtuple
 
-from fastlogit.kernels import mlp_logistic
 from fastlogit.kernels.codegen.arrays import rows_from
 from fastlogit.kernels.codegen.compile import inline
-from fastlogit.kernels.dispatch import hidden_forward
+from fastlogit.kernels.dispatch import hidden_backward, hidden_forward
 from fastlogit.kernels.layers.activations import activate, activation_grad
 from fastlogit.kernels.layers.dense import output_backward, output_forward, output_input_grad
 from fastlogit.kernels.layers.output_losses import softmax_loss, softmax_proba
@@ -39,8 +38,20 @@ from fastlogit.kernels.training.in_place_sgd import network_rows
 
 # The model: its activation, see layers.activations; its parameters are (W1, b1, W2t, b2).
 MLPSoftmax = namedtuple("MLPSoftmax", "activation")
-loss_and_gradient = mlp_logistic.loss_and_gradient  # with the loss below
 train_rows = network_rows  # by one row per step
+
+
+@inline
+def loss_and_gradient(model, params, X, rows, y, weight, scale, accumulate, grads, work):
+    """Return the batch's loss; scale is 1 / Σ w. OUT: grads, work."""
+    W1, b1, _W2t, _b2 = params
+    grad_W1, grad_b1, _grad_W2t, _grad_b2 = grads
+    hidden, d_hidden = rows_from(work[0], 0, y.size), rows_from(work[1], 0, y.size)
+
+    hidden_forward(X, rows, W1, b1, work[3], work[4], hidden)  # S
+    loss = loss_and_hidden_gradient(model, params, y, weight, scale, accumulate, grads, work)  # dS
+    hidden_backward(X, rows, d_hidden, accumulate, work[3], work[4], grad_W1, grad_b1)
+    return loss
 
 
 @inline
