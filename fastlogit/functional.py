@@ -9,17 +9,9 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array
 
-from fastlogit.models import (
-    ACTIVATIONS,
-    BACKENDS,
-    MODELS,
-    OPTIMIZERS,
-    Floats,
-    Model,
-    Rows,
-    as_writable_view,
-)
+from fastlogit.models import ACTIVATIONS, BACKENDS, MODELS, OPTIMIZERS, Floats, Model, Rows
 from fastlogit.models import checks as check
+from fastlogit.models.arrays import as_writable_view
 from fastlogit.names import check_name
 from fastlogit.training.objective import Objective, has_nan_rows, predict
 from fastlogit.training.orders import FreshOrders, LegacyOrders, epochs_ahead
@@ -84,11 +76,9 @@ def loss_and_gradient(
     matrix = check.matrix("X", X)
     arrays = check.params_like(spec, params, matrix.shape[1], matrix.dtype)
     indices = check.labels(y, matrix.shape[0], spec.n_classes(arrays))
-    weight = check.row_weights(sample_weight, matrix.shape[0], matrix.dtype)
-    rows = Rows(matrix, indices, weight)
+    rows = Rows(matrix, indices, check.row_weights(sample_weight, matrix.shape[0], matrix.dtype))
     objective = Objective(spec, arrays, rows, check.real("alpha", alpha, "[0, inf)"), backend)
-    loss = objective.evaluate()
-    return loss, objective.gradient.copies()
+    return objective.evaluate(), objective.gradient.copies()
 
 
 def predict_proba(
@@ -155,14 +145,10 @@ def train(
         Optimizer; "sgd" reads momentum and nesterov, "adam" beta_1, beta_2 and epsilon.
     learning_rate : float
         Step size. The default suits "sgd" on features of unit variance; "adam" wants about 0.001.
-    momentum : float
-        Share of the last step that the next one keeps, in [0, 1].
-    nesterov : bool
-        Look ahead along the momentum.
-    beta_1, beta_2 : float
-        Decay of Adam's first and second moment, in [0, 1).
-    epsilon : float
-        Adam's addend to the root of the second moment.
+    momentum, nesterov : float, bool
+        Share of the last step that the next one keeps, in [0, 1]; whether to look ahead along it.
+    beta_1, beta_2, epsilon : float
+        Decay of Adam's first and second moment, in [0, 1), and the addend to the second's root.
     alpha : float
         Adds alpha/2 times the sum of the squared weights (not biases) to every batch's mean loss.
     batch_size, epochs : int

@@ -27,9 +27,8 @@ logger = logging.getLogger("fastlogit")
 
 def match_model(model: Model, params: Sequence[Floats], n_features: int) -> bool:
     """Return whether the parameters are arrays of the model's shapes for so many features."""
-    if not all(isinstance(array, np.ndarray) for array in params):
-        return False
-    if model.binary and params[-1].shape != (1,):
+    are_arrays = all(isinstance(array, np.ndarray) for array in params)
+    if not are_arrays or (model.binary and params[-1].shape != (1,)):
         return False
     fan_in = n_features
     for weights, bias in zip(params[::2], params[1::2], strict=True):
@@ -42,11 +41,9 @@ def match_model(model: Model, params: Sequence[Floats], n_features: int) -> bool
 def kernel_proba(
     model: Model, params: Sequence[Floats], X: Any, n_threads: int = 1
 ) -> Floats | None:
-    """Return the class probabilities of rows, (n, K) or (n, 2), in the wider dtype of params and X.
-
-    For parameters that do not fit it is None, and scikit-learn's code raises the error.
-    """
-    if not match_model(model, params, X.shape[1]):  # the kernels check no shapes
+    """Return class probabilities in the wider dtype of params and X, None if params do not fit."""
+    # The kernels check no shapes; scikit-learn's code then raises the error.
+    if not match_model(model, params, X.shape[1]):
         return None
     dtype = X.dtype if params[0].dtype == X.dtype else np.result_type(params[0], X.dtype)
     if dtype not in FLOATS:
@@ -118,7 +115,7 @@ class KernelClassifier(sklearn_compat.CallbackSupport):  # type: ignore[misc]
         self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None,
         callback: Any = None,
     ) -> Self:  # fmt: skip
-        """Fit the model to the rows of X with the labels y.
+        """Fit the model to the rows of X with the labels y, and return the fitted estimator.
 
         Ctrl-C leaves the estimator as it was before the call, except that "sgd" and "adam" keep the
         parameters reached and warn.
@@ -132,16 +129,11 @@ class KernelClassifier(sklearn_compat.CallbackSupport):  # type: ignore[misc]
         sample_weight : array-like of shape (n,), optional
             Row weights.
         X_val, y_val : array-likes of shape (m, D) and (m,), X_val also a sparse matrix, optional
-            Validation rows for "sgd" and "adam", and their labels, all of which occur in y. They
-            are used by ``early_stopping`` instead of a part of X, and for the validation curves.
+            Validation rows for "sgd" and "adam", with labels that occur in y: for the validation
+            curves, and for ``early_stopping`` instead of a part of X.
         callback : callable, optional
             Called after each epoch of "sgd" and "adam" with the epoch (from 0), its loss and this
             estimator, which predicts with the current parameters; a true value ends the fit.
-
-        Returns
-        -------
-        self
-            The fitted estimator.
         """
         before = self.__dict__.copy()
         try:
@@ -156,23 +148,13 @@ class KernelClassifier(sklearn_compat.CallbackSupport):  # type: ignore[misc]
 
     @available_if(_has_partial_fit)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
-        """Train for one epoch on the given rows, starting from the result of the last call or fit.
+        """Train for one epoch from the result of the last call or fit, and return the estimator.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n, D)
-            Training rows.
-        y : array-like of shape (n,)
-            Labels.
-        sample_weight : array-like of shape (n,), optional
-            Row weights.
+        X, y, sample_weight : see :meth:`fit`
         classes : array-like of shape (K,), optional
             All labels that may occur; required in the first call.
-
-        Returns
-        -------
-        self
-            The fitted estimator.
         """
         rows = fast_path.valid_partial_fit_rows(self, X, y, sample_weight, classes)
         if rows is None or not self._can_resume(rows):
@@ -194,10 +176,9 @@ class KernelClassifier(sklearn_compat.CallbackSupport):  # type: ignore[misc]
     ) -> None:  # fmt: skip
         """Train by mini-batches until a stopping criterion is met, or for one epoch.
 
-        In scikit-learn each partial_fit seeds its generator anew from an integer random_state, and
-        begins with the rows in their given order; warm_start resets the optimizer's moments. With
-        exact_resume a call continues as if the one before had not ended; a RandomState passed as
-        random_state does so by itself.
+        scikit-learn's partial_fit seeds its generator anew from an integer random_state and begins
+        with the rows as given, and its warm_start resets the moments. With exact_resume a call
+        continues as if the one before had not ended; a RandomState does so by itself.
         """
         exact = self._resumes_exactly(incremental=incremental)
         optimizer = self.__dict__.get("_optimizer")
@@ -227,11 +208,7 @@ class KernelClassifier(sklearn_compat.CallbackSupport):  # type: ignore[misc]
     def _split_validation(
         self, rows: Rows, random_state: Any, call: FitCall | None
     ) -> tuple[Rows, ValidationSet | None]:
-        """Return the training rows and the validation set, if any.
-
-        That is X_val and y_val, or with early stopping a part of the rows, drawn as by
-        scikit-learn: stratified for a binary model.
-        """
+        """Return the training rows, and X_val or the part of the rows drawn for early stopping."""
         has_loss = self.early_stopping == "loss"
         if call is not None and call.X_val is not None:
             has_loss = True
@@ -249,9 +226,8 @@ class KernelClassifier(sklearn_compat.CallbackSupport):  # type: ignore[misc]
             name = "class_weight of the classes in y_val"
             held_out = kernel_rows(X, y, weight, rows.X.dtype, name)
         elif self.early_stopping:
-            rows, held_out = split_rows(
-                rows, self.validation_fraction, random_state, stratified=self._model.binary
-            )
+            fraction, binary = self.validation_fraction, self._model.binary
+            rows, held_out = split_rows(rows, fraction, random_state, stratified=binary)
         else:
             return rows, None
         return rows, ValidationSet(self._model, held_out, int(self.n_threads), has_loss=has_loss)
@@ -288,17 +264,9 @@ class KernelClassifier(sklearn_compat.CallbackSupport):  # type: ignore[misc]
         super().__setstate__(state)
 
     def predict_proba(self, X: Any) -> Any:
-        """Return the class probabilities.
+        """Return the class probabilities of the rows of X (n, D), array-like or sparse matrix.
 
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n, D)
-            Rows.
-
-        Returns
-        -------
-        ndarray of shape (n, K)
-            Classes in the order of ``classes_``; for a multilabel target (n, labels).
+        They are of shape (n, K) in the order of ``classes_``; (n, labels) for a multilabel target.
         """
         rows, proba = self._kernel_rows(X), None
         if rows is not None:
@@ -306,17 +274,9 @@ class KernelClassifier(sklearn_compat.CallbackSupport):  # type: ignore[misc]
         return super().predict_proba(X) if proba is None else proba
 
     def predict_log_proba(self, X: Any) -> Any:
-        """Return the logarithms of the class probabilities, finite for finite logits.
+        """Return the logarithms of the class probabilities of X, finite for finite logits.
 
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n, D)
-            Rows.
-
-        Returns
-        -------
-        ndarray of shape (n, K)
-            Classes in the order of ``classes_``.
+        X is as in :meth:`predict_proba`; they are (n, K) in the order of ``classes_``.
         """
         logits = self._logits(X)
         return super().predict_log_proba(X) if logits is None else log_proba(logits)

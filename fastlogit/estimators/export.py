@@ -7,11 +7,8 @@ from fastlogit.estimators.mlp_classifier import MLPClassifier
 
 
 def register_converters() -> None:
-    """Register the two estimators with skl2onnx, which looks converters up by the exact class.
-
-    Its functions then accept them with every option, alone or in pipelines, searches and ensembles.
-    """
-    # Imported here, since skl2onnx is an optional dependency and slow to import.
+    """Make skl2onnx's functions accept the two estimators with every option, also inside others."""
+    # It finds converters by the exact class. Imported here: it is optional and slow to import.
     from skl2onnx import get_model_alias, update_registered_parser
     from skl2onnx._parse import sklearn_parsers_map
     from skl2onnx._supported_operators import sklearn_operator_name_map

@@ -1,9 +1,8 @@
 """Validation that can be skipped, and why that is safe.
 
-scikit-learn's validation takes 50 µs for one row and as long for its label: many times a
-prediction, or an epoch of one row. It returns an array of the right type, layout and shape with
-finite values as it is. The functions here recognise such input by a few cheap tests; any other goes
-through the full validation, which converts it, warns or raises.
+scikit-learn's validation takes 50 µs for one row and as long for its label: many times a prediction
+or an epoch of one row. It returns finite arrays of the right type, layout and shape as they are: a
+few cheap tests recognise these here. Other input goes through it, to be converted or refused.
 """
 
 import threading
@@ -49,9 +48,8 @@ def set_n_features(estimator: Any, X: np.ndarray[Any, Any]) -> None:
 
 def known_label_indices(classes: Any, y: Any, n_rows: int) -> Indices | None:
     """Return y as indices into the classes, None unless it is an array of n_rows of them."""
-    if type(y) is not np.ndarray or y.shape != (n_rows,):
-        return None
-    if y.dtype.kind != classes.dtype.kind or y.dtype.kind not in "biufU":
+    is_plain = type(y) is np.ndarray and y.shape == (n_rows,) and y.dtype.kind in "biufU"
+    if not is_plain or y.dtype.kind != classes.dtype.kind:
         return None
     indices = classes.searchsorted(y)
     if n_rows == 1:  # the comparison of scalars takes a tenth of that of arrays
@@ -78,23 +76,19 @@ def valid_partial_fit_rows(
         return None
     if not get_config()["skip_parameter_validation"]:  # scikit-learn misses arguments set since
         est._validate_params()
-    if not (sample_weight is None and est.class_weight is None and est.early_stopping is False):
-        return None
-    if not (is_valid_matrix(est, X) and are_known_classes(est.classes_, classes)):
+    is_plain = sample_weight is None and est.class_weight is None and est.early_stopping is False
+    if not (is_plain and is_valid_matrix(est, X) and are_known_classes(est.classes_, classes)):
         return None
     indices = known_label_indices(est.classes_, y, len(X))
     return None if indices is None else Rows(X, indices, np.empty(0, X.dtype))
 
 
 def generator_of(random_state: Any) -> np.random.RandomState:
-    """Return what scikit-learn's check_random_state returns, for use before the next call.
-
-    Integers seed one generator per thread: to construct one takes longer than an epoch of one row.
-    """
+    """Return what scikit-learn's check_random_state returns, for use before the next call."""
     if type(random_state) is not int:
         generator: np.random.RandomState = check_random_state(random_state)
         return generator
-    if not hasattr(_of_this_thread, "generator"):
+    if not hasattr(_of_this_thread, "generator"):  # its construction outlasts an epoch of one row
         _of_this_thread.generator = np.random.RandomState(0)
     _of_this_thread.generator.seed(random_state)
     return _of_this_thread.generator  # type: ignore[no-any-return]

@@ -29,8 +29,7 @@ def minimise(
 ) -> tuple[tuple[Floats, ...], int]:
     """Return the parameters at the minimum of the estimator's loss, and the iterations.
 
-    ``theta`` is W and then b, without b if there is no intercept. ``alpha`` is the factor of the
-    whole penalty, of which the share ``l1_ratio`` is L1.
+    ``theta`` is W, then b if it is free; of the penalty's ``alpha``, the share ``l1_ratio`` is L1.
     """
     est, alpha = estimator, estimator._penalty(rows)["alpha"]
     l2_alpha, eps = alpha * (1 - est.l1_ratio), float(np.finfo(rows.X.dtype).eps)

@@ -68,20 +68,19 @@ solver, max_iter, verbose, warm_start, n_jobs
         As in scikit-learn; ``solver`` may also be "sgd" or "adam".
     batch_size, learning_rate, learning_rate_init, power_t, momentum, nesterovs_momentum, beta_1, \
 beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
-        For "sgd" and "adam", as in MLPClassifier, but ``learning_rate_init`` is 0.01 by default,
-        ten times MLPClassifier's, at which a linear model still converges. ``early_stopping`` may
-        also be "score", the same as True, or "loss": the loss on the validation rows, without the
-        penalty, then ends the fit, which keeps the parameters with the smallest.
+        For "sgd" and "adam", as in MLPClassifier, but ``learning_rate_init`` is 0.01, ten times the
+        default there: a linear model still converges. ``early_stopping`` may also be "score", like
+        True, or "loss": the loss on the validation rows, without the penalty, then ends the fit,
+        which keeps the parameters with the smallest.
     n_threads : int, at least 1
         Maximum number of threads for a large batch, an L-BFGS fit or a prediction, of at least 256
-        rows each; results are the same bits for any. Numba's limit (``NUMBA_NUM_THREADS``), which
-        joblib lowers in its workers, applies too.
+        rows each; results are the same bits for any. ``NUMBA_NUM_THREADS``, which joblib lowers in
+        its workers, applies too.
     exact_resume : bool
-        For "sgd" and "adam": whether ``partial_fit``, and ``fit`` with ``warm_start`` and without
-        ``early_stopping``, continue with the generator seeded by an integer ``random_state``, the
-        row order and the optimizer's moments of the last call, also from a pickle: k calls of
-        ``partial_fit`` on the same rows then give the bits of one ``fit`` of k epochs. Otherwise
-        each call seeds a new generator.
+        For "sgd" and "adam": whether ``partial_fit``, and ``fit`` with ``warm_start`` but no
+        ``early_stopping``, continue with the last call's generator (of an integer ``random_state``,
+        otherwise seeded anew), row order and moments, also from a pickle: k calls of
+        ``partial_fit`` on the same rows then give the bits of one ``fit`` of k epochs.
 
     Attributes
     ----------
@@ -150,18 +149,7 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
 
     @available_if(lambda _: sklearn_compat.CALLBACKS_EXIST)  # type: ignore[untyped-decorator]
     def set_callbacks(self, *callbacks: Any) -> Self:
-        """Set callbacks for the estimator (scikit-learn 1.9).
-
-        Parameters
-        ----------
-        *callbacks : callback
-            Instances of ``sklearn.callback.FitCallback``.
-
-        Returns
-        -------
-        self
-            The estimator.
-        """
+        """Set callbacks, instances of scikit-learn 1.9's ``FitCallback``; return the estimator."""
         if self.solver in MINIBATCH_SOLVERS:  # the parent's method supports only "lbfgs"
             sklearn_compat.CallbackSupport.set_callbacks(self, *callbacks)
         else:
@@ -272,8 +260,7 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
         if resumed or incremental:
             indices = class_indices(self.classes_, y)
         else:
-            indices = classes.searchsorted(y)
-            self.classes_ = classes
+            self.classes_, indices = classes, classes.searchsorted(y)
         # All rows of a class may have weight 0, as in a bootstrap sample drawn by weights.
         if not incremental and np.ptp(indices) == 0:
             text = f"{type(self).__name__} needs rows of at least 2 classes"
@@ -319,17 +306,9 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
         self.coef_ = np.ascontiguousarray(weights.T)
 
     def decision_function(self, X: Any) -> Any:
-        """Return the logits.
+        """Return the logits of the rows of X (n, D), array-like or sparse matrix.
 
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n, D)
-            Rows.
-
-        Returns
-        -------
-        ndarray of shape (n,) or (n, K)
-            For two classes the single logit, positive for the second.
+        They are of shape (n, K), or (n,) for two classes: the logit of the second.
         """
         is_valid = is_valid_matrix(self, X) and not get_config()["array_api_dispatch"]
         if not (is_valid and isinstance(self.coef_, np.ndarray) and self.coef_.ndim == 2):
@@ -338,18 +317,7 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
         return scores.reshape(-1) if scores.shape[1] == 1 else scores
 
     def predict(self, X: Any) -> Any:
-        """Return the most probable classes.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n, D)
-            Rows.
-
-        Returns
-        -------
-        ndarray of shape (n,)
-            Labels.
-        """
+        """Return the most probable labels (n,) of X (n, D), array-like or sparse matrix."""
         if get_config()["array_api_dispatch"]:
             return super().predict(X)
         scores = self.decision_function(X)

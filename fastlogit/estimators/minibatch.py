@@ -34,7 +34,7 @@ class EpochLoop:
         validation: ValidationSet | None, call: FitCall | None,
     ) -> None:  # fmt: skip
         self.estimator, self.rows, self.n_rows = estimator, rows, rows.y.size
-        self.optimizer = estimator._optimizer
+        self.optimizer, self._random_state = estimator._optimizer, random_state
         self.early_stopping = EarlyStopping(estimator, validation)
         self._call = call if call is not None and call.has_observers else None
         self._solver = sklearn_compat.solver_of(self.optimizer)
@@ -53,7 +53,6 @@ class EpochLoop:
         self._start = self.trainer.checkpoint
         # The state before the last chunk of epochs that took a step, and the learning rate in it.
         self._last_chunk = self._start, self.trainer.learning_rate
-        self._random_state = random_state
         self._orders: LegacyOrders | None = None
         if estimator.shuffle:  # with the same bits as sklearn.utils.shuffle
             order = estimator.__dict__.get("_row_order")  # of the same rows if there are as many
@@ -69,8 +68,7 @@ class EpochLoop:
         """Train for one epoch or until tol or max_iter stops it, and return the parameters."""
         estimator = self.estimator
         max_iter = 1 if one_epoch else estimator.max_iter
-        estimator.n_iter_ = 0
-        stopped = False
+        estimator.n_iter_, stopped = 0, False
         try:
             while not stopped and estimator.n_iter_ < max_iter:
                 stopped = self._run_chunk(max_iter - estimator.n_iter_)
@@ -133,8 +131,7 @@ class EpochLoop:
     def _epochs_to_decision(self) -> int:
         """Return the number of epochs before anything depends on their loss or score.
 
-        Training stops when more than n_iter_no_change epochs in a row bring no improvement. On a
-        tiny data set, one call for all epochs up to then takes a tenth of the time of one each.
+        On a tiny data set, one call for all of them takes a tenth of the time of one each.
         """
         estimator = self.estimator
         scheduled = getattr(self.optimizer, "lr_schedule", "constant") == "invscaling"
@@ -147,11 +144,9 @@ class EpochLoop:
     def _record_epoch(self, loss: float) -> bool:
         """Record an epoch in the history; return whether training stops."""
         estimator, stops = self.estimator, False
-        estimator.n_iter_ += 1
-        estimator.loss_ = loss
+        estimator.loss_, estimator.n_iter_ = loss, estimator.n_iter_ + 1
         estimator.t_ += self.n_rows
-        best = self.early_stopping.update(loss, self.trainer.flat.public)
-        if best and estimator.early_stopping:
+        if self.early_stopping.update(loss, self.trainer.flat.public) and estimator.early_stopping:
             self._best = self.trainer.flat.flat.copy()
         self.optimizer.iteration_ends(estimator.t_)
         if estimator._no_improvement_count > estimator.n_iter_no_change:
@@ -238,7 +233,6 @@ def average_gradient(
     The moment is ± factor · Σₖ decayᵏ · gradient of the k-th step before the last. It was 0 before
     the first step with from_rest; otherwise it is taken as stationary.
     """
-    # Σₖ decayᵏ over the steps, or over infinitely many
     numerator = 1 - decay**steps if from_rest else 1
-    weights = numerator / (1 - decay) if decay < 1 else steps
+    weights = numerator / (1 - decay) if decay < 1 else steps  # Σₖ decayᵏ
     return float(np.max(np.abs(moment))) / (factor * weights)

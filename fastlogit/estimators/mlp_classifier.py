@@ -42,22 +42,20 @@ class MLPClassifier(KernelClassifier, _SklearnMLPClassifier):  # type: ignore[mi
     hidden_layer_sizes, activation, solver, alpha, batch_size, learning_rate, learning_rate_init, \
 power_t, max_iter, shuffle, random_state, tol, verbose, warm_start, momentum, nesterovs_momentum, \
 early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, max_fun
-        As in scikit-learn. ``early_stopping`` may also be "score", the same as True, or "loss": the
-        loss on the validation rows, without the penalty, then ends the fit, which keeps the
-        parameters with the smallest.
+        As in scikit-learn. ``early_stopping`` may also be "score", like True, or "loss": the loss
+        on the validation rows, without the penalty, then ends the fit, which keeps the parameters
+        with the smallest.
     class_weight : dict, "balanced" or None
-        Weights by class label, which multiply the row weights. "balanced" sets them inversely
-        proportional to the (weighted) class frequencies in y; ``partial_fit``, which receives only
-        a part of y, does not support it.
+        Weights by class label, which multiply the row weights. "balanced", not for ``partial_fit``,
+        makes them inversely proportional to the (weighted) class frequencies in y.
     n_threads : int, at least 1
         Maximum number of threads for a large batch, an L-BFGS fit or a prediction, of at least 256
         rows each; results are the same bits for any. ``NUMBA_NUM_THREADS`` applies too.
     exact_resume : bool
-        For "sgd" and "adam": whether ``partial_fit``, and ``fit`` with ``warm_start`` and without
-        ``early_stopping``, continue with the generator seeded by an integer ``random_state``, the
-        row order and the optimizer's moments of the last call, also from a pickle: k calls of
-        ``partial_fit`` on the same rows then give the bits of one ``fit`` of k epochs. Otherwise
-        each call seeds a new generator, as in scikit-learn.
+        For "sgd" and "adam": whether ``partial_fit``, and ``fit`` with ``warm_start`` but no
+        ``early_stopping``, continue with the last call's generator (of an integer ``random_state``,
+        otherwise seeded anew), row order and moments, also from a pickle: k calls of
+        ``partial_fit`` on the same rows then give the bits of one ``fit`` of k epochs.
 
     Attributes
     ----------
@@ -112,8 +110,7 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
             validation_fraction=validation_fraction, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon,
             n_iter_no_change=n_iter_no_change, max_fun=max_fun,
         )  # fmt: skip
-        self.class_weight, self.n_threads = class_weight, n_threads
-        self.exact_resume = exact_resume
+        self.class_weight, self.n_threads, self.exact_resume = class_weight, n_threads, exact_resume
 
     def _run_fit(self, call: FitCall, X: Any, y: Any, sample_weight: Any) -> None:
         token = _current_call.set(call)

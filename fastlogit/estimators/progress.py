@@ -45,10 +45,8 @@ def split_rows(
         stratify=strata,
     )  # fmt: skip
     if validation.size < 2:
-        raise ValueError(
-            f"The validation set is too small: {validation.size} of {rows.y.size} rows at "
-            f"validation_fraction={validation_fraction}."
-        )
+        text = f"The validation set is too small: {validation.size} of {rows.y.size} rows"
+        raise ValueError(f"{text} at validation_fraction={validation_fraction}.")
     parts = []
     for name, indices in (("training", train), ("validation", validation)):
         weight = rows.weight[indices] if rows.weight.size else rows.weight
@@ -80,8 +78,7 @@ class ValidationSet:
     def loss(self, params: Any) -> float:
         """Return the (weighted) mean loss of the rows, without the penalty."""
         if self._objective is None:
-            threads = self.n_threads
-            self._objective = Objective(self.model, params, self.rows, 0.0, n_threads=threads)
+            self._objective = Objective(self.model, params, self.rows, 0, n_threads=self.n_threads)
         self._objective.params.assign(params)
         with np.errstate(all="ignore"):  # an overflow shows in the loss
             return self._objective.evaluate()

@@ -164,9 +164,7 @@ def store_moments(trainer: Trainer, optimizer: Any) -> None:
         opt.t = steps
 
 
-def _moments(
-    trainer: Trainer, optimizer: Any
-) -> Iterator[tuple[str, Floats, Floats, list[Floats]]]:
+def _moments(trainer: Trainer, optimizer: Any) -> Iterator[tuple[str, Floats, Floats, list[Any]]]:
     """Yield each moment's name, its row in the trainer, a block of all parameters, and its arrays.
 
     The block is the row itself, or where biases are not trained a copy with zeros for them.

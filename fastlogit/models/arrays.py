@@ -80,9 +80,7 @@ class FlatParams:
 
 
 @lru_cache(256)
-def _layout(
-    shapes: Shapes, transposed: bool
-) -> tuple[int, int, list[tuple[int, int, tuple[int, ...]]]]:
+def _layout(shapes: Shapes, transposed: bool) -> tuple[int, int, list[tuple[int, int, Any]]]:
     """Return how many weights and parameters a block has, and each one's start, end and shape."""
     sizes = [math.prod(shape) for shape in shapes]
     starts = [0, sum(sizes[::2])]  # of the next weight matrix, of the next bias

@@ -87,10 +87,7 @@ def cast(array: NDArray[Any], dtype: Any) -> Floats:
 
 
 def matrix(name: str, value: Any) -> Any:
-    """Return value as a C-contiguous (n, D) array of float32 or float64, which may be the input.
-
-    What is sparse comes back as a csr_array, which may share the input's arrays.
-    """
+    """Return value as a C-contiguous (n, D) array or csr_array; its memory may be the input's."""
     if plain_matrix(value):
         return value
     array = array_of(name, value, may_be_sparse=True)
@@ -113,11 +110,8 @@ def plain_matrix(value: Any) -> bool:
 
 
 def compressed(name: str, value: Any, dtype: Any) -> csr_array:
-    """Return a sparse matrix as a csr_array of that dtype, and leave the given one as it is.
-
-    Nothing is sorted and no duplicates are summed: products do not need it. SciPy does not check
-    the indices, which compiled code relies on.
-    """
+    """Return a sparse matrix as a csr_array of that dtype after a check of its indices."""
+    # SciPy does not check them, and compiled code relies on them. Products need no sorted ones.
     given = value.tocsr()
     (n_rows, n_columns), indptr = given.shape, given.indptr
     invalid, stored = f"{name} is not a valid CSR matrix", min(given.indices.size, given.data.size)

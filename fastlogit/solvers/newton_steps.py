@@ -77,10 +77,8 @@ class Hessian:
         self, Wt: Floats, b: Floats, weight: Floats, scale: float, same: float, other: float
     ) -> Floats:
         """Return it, by the arguments of the kernel; the next call fills the same array."""
-        matrix = self._matrix
-        kernels.hessian(
-            Wt, b, self._X, weight, scale, self._width, same, other, self._buffers, matrix
-        )
+        buffers, matrix = self._buffers, self._matrix
+        kernels.hessian(Wt, b, self._X, weight, scale, self._width, same, other, buffers, matrix)
         return matrix
 
 
@@ -159,9 +157,8 @@ class ConjugateGradientSteps:
     def step(self, theta: Floats, gradient: Floats) -> Floats:
         """Return the step at theta."""
         params, rows = self._params, self._params.rows
-        kernels.fill_curvature(
-            *params.split(theta), rows.X, rows.weight, params.scale, self._curvature
-        )
+        Wt, b = params.split(theta)
+        kernels.fill_curvature(Wt, b, rows.X, rows.weight, params.scale, self._curvature)
         if self._products == 0 or self._products * params.n_outputs > params.n_features:
             self._update_preconditioner()
         gradient = gradient.astype(np.float64)

@@ -64,10 +64,7 @@ class LegacyOrders:
 
 
 class FreshOrders:
-    """Row orders drawn anew for each epoch, ten times as fast as NumPy draws them.
-
-    The random_state gives the seed of 256 bits of the kernels' own generator.
-    """
+    """Row orders drawn anew for each epoch, ten times as fast as by NumPy, from a 256-bit seed."""
 
     def __init__(self, random_state: RandomSource, n_rows: int) -> None:
         self._n_rows, self._random_state = n_rows, random_state
@@ -88,8 +85,7 @@ class FreshOrders:
 def generator_state(random_state: np.random.RandomState) -> Any:
     """Return a copy of a generator's state for :func:`restore_generator`.
 
-    Of an MT19937 its 624 words and how many are used up, (625,) in uint32, without the second of a
-    pair of normal numbers. Of another what ``get_state`` returns.
+    Of an MT19937 it is (625,) in uint32, without the second of a pair of normal numbers.
     """
     words = _plain_state(random_state)
     if words is not None:

@@ -19,11 +19,8 @@ WORTH_SHARING = 1 << 22
 
 
 def team_size(n_threads: int, n_rows: int) -> int:
-    """Return how many of n_threads can share so many rows, a group of whole blocks each.
-
-    Numba's limit holds here too, since joblib lowers it in its workers.
-    """
-    limit: int = numba.config.NUMBA_NUM_THREADS
+    """Return how many of n_threads can share so many rows, a group of whole blocks each."""
+    limit: int = numba.config.NUMBA_NUM_THREADS  # joblib lowers it in its workers
     return max(min(n_threads, n_groups(n_rows), limit), 1)
 
 
@@ -39,10 +36,7 @@ def workspace(theta: NDArray[Any], n_rows: int) -> Gradients:
 
 
 def cut(n_rows: int, multiply_adds: float) -> list[tuple[int, int]]:
-    """Return the first and the last block, in their group, of each call over so many rows.
-
-    One call takes them all but where that would keep Python from Ctrl-C for long.
-    """
+    """Return each call's first and last block in their group: few calls, none long, for Ctrl-C."""
     groups = n_groups(n_rows)
     largest = math.ceil(n_rows / BLOCK_ROWS / groups)
     step = max(blocks_a_call(multiply_adds) // groups, 1)
@@ -60,10 +54,7 @@ class ThreadPool:
         self._alone = Team(0, 1, np.zeros(BARRIER_SIZE, np.int64), self._buffers[0])
 
     def bind(self, function: Callable[..., None], multiply_adds: float) -> Callable[..., None]:
-        """Return function(team, ...) as a function of the rest, which the threads call together.
-
-        Where a call has few multiply-adds, the caller makes it alone.
-        """
+        """Return function(team, ...) without team: all threads call it, or one if it is short."""
         if self._executor is None or multiply_adds < WORTH_SHARING:
             return partial(function, self._alone)
         return partial(self._call_together, self._executor, function)
@@ -71,10 +62,7 @@ class ThreadPool:
     def _call_together(
         self, executor: ThreadPoolExecutor, function: Callable[..., None], *args: Any
     ) -> None:
-        """Call function(team, *args) in each thread; they wait for each other inside the call.
-
-        If one raises, the others give up and the error is raised.
-        """
+        """Call function(team, *args) in all threads; if one raises, the others give up."""
         barrier = np.zeros(BARRIER_SIZE, np.int64)
 
         def take_part(thread: int) -> None:
@@ -101,10 +89,7 @@ class ThreadPool:
 def by_rows(
     n_threads: int, function: Callable[[slice], None], n_rows: int, multiply_adds: float
 ) -> None:
-    """Call function with slices that cover the rows, whole blocks each, shared out to threads.
-
-    A row takes so many multiply-adds; between slices Python sees Ctrl-C.
-    """
+    """Share slices of the rows, whole blocks, out to threads; between two, Python sees Ctrl-C."""
     if n_rows <= BLOCK_ROWS:
         function(slice(0, n_rows))
         return

@@ -124,17 +124,15 @@ class Trainer:
 
     def mark(self, epochs: int = 0) -> None:
         """Make the present state the checkpoint, reached after so many epochs."""
-        self.checkpoint = Checkpoint(
-            epochs, self.flat.flat.copy(), self.moments.copy(), self.steps.copy()
-        )
+        state = self.flat.flat.copy(), self.moments.copy(), self.steps.copy()
+        self.checkpoint = Checkpoint(epochs, *state)
 
     def run_epochs(self, rows: Rows, orders: Indices, losses: NDArray[np.float64]) -> Iterator[int]:
         """Train on the rows once for each row of orders; yield how many epochs are done by now.
 
         At each yield, and after an interrupt, the state is the checkpoint. The iteration ends after
-        the last epoch with finite loss and parameters. orders (epochs, n) are row indices; without
-        columns the rows are taken as they lie. OUT: losses (epochs,), zeros, the mean of the losses
-        that an epoch's batches had before their steps, the penalty included.
+        the last epoch with finite loss and parameters. Orders (epochs, n) without columns take the
+        rows as they lie. OUT: losses (epochs,), zeros; see :class:`TrainResult`.
         """
         batches = -(-rows.y.size // self.batch_size)
         earlier, done, theta = self.checkpoint.epochs, 0, self.flat.flat
@@ -225,9 +223,8 @@ def train_epochs(
                     f"learning_rate={trainer.learning_rate:g}; a smaller one, or features scaled "
                     "to unit variance, may help"
                 )
-            if callback is not None and callback(
-                done - 1, float(losses[done - 1]), trainer.flat.copies()
-            ):
+            loss = float(losses[done - 1])
+            if callback is not None and callback(done - 1, loss, trainer.flat.copies()):
                 break
     except (DivergenceError, KeyboardInterrupt) as error:
         trainer.rewind()
