@@ -115,7 +115,7 @@ class KernelClassifier(sklearn_compat.CallbackSupport):  # type: ignore[misc]
         self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None,
         callback: Any = None,
     ) -> Self:  # fmt: skip
-        """Fit the model to the rows of X with the labels y, and return the fitted estimator.
+        """Fit the model to the rows of X with the labels y.
 
         Ctrl-C leaves the estimator as it was before the call, except that "sgd" and "adam" keep the
         parameters reached and warn.
@@ -129,11 +129,16 @@ class KernelClassifier(sklearn_compat.CallbackSupport):  # type: ignore[misc]
         sample_weight : array-like of shape (n,), optional
             Row weights.
         X_val, y_val : array-likes of shape (m, D) and (m,), X_val also a sparse matrix, optional
-            Validation rows for "sgd" and "adam", with labels that occur in y: for the validation
-            curves, and for ``early_stopping`` instead of a part of X.
+            Validation rows for "sgd" and "adam", and their labels, all of which occur in y. They
+            are used by ``early_stopping`` instead of a part of X, and for the validation curves.
         callback : callable, optional
             Called after each epoch of "sgd" and "adam" with the epoch (from 0), its loss and this
             estimator, which predicts with the current parameters; a true value ends the fit.
+
+        Returns
+        -------
+        self
+            The fitted estimator.
         """
         before = self.__dict__.copy()
         try:
@@ -148,13 +153,23 @@ class KernelClassifier(sklearn_compat.CallbackSupport):  # type: ignore[misc]
 
     @available_if(_has_partial_fit)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
-        """Train for one epoch from the result of the last call or fit, and return the estimator.
+        """Train for one epoch on the given rows, starting from the result of the last call or fit.
 
         Parameters
         ----------
-        X, y, sample_weight : see :meth:`fit`
+        X : {array-like, sparse matrix} of shape (n, D)
+            Training rows.
+        y : array-like of shape (n,)
+            Labels.
+        sample_weight : array-like of shape (n,), optional
+            Row weights.
         classes : array-like of shape (K,), optional
             All labels that may occur; required in the first call.
+
+        Returns
+        -------
+        self
+            The fitted estimator.
         """
         rows = fast_path.valid_partial_fit_rows(self, X, y, sample_weight, classes)
         if rows is None or not self._can_resume(rows):
@@ -264,9 +279,17 @@ class KernelClassifier(sklearn_compat.CallbackSupport):  # type: ignore[misc]
         super().__setstate__(state)
 
     def predict_proba(self, X: Any) -> Any:
-        """Return the class probabilities of the rows of X (n, D), array-like or sparse matrix.
+        """Return the class probabilities.
 
-        They are of shape (n, K) in the order of ``classes_``; (n, labels) for a multilabel target.
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n, D)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n, K)
+            Classes in the order of ``classes_``; for a multilabel target (n, labels).
         """
         rows, proba = self._kernel_rows(X), None
         if rows is not None:
@@ -274,9 +297,17 @@ class KernelClassifier(sklearn_compat.CallbackSupport):  # type: ignore[misc]
         return super().predict_proba(X) if proba is None else proba
 
     def predict_log_proba(self, X: Any) -> Any:
-        """Return the logarithms of the class probabilities of X, finite for finite logits.
+        """Return the logarithms of the class probabilities, finite for finite logits.
 
-        X is as in :meth:`predict_proba`; they are (n, K) in the order of ``classes_``.
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n, D)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n, K)
+            Classes in the order of ``classes_``.
         """
         logits = self._logits(X)
         return super().predict_log_proba(X) if logits is None else log_proba(logits)

@@ -149,7 +149,18 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
 
     @available_if(lambda _: sklearn_compat.CALLBACKS_EXIST)  # type: ignore[untyped-decorator]
     def set_callbacks(self, *callbacks: Any) -> Self:
-        """Set callbacks, instances of scikit-learn 1.9's ``FitCallback``; return the estimator."""
+        """Set callbacks for the estimator (scikit-learn 1.9).
+
+        Parameters
+        ----------
+        *callbacks : callback
+            Instances of ``sklearn.callback.FitCallback``.
+
+        Returns
+        -------
+        self
+            The estimator.
+        """
         if self.solver in MINIBATCH_SOLVERS:  # the parent's method supports only "lbfgs"
             sklearn_compat.CallbackSupport.set_callbacks(self, *callbacks)
         else:
@@ -306,9 +317,17 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
         self.coef_ = np.ascontiguousarray(weights.T)
 
     def decision_function(self, X: Any) -> Any:
-        """Return the logits of the rows of X (n, D), array-like or sparse matrix.
+        """Return the logits.
 
-        They are of shape (n, K), or (n,) for two classes: the logit of the second.
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n, D)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n,) or (n, K)
+            For two classes the single logit, positive for the second.
         """
         is_valid = is_valid_matrix(self, X) and not get_config()["array_api_dispatch"]
         if not (is_valid and isinstance(self.coef_, np.ndarray) and self.coef_.ndim == 2):
@@ -317,7 +336,18 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
         return scores.reshape(-1) if scores.shape[1] == 1 else scores
 
     def predict(self, X: Any) -> Any:
-        """Return the most probable labels (n,) of X (n, D), array-like or sparse matrix."""
+        """Return the most probable classes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n, D)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            Labels.
+        """
         if get_config()["array_api_dispatch"]:
             return super().predict(X)
         scores = self.decision_function(X)
