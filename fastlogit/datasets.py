@@ -13,8 +13,6 @@ from fastlogit import names
 
 __all__ = ["GENERATED", "TOY_SETS", "Dataset", "check_name", "load"]
 
-Arrays = tuple[NDArray[Any], NDArray[Any]]
-
 GENERATED = "classification-<n>x<d>x<k>"
 
 
@@ -122,7 +120,7 @@ def check_name(name: str) -> tuple[int, int, int] | None:
     return n, d, k
 
 
-def _sklearn(function: str, seed: int, **settings: Any) -> Arrays:
+def _sklearn(function: str, seed: int, **settings: Any) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return the arrays of a loader or a generator of scikit-learn, which is imported only here."""
     import sklearn.datasets
 
@@ -131,7 +129,7 @@ def _sklearn(function: str, seed: int, **settings: Any) -> Arrays:
     return X, y
 
 
-TOY_SETS: dict[str, Callable[[int], Arrays]] = {
+TOY_SETS: dict[str, Callable[[int], tuple[NDArray[Any], NDArray[Any]]]] = {
     "iris": partial(_sklearn, "load_iris"),
     "wine": partial(_sklearn, "load_wine"),
     "breast_cancer": partial(_sklearn, "load_breast_cancer"),

@@ -95,11 +95,6 @@ def predict_proba(
     proba : ndarray of shape (n, K), or (n, 2) for a binary model
         Rows sum to 1; of X's dtype.
 
-    Raises
-    ------
-    ValueError, TypeError
-        Naming the argument, its value and what is allowed.
-
     Examples
     --------
     >>> import fastlogit
@@ -224,8 +219,13 @@ def train(
             missing = f"no rows of class {counts.argmin()}, but some of class {counts.size - 1}"
             text = f"y has {missing}: the model gets an output for each; {check.AS_INDICES}"
             warnings.warn(text, stacklevel=2)
-        sizes = n_features, _hidden_units(spec, hidden), spec.n_outputs(max(counts.size, 2))
-        params = spec.initial_params(*sizes, dtype, generator)
+        if (hidden is None) == spec.has_hidden:
+            layer = f"{spec.name!r}, which has {'a' if spec.has_hidden else 'no'} hidden layer"
+            allowed = "an integer of at least 1" if spec.has_hidden else "None"
+            raise ValueError(f"hidden={hidden!r} must be {allowed} for {layer}")
+        n_hidden = None if hidden is None else check.integer("hidden", hidden, 1)
+        n_outputs = spec.n_outputs(max(counts.size, 2))
+        params = spec.initial_params(n_features, n_hidden, n_outputs, dtype, generator)
     else:
         if hidden is not None:
             raise ValueError(f"hidden={hidden!r} must be None where params are given")
@@ -290,12 +290,3 @@ def _model(name: str, activation: str, backend: str) -> Model:
     check_name("activation", activation, ACTIVATIONS)
     check_name("backend", backend, BACKENDS)
     return MODELS[name].with_activation(activation)
-
-
-def _hidden_units(spec: Model, hidden: int | None) -> int | None:
-    """Return hidden after a check: an integer for a network, None for a model of one layer."""
-    if (hidden is None) == spec.has_hidden:
-        layer = f"{spec.name!r}, which has {'a' if spec.has_hidden else 'no'} hidden layer"
-        allowed = "an integer of at least 1" if spec.has_hidden else "None"
-        raise ValueError(f"hidden={hidden!r} must be {allowed} for {layer}")
-    return None if hidden is None else check.integer("hidden", hidden, 1)

@@ -5,10 +5,7 @@ from collections.abc import Collection
 
 
 def check_name(kind: str, name: object, known: Collection[str]) -> None:
-    """Raise ValueError, naming what exists and what is nearest, unless the name is known.
-
-    The kind is the argument's name, or what it holds where the user calls it otherwise.
-    """
+    """Raise ValueError, naming what exists and what is nearest, unless the name is known."""
     if isinstance(name, str) and name in known:
         return
     nearest = difflib.get_close_matches(str(name), known, n=1)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fastlogit import datasets
 from fastlogit.benchmark import own_data
-from fastlogit.benchmark.cases import Case
+from fastlogit.benchmark.cases import Case, flops_per_sample
 from fastlogit.models import MODELS
 
 __all__ = ["Outcome", "Problem", "build"]
@@ -57,7 +57,7 @@ class Problem:
         """Floating-point operations of one run, a multiply-add counted as two."""
         model = MODELS[self.case.model]
         n_outputs = model.n_outputs(self.n_classes)
-        per_sample = model.flops_per_sample(self.X.shape[1], self.case.n_hidden, n_outputs)
+        per_sample = flops_per_sample(self.X.shape[1], self.case.n_hidden, n_outputs)
         return int(per_sample) * self.samples
 
     def first_batch(self) -> Problem:

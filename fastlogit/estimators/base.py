@@ -27,15 +27,12 @@ logger = logging.getLogger("fastlogit")
 
 def match_model(model: Model, params: Sequence[Floats], n_features: int) -> bool:
     """Return whether the parameters are arrays of the model's shapes for so many features."""
-    are_arrays = all(isinstance(array, np.ndarray) for array in params)
-    if not are_arrays or (model.binary and params[-1].shape != (1,)):
+    if not all(isinstance(array, np.ndarray) for array in params):
         return False
-    fan_in = n_features
-    for weights, bias in zip(params[::2], params[1::2], strict=True):
-        if bias.ndim != 1 or weights.shape != (fan_in, bias.size):
-            return False
-        fan_in = bias.size
-    return True
+    n_hidden = params[1].size if model.has_hidden else None
+    n_outputs = 1 if model.binary else params[-1].size
+    shapes = model.shapes(n_features, n_hidden, n_outputs)
+    return shapes == tuple([array.shape for array in params])
 
 
 def kernel_proba(
@@ -61,17 +58,8 @@ def log_proba(logits: Floats) -> Floats:
     """Return the logarithms of the class probabilities of logits (n,), (n, 1) or (n, K)."""
     if logits.ndim == 1 or logits.shape[1] == 1:
         column = logits.reshape(-1)
-        result = np.empty((column.size, 2), column.dtype)
-        log_expit(-column, out=result[:, 0])
-        log_expit(column, out=result[:, 1])
-        return result
-    largest = logits.max(axis=1, keepdims=True)
-    if not finite(largest):
-        return np.asarray(log_softmax(logits, axis=1))
-    # The formula of scipy.special.log_softmax, without its checks.
-    shifted = logits - largest
-    shifted -= np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return np.asarray(shifted)
+        return np.column_stack([log_expit(-column), log_expit(column)])
+    return np.asarray(log_softmax(logits, axis=1))
 
 
 # For a function of the name partial_fit, scikit-learn validates arguments in the first call only.
@@ -99,16 +87,12 @@ class KernelClassifier(sklearn_compat.CallbackSupport):  # type: ignore[misc]
 
     # What a subclass defines.
     classes_: Any
+    _model: Model  # of the fitted classes
     _params: tuple[Floats, ...]  # the fitted weights and biases, alternating
     _run_fit: Callable[[FitCall, Any, Any, Any], None]  # with X, y and sample_weight
     _fit_minibatch: Callable[[Any, Any, Any, Any], None]  # with the arguments of partial_fit
     _penalty: Callable[[Rows], dict[str, Any]]  # the trainer's arguments on penalty and biases
     _logits: Callable[[Any], Floats | None]  # of X, None where scikit-learn's code has to predict
-
-    @property
-    def _model(self) -> Model:
-        """Return the model of the fitted classes."""
-        raise NotImplementedError
 
     @sklearn_compat.fit_context  # type: ignore[untyped-decorator]
     def fit(
@@ -191,9 +175,8 @@ class KernelClassifier(sklearn_compat.CallbackSupport):  # type: ignore[misc]
     ) -> None:  # fmt: skip
         """Train by mini-batches until a stopping criterion is met, or for one epoch.
 
-        scikit-learn's partial_fit seeds its generator anew from an integer random_state and begins
-        with the rows as given, and its warm_start resets the moments. With exact_resume a call
-        continues as if the one before had not ended; a RandomState does so by itself.
+        scikit-learn's partial_fit seeds an integer random_state anew and begins with the rows as
+        given; warm_start resets the moments. With exact_resume a call continues the one before.
         """
         exact = self._resumes_exactly(incremental=incremental)
         optimizer = self.__dict__.get("_optimizer")
@@ -284,7 +267,6 @@ class KernelClassifier(sklearn_compat.CallbackSupport):  # type: ignore[misc]
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n, D)
-            Rows.
 
         Returns
         -------
@@ -302,7 +284,6 @@ class KernelClassifier(sklearn_compat.CallbackSupport):  # type: ignore[misc]
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n, D)
-            Rows.
 
         Returns
         -------

@@ -54,7 +54,7 @@ def minimise(
         strength[: linear.n_weights] = est.l1_ratio * alpha
         end, n_iter = proximal.minimise(
             proximal.Penalised(loss_and_gradient, strength), start.astype(np.float64),
-            proximal.QuadraticModel(linear, l2_alpha), max_iter=est.max_iter, tol=est.tol,
+            proximal.quadratic_steps(linear, l2_alpha), max_iter=est.max_iter, tol=est.tol,
             unit=alpha, eps=eps, verbose=est.verbose,
         )  # fmt: skip
         if linear.n_outputs > 1 and est.fit_intercept:  # does not change the loss

@@ -304,7 +304,7 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
         return {"alpha": float(1 / (self.C * total)), "fit_bias": self.fit_intercept}
 
     @property
-    def _model(self) -> Model:
+    def _model(self) -> Model:  # type: ignore[override]
         return MODELS["logistic" if len(self.classes_) == 2 else "softmax"]
 
     @property
@@ -322,7 +322,6 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n, D)
-            Rows.
 
         Returns
         -------
@@ -341,7 +340,6 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n, D)
-            Rows.
 
         Returns
         -------

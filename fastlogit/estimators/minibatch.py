@@ -5,6 +5,7 @@ The attributes that last from fit to fit are those of scikit-learn's MLPClassifi
 integer, and the order that the next epoch shuffles.
 """
 
+import math
 from collections.abc import Sequence
 from numbers import Integral
 from typing import Any
@@ -185,7 +186,7 @@ class EpochLoop:
     def _warn_of_large_loss(self) -> None:
         """Warn of a loss far above those of equal probabilities and of the initial parameters."""
         trainer, rows, loss = self.trainer, self.rows, getattr(self.estimator, "loss_", 0)
-        baseline = np.log(max(trainer.flat.public[-1].size, 2))
+        baseline = math.log(max(trainer.flat.public[-1].size, 2))
         if self.estimator.n_iter_ == 0 or loss <= DIVERGED_FACTOR * baseline:
             return
         alpha = self._penalty["alpha"]
@@ -230,8 +231,7 @@ def average_gradient(
 ) -> float:
     """Return the largest element of the gradient that a first moment averages over the steps.
 
-    The moment is ± factor · Σₖ decayᵏ · gradient of the k-th step before the last. It was 0 before
-    the first step with from_rest; otherwise it is taken as stationary.
+    It is ± factor · Σₖ decayᵏ · gradient of the k-th last step, over all steps or only from_rest.
     """
     numerator = 1 - decay**steps if from_rest else 1
     weights = numerator / (1 - decay) if decay < 1 else steps  # Σₖ decayᵏ

@@ -241,7 +241,7 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
         return labels, apply_class_weight(self.class_weight, self.classes_, labels, sample_weight)
 
     @property
-    def _model(self) -> Model:
+    def _model(self) -> Model:  # type: ignore[override]
         model = MODELS["mlp-softmax" if self.out_activation_ == "softmax" else "mlp-logistic"]
         return model.with_activation(self.activation) if self.activation in ACTIVATIONS else model
 

@@ -66,8 +66,7 @@ fit_context = _fit_context(prefer_skip_nested_validation=True)
 def validate_plain_arguments(estimator: Any) -> bool:
     """Validate plain arguments once per class and set of values; return False for other arguments.
 
-    scikit-learn's validation takes as long as the rest of a fit on few rows. It depends on the
-    class and the values only, so numbers, strings and the like that have passed are remembered.
+    scikit-learn's takes as long as the rest of a fit on few rows, and depends on these only.
     """
     cls: Any = type(estimator)
     if cls.get_params is not BaseEstimator.get_params:

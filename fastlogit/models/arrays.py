@@ -38,9 +38,8 @@ class NetworkParams(NamedTuple):
 class FlatParams:
     """A model's parameters in one block: all weights, then all biases.
 
-    So the optimizer is one loop over ``flat``, and the penalty one over ``flat[:n_weights]``. The
-    views ``public`` are weights (fan_in, fan_out) and biases (fan_out,), and ``named`` what a
-    backend computes with: there an output layer's weights may be ``transposed``.
+    An optimizer is one loop over ``flat``. Its views ``public`` are weights (fan_in, fan_out) and
+    biases (fan_out,); of ``named``, a backend's, the output weights may be ``transposed``.
     """
 
     def __init__(
@@ -152,7 +151,6 @@ class _WritableView:
 def as_writable_view(array: NDArray[Any]) -> NDArray[Any]:
     """Return the array, or if it is read-only a view of its memory that NumPy calls writable.
 
-    Numba types read-only arrays apart and would compile every kernel twice. Kernels write to
-    nothing but their OUT arguments, which these are not.
+    Numba would compile every kernel twice. Kernels write to their OUT arguments alone.
     """
     return array if array.flags.writeable else np.asarray(_WritableView(array))

@@ -131,10 +131,8 @@ def compressed(name: str, value: Any, dtype: Any) -> csr_array:
 
 
 def finite(array: Floats) -> bool:
-    """Return whether all elements are finite, by their sum unless that overflows.
-
-    The sum of squares of few elements takes BLAS a fifth of the time.
-    """
+    """Return whether all elements are finite, by their sum unless that overflows."""
+    # The sum of squares of few elements takes BLAS a fifth of the time.
     if array.size <= FEW and math.isfinite(np.vdot(array, array)):
         return True
     with np.errstate(over="ignore", invalid="ignore"):

@@ -40,10 +40,7 @@ class Backend:
     code: Callable[..., Any]
 
     def transposes(self, n_arrays: int, sparse: bool) -> bool:
-        """Return whether an output layer's weights are transposed: not if its input is sparse.
-
-        There a non-zero's weights are to lie together.
-        """
+        """Return whether output weights are transposed: a sparse row's are to lie together."""
         return self.jitted and not (sparse and n_arrays == 2)
 
     def choose(self, kernels: Any, reference: Any) -> Any:
@@ -53,10 +50,7 @@ class Backend:
 
 @dataclass(frozen=True, eq=False)
 class Activation:
-    """An activation of the hidden layer: forward and derivative, in place over the layer.
-
-    ``init_factor`` is the f of :meth:`Model.initial_params`.
-    """
+    """An activation of the hidden layer: forward and derivative, and f of initial_params."""
 
     name: str
     kernels: tuple[Function, Function]
@@ -141,15 +135,6 @@ class Model:
                 bound = np.sqrt(factor / sum(shape))
             params.append(random_state.uniform(-bound, bound, shape).astype(dtype))
         return tuple(params)
-
-    def flops_per_sample(self, n_features: int, n_hidden: int | None, n_outputs: int) -> int:
-        """Count the flops of one training row's matrix products, a multiply-add as two.
-
-        Forward, weight gradient and gradient of a hidden layer cost 2 · fan_in · fan_out each.
-        """
-        if n_hidden is None:
-            return 4 * n_features * n_outputs
-        return 4 * n_features * n_hidden + 6 * n_hidden * n_outputs
 
 
 @cache

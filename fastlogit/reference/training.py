@@ -20,7 +20,9 @@ def run_batches(
     n_rows, n_weights = y.size, rule.n_weights
     batches = (n_rows + batch_size - 1) // batch_size
     gradient = gradients.values[0]
-    grads = flat_views(params, gradient)
+    # Parameters are views of theta: the gradient of each lies where it does.
+    starts = [(p.ctypes.data - state.theta.ctypes.data) // p.itemsize for p in params]
+    grads = [gradient[i : i + p.size].reshape(p.shape) for i, p in zip(starts, params, strict=True)]
     if params[-1].size == 1:
         y = y.astype(X.dtype)  # once, not in the arithmetic of every batch
     labels, gathered, begin = y, -1, 0
@@ -65,15 +67,6 @@ def allocate(params, n_rows, sparse=False):  # noqa: ARG001
     *hidden, outputs = (b.size for b in params[1::2])
     widths = [*hidden, *hidden, outputs]
     return tuple(np.empty((n_rows, width), params[0].dtype) for width in widths)
-
-
-def flat_views(params, flat):
-    """Return flat, all weights and then all biases, as arrays of params' shapes and order."""
-    views, weights_end, biases_end = [], 0, sum(W.size for W in params[::2])
-    for W, b in zip(params[::2], params[1::2], strict=True):
-        views += [flat[weights_end:][: W.size].reshape(W.shape), flat[biases_end:][: b.size]]
-        weights_end, biases_end = weights_end + W.size, biases_end + b.size
-    return views
 
 
 def sgd(theta, grad, moments, steps, settings):  # noqa: ARG001

@@ -50,9 +50,8 @@ def minimise(
 ) -> tuple[Floats, int]:  # fmt: skip
     """Return where the loss is least, in float64 as the start is, and the iterations taken.
 
-    Where the Hessian is singular or no step goes down, it warns, and the fallback, L-BFGS, takes
-    the iterations that are left. See :func:`has_converged` for name, tol and gap; eps is the
-    machine precision of the loss.
+    Where the Hessian is singular or no step goes down, it warns, and the fallback takes the other
+    iterations. For name, tol and gap see `has_converged`; eps is the loss's machine precision.
     """
     at = Point(start, *loss_and_gradient(start))
     stops = partial(has_converged, name, tol, verbose)
@@ -92,9 +91,8 @@ def has_converged(
 ) -> bool:  # fmt: skip
     """Return whether a fit may stop after n_iter steps, by the rule of scikit-learn's solver.
 
-    The gradient's largest element must be at most tol, and with the name "newton-cholesky" the
-    decrement that the last step promised too. Unlike in scikit-learn, the decrement must also be at
-    most the gap times the loss. If verbose, it prints what scikit-learn prints.
+    The gradient's largest element must be at most tol, with "newton-cholesky" also the decrement
+    that the last step promised, which unlike there must be at most the gap times the loss as well.
     """
     heading, text = f"Newton iter={n_iter}", "1. max |gradient| {} <= {}"
     if name == "newton-cg":
@@ -122,8 +120,7 @@ def take_step(
 
     It leads to the first point at its whole, half … length that goes down enough, to None if none
     does or the decrement is not below `most`. Enough is a share of the slope g · step (Armijo), or
-    where rounding hides what the loss does, a fall of Σ |g|. Raises LinAlgError where the Hessian
-    is singular.
+    where rounding hides the loss's change a fall of Σ |g|. A singular H raises LinAlgError.
     """
     step = steps.step(at.theta, at.gradient)
     slope = float(at.gradient @ step)
@@ -142,10 +139,9 @@ def take_step(
 def allowed_gap(params: LinearParams, alpha: float, tol: float) -> Callable[[Floats], float]:
     """Return the largest decrease that the last Newton step may promise, as a function of theta.
 
-    It is relative to the loss at theta, to which the step leads, and proportional to the square of
-    a gradient of tol; at the default tol it is the whole loss, since scikit-learn's iterations
-    suffice there. It is unlimited where the penalty at theta is below the rounding of a loss of
-    log K: on separable classes every step then decreases the loss by a constant factor, endlessly.
+    It is relative to the loss at theta, to which the step leads, and proportional to tol²; at the
+    default tol, where scikit-learn's iterations suffice, the whole loss. It is unlimited where the
+    penalty is below the rounding of log K: on separable classes steps then shrink the loss forever.
     """
     eps = float(np.finfo(params.rows.X.dtype).eps)
     gap = max((tol / DEFAULT_TOL) ** 2, 16 * eps)
@@ -164,10 +160,9 @@ def newton_polish(
     """Return what polishes a fit by L-BFGS to tol, or None where L-BFGS's result is final.
 
     That is so where tol is not tight, so that the iterations are scikit-learn's; without a penalty,
-    since there may be no optimum; and for sparse rows, which Newton's kernels do not support.
-
-    The steps end after one that promised a fall within the gap, relative to the loss, and before
-    one that promises no less than the last or does not go down, which is due to rounding.
+    since there may be no optimum; and for sparse rows, which Newton's kernels do not support. The
+    steps end after one that promised a fall within the gap, relative to the loss, and before one
+    that promises no less than the last or does not go down, which is due to rounding.
     """
     if tol > TIGHT_TOL or alpha == 0 or params.rows.sparse:
         return None

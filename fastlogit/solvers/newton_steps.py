@@ -118,8 +118,7 @@ class CholeskySteps:
 def solved(matrix: Floats, right: Floats, least: float | None) -> Floats:
     """Solve matrix x = right by Cholesky's factorisation. OUT: matrix.
 
-    Raises LinAlgError where the matrix is not positive definite, or its reciprocal condition number
-    not above the least, if given; the estimate takes as long as the solution.
+    Raises LinAlgError if it is not positive definite, or its reciprocal condition not above least.
     """
     norm = 0.0 if least is None else lapack.dlange("1", matrix)
     factor, info = factorised(matrix)

@@ -13,6 +13,7 @@ logistic regression, 2012). A fit stops by the largest element of the subgradien
 g + λ sign(θ) where θ is not 0, and the excess of |g| over λ where it is.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -48,18 +49,14 @@ class Penalised(NamedTuple):
         return float(np.max(np.abs(np.where(at.theta == 0, at_zero, elsewhere))))
 
 
-class QuadraticModel:
-    """Minimises the model of F, with an L2 penalty of factor alpha in f, by coordinate descent."""
+def quadratic_steps(params: LinearParams, alpha: float) -> Callable[..., Floats]:
+    """Return what minimises the model of F, with an L2 penalty of factor alpha in f."""
+    hessian = Hessian(params, params.n_outputs, params.n_outputs)
 
-    def __init__(self, params: LinearParams, alpha: float) -> None:
-        self._params, self._alpha = params, alpha
-        self._hessian = Hessian(params, params.n_outputs, params.n_outputs)
-
-    def step(self, theta: Floats, gradient: Floats, strength: Floats, tol: float) -> Floats:
-        """Return the step at θ, to within tol of a subgradient of 0."""
-        params, gradient = self._params, gradient.astype(np.float64)
-        Wt, b = params.split(theta)
-        H = self._hessian.fill(Wt, b, params.rows.weight, params.scale, self._alpha, 0.0)
+    def step(theta: Floats, gradient: Floats, strength: Floats, tol: float) -> Floats:
+        """Return the step at θ, to within tol of a subgradient of 0, by coordinate descent."""
+        gradient, (Wt, b) = gradient.astype(np.float64), params.split(theta)
+        H = hessian.fill(Wt, b, params.rows.weight, params.scale, alpha, 0.0)
         step, slope = np.zeros(theta.size), np.empty(theta.size)
         for _ in range(MOST_ROUNDS):
             if descend(H, gradient, theta, strength, tol, SWEEPS, step, slope) < SWEEPS:
@@ -67,9 +64,11 @@ class QuadraticModel:
             solve_for_signs(H, gradient, theta, strength, step)
         return step
 
+    return step
+
 
 def minimise(
-    problem: Penalised, start: Floats, model: QuadraticModel, *, max_iter: int, tol: float,
+    problem: Penalised, start: Floats, step_at: Callable[..., Floats], *, max_iter: int, tol: float,
     unit: float, eps: float, verbose: int = 0,
 ) -> tuple[Floats, int]:  # fmt: skip
     """Return where F is least, in float64 as the start is, and the iterations taken.
@@ -82,7 +81,7 @@ def minimise(
         far = problem.violation(at) / unit
         if far <= tol:
             return at.theta, n_iter
-        step = model.step(at.theta, at.gradient, problem.strength, unit * far * min(0.1, far))
+        step = step_at(at.theta, at.gradient, problem.strength, unit * far * min(0.1, far))
         ahead = search_line(problem, at, step, eps)
         if ahead is None:
             return at.theta, n_iter

@@ -27,9 +27,8 @@ def epochs_ahead(n_rows: int) -> int:
 class LegacyOrders:
     """Row orders with the bits of ``RandomState.shuffle``, which scikit-learn's estimators use.
 
-    Each epoch shuffles ``order``, that of the one before; the first a copy of the given one, or
-    0..n−1. The RandomState always is where NumPy's own shuffle would have left it. One that is not
-    NumPy's own MT19937 shuffles by itself.
+    Each epoch shuffles the ``order`` of the one before, the first a copy of that given or 0..n−1.
+    The RandomState, which shuffles by itself if no MT19937, is where NumPy's would leave it.
     """
 
     def __init__(self, random_state: np.random.RandomState, n_rows: int, order: Any = None) -> None:
@@ -118,8 +117,7 @@ def _plain_state(random_state: np.random.RandomState) -> NDArray[np.uint32] | No
 def _state_of(bit_generator: np.random.BitGenerator) -> NDArray[np.uint32]:
     """Return the 624 words of an MT19937, and then how many are used up, as they lie in memory.
 
-    ``get_state`` and ``set_state`` take 50 µs together, as long as all else in an epoch of 150
-    rows. In place the state is right at any moment, even that of an interrupt.
+    ``get_state`` and ``set_state`` take 50 µs, as long as all else in an epoch of 150 rows.
     """
     memory = (ctypes.c_uint32 * STATE_WORDS).from_address(bit_generator.ctypes.state_address)
     return np.frombuffer(memoryview(memory), np.uint32)

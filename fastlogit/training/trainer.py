@@ -1,11 +1,12 @@
 """The training loop: epochs, batches, optimizer state, interrupts. Knows no model by name."""
 
 import time
+from collections import namedtuple
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,15 +53,8 @@ class DivergenceError(ArithmeticError):
     result: TrainResult
 
 
-class Checkpoint(NamedTuple):
-    """A state of training that one assignment sets: all of it, or nothing."""
-
-    epochs: int
-    theta: Floats
-    moments: Floats
-    steps: NDArray[np.int64]
-
-
+# A state of training that one assignment sets: all of it, or nothing.
+Checkpoint = namedtuple("Checkpoint", "epochs theta moments steps")
 _blas = cache(ThreadpoolController)
 
 
@@ -68,10 +62,9 @@ class Trainer:
     """A model in training: its parameters, the optimizer's state, and how to go on from them.
 
     The parameters given, which are copied, set the dtype. ``settings`` may name more than the
-    optimizer reads. ``alpha`` is the factor of the penalty α/2 ‖w‖² on the weights; with
-    ``alpha_by_row`` it is divided by the sum of a batch's weights, as in scikit-learn's
-    MLPClassifier. Without ``fit_bias`` the biases stay what they are. The result does not depend on
-    ``n_threads``, which share large batches.
+    optimizer reads. ``alpha`` is the factor of the penalty α/2 ‖w‖² on the weights, divided by the
+    sum of a batch's weights if ``alpha_by_row``, as in scikit-learn's MLPClassifier. Without
+    ``fit_bias`` biases stay. The result does not depend on ``n_threads``, which share batches.
 
     ``flat`` are the parameters, ``moments`` (n_moments, n_trained) what the optimizer carries from
     step to step, ``steps`` (1,) the steps taken, ``checkpoint`` the state after the last epoch.

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from fastlogit.benchmark.cases import Grid, sizes
+from fastlogit.benchmark.cases import Grid, flops_per_sample, sizes
 from fastlogit.benchmark.own_data import Source
 from fastlogit.datasets import TOY_SETS, load
 from fastlogit.models import MODELS, OPTIMIZERS
@@ -170,3 +170,9 @@ def test_sizes_are_those_of_the_arrays(name, model):
 
 def test_sizes_of_a_set_that_fits_into_no_memory():
     assert sizes("softmax", "classification-1000000000000x64x10") == (10**12, 64, 10)
+
+
+def test_flops_of_forward_weight_gradient_and_hidden_gradient():
+    D, H, K = 5, 4, 3
+    assert flops_per_sample(D, None, K) == 4 * D * K
+    assert flops_per_sample(D, H, K) == 4 * D * H + 6 * H * K

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from fastlogit.benchmark.cases import Grid, sizes
+from fastlogit.benchmark.cases import Grid, flops_per_sample, sizes
 from fastlogit.benchmark.results import CurvePoint, RunFiles, Timing
 from fastlogit.models import MODELS
 
@@ -90,7 +90,7 @@ def _contender(case, cell, impl, repeats, rng):
     model = MODELS[case.model]
     n, d, k = sizes(case.model, case.dataset)
     samples = n * case.epochs
-    flops = samples * model.flops_per_sample(d, case.n_hidden, model.n_outputs(k))
+    flops = samples * flops_per_sample(d, case.n_hidden, model.n_outputs(k))
     seconds = samples / case.batch_size * step + flops / rate
     common = {
         "cell_id": cell,

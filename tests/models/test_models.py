@@ -40,21 +40,6 @@ def test_the_names_say_what_a_model_is(model):
     assert spec.has_hidden == ("mlp" in model)
 
 
-@pytest.mark.parametrize(
-    ("model", "flops"),
-    [
-        ("logistic", 4 * D),
-        ("softmax", 4 * D * K),
-        ("mlp-logistic", 4 * D * H + 6 * H),
-        ("mlp-softmax", 4 * D * H + 6 * H * K),
-    ],
-)
-def test_flops(model, flops):
-    """Forward and weight gradient of each layer, and the gradient of the hidden one."""
-    spec = MODELS[model]
-    assert spec.flops_per_sample(D, H if spec.has_hidden else None, spec.n_outputs(K)) == flops
-
-
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("random", [np.random.RandomState, np.random.default_rng])
 def test_initial_params_are_drawn_in_order_and_cast(model, random, dtype):

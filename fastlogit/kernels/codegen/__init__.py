@@ -3,7 +3,7 @@
 This is the only folder that names what is private to Numba and llvmlite. Public are, of Numba,
 ``numba.njit``, ``numba.extending`` and ``numba.config``, and of llvmlite its ``ir`` builder. All
 else is listed here, and ``tests/kernels/codegen/test_private_names.py`` looks each of them up, so
-that a new version that lacks one says which. Tried with numba 0.61.2 and llvmlite 0.44.0, and with
+that a new version that lacks one says which. Tried with numba 0.61.0 and llvmlite 0.44.0, and with
 numba 0.68.1 and llvmlite 0.50.0.
 
 Modules and what is imported from them

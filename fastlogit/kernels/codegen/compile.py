@@ -61,9 +61,8 @@ def chosen_by_type(
 def emitted(generate: Callable[..., Any], returns: Callable[..., Any]) -> Decorator:
     """Return a decorator that makes a jitted call what generate emits, in the caller's own code.
 
-    returns, a function of its own, maps the Numba types of the arguments to that of the result, or
-    to None. generate takes the context, the builder, the signature, and for each argument a value,
-    or the struct of an array. The Python body is the meaning, and runs where jitting is disabled.
+    returns maps the arguments' Numba types to the result's, or None. generate takes the context,
+    the builder, the signature, and each argument's value, or an array's struct.
     """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -35,8 +35,7 @@ _libraries: dict[str, Any] = {}
 def compiled_once(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a function once for each dtype, and have jitted calls link to that.
 
-    Its arrays are contiguous; integers and booleans arrive as int64, other numbers as float64. It
-    returns a float64 if it is annotated so, else nothing.
+    Arrays are contiguous, numbers int64 or float64; it returns a float64 if annotated, or nothing.
     """
     name = function.__name__
     _functions[name] = function

@@ -104,10 +104,9 @@ def run_batches(
     """Train on the batches of the span; the step of one that is cut follows its last blocks.
 
     Epoch e takes its rows in the order orders[e] (E, n), or in their own if orders has no columns.
-    A batch's loss is from before its step, and includes the penalty. A batch whose weights sum to
-    next to zero is skipped. losses[e] gains the batch's share of the epoch's mean loss, rows / n of
-    its own. OUT: state, losses (and params, which are state's theta); gradients, of which the first
-    ends as that of the last batch unless steps are taken in place.
+    losses[e] gains rows / n of the batch's loss, from before its step and with the penalty. A batch
+    whose weights sum to next to zero is skipped. OUT: state, losses (and params, which are theta);
+    gradients, of which the first is at last the last batch's unless steps are taken in place.
     """
     n_rows = data.y.size
     batches = (n_rows + batch_size - 1) // batch_size
