@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fastlogit.kernels.training import epoch
-from fastlogit.reference import epoch as plain
+from fastlogit.reference import training as plain
 
 NO_WEIGHT, NO_ORDER = np.empty(0), np.empty(0, np.intp)
 
