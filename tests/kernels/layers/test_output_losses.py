@@ -117,6 +117,15 @@ def test_softmax_loss_at_the_extremes(functions, dtype):
     )
 
 
+@pytest.mark.parametrize("classes", [2, 3, 5])
+def test_a_small_residual_is_accurate(functions, classes, dtype):
+    """Where p_y is next to 1, p_y − 1 is minus the sum of the others' p, not a difference."""
+    logits = np.repeat(np.linspace(-3, -14, 24), classes).reshape(24, classes).astype(dtype)
+    logits[:, 0] = 0
+    functions.softmax_loss(logits, np.zeros(24, np.intp), np.empty(0, dtype), 1.0)
+    np.testing.assert_allclose(-logits[:, 0], logits[:, 1:].sum(axis=1), rtol=ACCURACY[dtype])
+
+
 def test_the_loss_is_summed_in_float64(functions):
     """2¹⁷ losses of log 2: summed in float32 they drift by parts in a hundred thousand."""
     rows = 1 << 17
