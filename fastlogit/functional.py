@@ -43,8 +43,8 @@ def loss_and_gradient(
         Adds alpha/2 times the sum of the squared weights (not biases) to the mean loss.
     sample_weight : array_like of shape (n,), optional
         Weights of the rows; the loss is the weighted mean.
-    activation : {"logistic"}
-        Activation of a network's hidden layer.
+    activation : str
+        Activation of a network's hidden layer, one of ``fastlogit.models.ACTIVATIONS``.
     backend : {"numba", "numpy"}
         Jitted kernels or the NumPy reference: the same steps, equal to rounding.
 
@@ -133,7 +133,7 @@ def train(
         that of its non-zeros; others also pass over the parameters.
     params : tuple of array_like, optional
         Where to start: (W, b) or (W1, b1, W2, b2); never changed. Drawn from random_state if None,
-        uniformly from ±√(2 / (fan_in + fan_out)) (Glorot and Bengio, 2010).
+        uniformly from ±√(f / (fan_in + fan_out)), f the activation's init_factor, or 2 if none.
     hidden : int, optional
         Hidden units of a network whose params are to be drawn.
     solver : {"sgd", "adam"}

@@ -28,8 +28,8 @@ class MLPClassifier(KernelClassifier, _SklearnMLPClassifier):  # type: ignore[mi
     :class:`sklearn.neural_network.MLPClassifier`, which documents them. Differences:
 
     - The default of ``activation`` is ``"logistic"``.
-    - The kernels train and predict one hidden layer with ``activation="logistic"``, by any solver,
-      with one label per row. scikit-learn's code runs everything else.
+    - The kernels run one hidden layer with an activation of ``fastlogit.models.ACTIVATIONS``, by
+      any solver, with one label per row. scikit-learn's code runs everything else.
     - ``predict_log_proba`` is computed from the logits, and finite where probabilities underflow.
     - The loss is exact where scikit-learn clips probabilities to the machine epsilon.
     - A loss that is not finite ends training with a ConvergenceWarning and the parameters of the

@@ -50,7 +50,7 @@ class Backend:
 
 @dataclass(frozen=True, eq=False)
 class Activation:
-    """An activation of the hidden layer: forward and derivative, and f of initial_params."""
+    """A hidden layer's (forward, derivative), and the factor f of Model.initial_params."""
 
     name: str
     kernels: tuple[Function, Function]
@@ -180,16 +180,16 @@ OPTIMIZERS = _by_name(
     ),
 )  # fmt: skip
 
-_SIGMOID = ACTIVATIONS["logistic"]
+_LOGISTIC = ACTIVATIONS["logistic"]
 MODELS = _by_name(
     Model("logistic", logistic.Logistic, reference.Logistic, binary=True),
     Model("softmax", softmax.Softmax, reference.Softmax, binary=False),
     Model(
         "mlp-logistic", mlp_logistic.MLPLogistic, reference.MLPLogistic, binary=True,
-        has_hidden=True, activation=_SIGMOID,
+        has_hidden=True, activation=_LOGISTIC,
     ),
     Model(
         "mlp-softmax", mlp_softmax.MLPSoftmax, reference.MLPSoftmax, binary=False,
-        has_hidden=True, activation=_SIGMOID,
+        has_hidden=True, activation=_LOGISTIC,
     ),
 )  # fmt: skip

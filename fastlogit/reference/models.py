@@ -5,7 +5,7 @@ The names are those of the kernels. Shapes: X (B, D), W (D, H), b (H,), out and 
 arrays, whose products have no out. `scale` is one over the sum of the weights of the rows that the
 mean is taken over; losses are summed in float64, and replace the logits by their gradient. A
 model's `params` and `grads` are (W, b) or (W1, b1, W2, b2), its `work` what `training.allocate`
-makes. OUT: logits, grads, proba, work.
+makes. OUT: logits, grads, proba, work; of a derivative d_hidden, and hidden, read no more.
 """
 
 from functools import partial
