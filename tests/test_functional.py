@@ -284,6 +284,17 @@ def test_a_loss_that_ends_far_above_its_start_warns(toy_set, model, backend, set
         )  # fmt: skip
 
 
+def test_divergence_begins_at_ten_times_the_loss_of_equal_probabilities(backend, recwarn):
+    X, y = np.ones((2, 1)), [0, 1]  # each step undoes the one before: the loss is η
+    for learning_rate, n_warnings in ((6.5, 0), (7.5, 1)):  # 10 log 2 = 6.93
+        result = fastlogit.train(
+            "logistic", X, y, ([[0.0]], [0.0]), learning_rate=learning_rate, batch_size=1, epochs=2,
+            order=[[0, 1]] * 2, backend=backend,
+        )  # fmt: skip
+        assert result.loss_curve[-1] == pytest.approx(learning_rate, rel=0.01)
+        assert len(recwarn) == n_warnings
+
+
 def test_a_loss_that_begins_as_high_is_no_divergence(backend):
     X, y = np.array([[1.0], [-1.0]]), [0, 1]
     params = [[1e4]], [0.0]

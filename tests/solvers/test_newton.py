@@ -93,12 +93,20 @@ def test_a_step_that_promised_much_of_the_loss_is_not_the_last(capsys):
     [(False, LinAlgWarning, "singular.*iteration 3"), (True, ConvergenceWarning, "Line search")],
 )
 def test_lbfgs_takes_over(uphill, category, text):
+    further = []
+
+    def counted(theta, max_iter):
+        theta, n_iter = fallback(theta, max_iter)
+        further.append(n_iter)
+        return theta, n_iter
+
     with pytest.warns(category, match=text):
         theta, n_iter = newton.minimise(
-            rosenbrock, np.full(3, 0.9), Failing(2, uphill), fallback, **SETTINGS
+            rosenbrock, np.full(3, 0.9), Failing(2, uphill), counted, **SETTINGS
         )
     np.testing.assert_allclose(theta, 1, atol=1e-6)
-    assert n_iter > 5
+    assert further[0] > 3
+    assert n_iter == 2 + further[0]
 
 
 class SteepestDescent:

@@ -14,10 +14,10 @@ ORDERS = np.stack([np.random.default_rng(epoch).permutation(20) for epoch in ran
 
 def trainer_of(model, task, solver, backend, *, alpha=0.1, **options):
     settings = {"learning_rate": 0.1, "momentum": 0.9, "nesterov": 1.0}
-    settings |= {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8}
+    settings |= {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8} | options.pop("settings", {})
     return Trainer(
-        MODELS[model], task.params, solver=solver, settings=settings, alpha=alpha, batch_size=6,
-        backend=backend, **options,
+        MODELS[model], task.params, solver=solver, settings=settings, alpha=alpha,
+        **{"batch_size": 6, "backend": backend} | options,
     )  # fmt: skip
 
 
@@ -110,3 +110,25 @@ def test_short_epochs_are_run_many_to_a_call(problem, monkeypatch, rows):
     run_epochs(trainer, task, np.arange(rows)[None].repeat(5000, axis=0))
     # Sixteen times as many batches in each call as in the one before.
     assert len(calls) <= 12
+
+
+def test_short_slices_of_many_epochs_end_where_chains_and_epochs_do(problem, monkeypatch):
+    """Epochs that diverged are trained again, maybe in shorter slices than at first."""
+    monkeypatch.setattr(trainer_module, "SLICE_SECONDS", 1e-9)
+    task, order = problem("logistic", 2500, 3), np.arange(2500)[None].repeat(3, axis=0)
+    results = []
+    for slice_batches in (1, 10**9):
+        trainer = trainer_of(
+            "logistic",
+            task,
+            "sgd",
+            "numba",
+            alpha=0,
+            batch_size=1,
+            settings={"learning_rate": 1e-3, "momentum": 0},
+        )
+        trainer._slice_batches = slice_batches
+        losses = np.zeros(3)
+        trainer._run_slices(Rows(task.X, task.y, np.empty(0)), order, 0, 7500, losses)
+        results.append([*losses, *trainer.flat.flat])
+    np.testing.assert_array_equal(*results)

@@ -232,10 +232,16 @@ class TestOneEntry:
             lambda content: content[: len(content) // 2],
             lambda _: b"",
             lambda content: bytes(len(content)),
-            lambda content: content[:-1] + bytes([content[-1] ^ 1]),
+            lambda content: bytes([content[0] ^ 1]) + content[1:],
             lambda _: hashlib.sha256(b"no pickle").digest() + b"no pickle",
         ],
-        ids=["half", "empty", "zeros", "a flipped bit", "no pickle, but with its checksum"],
+        ids=[
+            "half",
+            "empty",
+            "zeros",
+            "a flipped bit of the checksum",
+            "no pickle, but with its checksum",
+        ],
     )
     def test_a_spoilt_entry_is_compiled_anew(self, call, tmp_path, damage):
         call(1)
