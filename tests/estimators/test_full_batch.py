@@ -110,7 +110,8 @@ def test_objective_is_never_above_scikit_learns_best(
 @pytest.mark.parametrize("name", ["iris", "breast_cancer"])
 def test_lbfgs_objective_holds_on_rows_as_they_come(least_objective, rows_of, name):
     X, y = rows_of(f"raw {name}")
-    ours = LogisticRegression(**TIGHT).fit(X, y)
+    # How many iterations it takes depends on the rounding of NumPy and SciPy: 3,824 to 5,424.
+    ours = LogisticRegression(**TIGHT | {"max_iter": 20_000}).fit(X, y)
     assert objective(ours, X, y) <= least_objective(f"raw {name}", 1.0, True) * (1 + 1e-9)
 
 
