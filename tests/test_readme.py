@@ -47,6 +47,7 @@ def test_the_set_up_commands_install_what_the_metadata_names():
 
 
 @pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("fastlogit")])
+@pytest.mark.slow
 def test_commands_run(command, tmp_path):
     # The same words in this environment; a run is kept small and out of the checkout.
     words = [str(Path(sys.executable).parent / "fastlogit"), *command.split()[1:]]

@@ -67,6 +67,7 @@ def test_the_suites_write_both_files(tmp_path):
     assert table["speedup_vs_numpy"].notna().to_list() == (table["impl"] == "numba").to_list()
 
 
+@pytest.mark.slow
 def test_json_goes_where_pytest_benchmark_was_told(tmp_path):
     target = tmp_path / "mine.json"
     done = run(
@@ -79,6 +80,7 @@ def test_json_goes_where_pytest_benchmark_was_told(tmp_path):
     assert [path.name for path in directory.iterdir()] == ["summary.csv"]
 
 
+@pytest.mark.slow
 def test_a_contender_that_disagrees_is_not_timed(tmp_path):
     (tmp_path / "sabotage.py").write_text(SABOTAGE)
     done = run(

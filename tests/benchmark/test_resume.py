@@ -29,6 +29,7 @@ def cut_short(out, facts, **other):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks to be quick")
+@pytest.mark.slow
 def test_a_run_killed_at_any_moment_is_finished_without_loss(tmp_path):
     program = Path(__file__).with_name("killed_runs.py")
     done = subprocess.run(  # noqa: S603

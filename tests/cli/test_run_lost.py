@@ -110,6 +110,7 @@ def test_a_killed_run_leaves_no_process_and_is_finished_later(program, tmp_path)
     assert len(list((tmp_path / "results").iterdir())) == 2
 
 
+@pytest.mark.slow
 def test_ctrl_c_at_a_terminal_keeps_whole_cells(program, tmp_path):
     process = start(program, tmp_path, *RUN, start_new_session=True)
     wait_for(process, "[1/8] ")
@@ -128,6 +129,7 @@ def test_ctrl_c_at_a_terminal_keeps_whole_cells(program, tmp_path):
     check_complete(run)
 
 
+@pytest.mark.slow
 def test_who_hangs_or_crashes_costs_its_place_and_a_timeout_ends_with_124(program, tmp_path):
     code, out, err = finish(
         *(program, tmp_path, *("bench", "run", "-m", "softmax", "-d", "iris", "--epochs", "2")),
@@ -142,6 +144,7 @@ def test_who_hangs_or_crashes_costs_its_place_and_a_timeout_ends_with_124(progra
     assert json.loads((only_run(tmp_path) / "run.json").read_text())["status"] == "complete"
 
 
+@pytest.mark.slow
 def test_what_contenders_print_is_not_seen(program, tmp_path):
     code, out, err = finish(
         *(program, tmp_path, *("bench", "run", "-m", "softmax", "-d", "iris", "--epochs", "2")),

@@ -56,6 +56,7 @@ def test_a_line_a_contender_and_a_total(call):
         (("raises", "hangs", "numba"), 124, "RuntimeError"),
     ],
 )
+@pytest.mark.slow
 def test_every_exit_code_of_what_went_wrong(call, contender, impls, expected, words):
     for impl in impls[:-1]:
         contender(impl)

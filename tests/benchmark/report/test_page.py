@@ -257,6 +257,7 @@ def test_the_commands_to_repeat_it_are_there(tree_of):
     assert "fastlogit bench run -i all" in text
 
 
+@pytest.mark.slow
 def test_the_whole_default_grid_with_every_contender_stays_small(stored):
     page = render(stored(sets=tuple(TOY_SETS), batch_sizes=(8, 32, 256)))
     assert len(page.encode()) < 1_000_000
