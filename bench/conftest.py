@@ -1,4 +1,4 @@
-"""What the suites share: their cases, verified contenders, and the files they write."""
+"""What the suites share: cases, verified implementations, and the files that are written."""
 
 import csv
 import secrets
@@ -8,33 +8,38 @@ from pathlib import Path
 import pytest
 import threadpoolctl
 
+from fastlogit.benchmark.case_runner import CaseRunner
 from fastlogit.benchmark.cases import DTYPES, Grid
-from fastlogit.benchmark.contenders import BASELINE, CONTENDERS
-from fastlogit.benchmark.problem import build
-from fastlogit.benchmark.summary import SUMMARY_COLUMNS
-from fastlogit.benchmark.verify import compare, reference_outcome
+from fastlogit.benchmark.implementations import choose
+from fastlogit.benchmark.schema import BASELINES
 
-COLUMNS = ("suite", *SUMMARY_COLUMNS)
-
-GRID = Grid(dtypes=DTYPES, batch_sizes=(32, 256), epochs=1)
-# The package's own: with the peers' compiling the suites would take many times as long.
-OWN = [CONTENDERS[name] for name in ("numpy", "numba")]
+COLUMNS = (
+    "suite", "case_id", "comparison", "implementation", "version", "n", "median_s", "q1_s", "q3_s",
+    "samples_per_s", "gflop_s", "speedup", "baseline",
+)  # fmt: skip
+# The package's own and the baselines: compiling the others would take many times as long.
+OWN = ["fastlogit"]
+AXES = {
+    "same-steps": {"dtypes": DTYPES, "batch_sizes": (32, 256), "epochs": 1},
+    "same-estimator": {},
+}
 
 
 def pytest_addoption(parser):
     parser.addoption(
-        "--bench-out",
-        type=Path,
-        default=Path("results") / "pytest-benchmark",
+        "--bench-out", type=Path, default=Path("results") / "pytest-benchmark",
         help="Where a directory with benchmark.json and summary.csv is made.",
-    )
+    )  # fmt: skip
 
 
 def pytest_generate_tests(metafunc):
     if "case" in metafunc.fixturenames:
-        cases = GRID.cases()
-        metafunc.parametrize("case", cases, ids=[case.cell_id for case in cases])
-        metafunc.parametrize("kind", OWN, ids=[kind.name for kind in OWN])
+        comparison = metafunc.module.COMPARISON
+        cases = Grid(questions=(comparison,), **AXES[comparison]).cases()
+        cases = [case for case in cases if case.task in ("train", "fit", "predict_proba")]
+        metafunc.parametrize("case", cases, ids=[case.case_id for case in cases])
+        kinds = choose(OWN, [comparison])
+        metafunc.parametrize("kind", kinds, ids=[kind.name for kind in kinds])
 
 
 def pytest_configure(config):
@@ -49,13 +54,15 @@ def pytest_configure(config):
 def pytest_benchmark_update_json(config, output_json):
     config.bench_directory.mkdir(parents=True, exist_ok=True)  # called once a kind of output
     rows = [_row(entry) for entry in output_json["benchmarks"]]
-    medians = {_cell(row): row["median_s"] for row in rows if row["impl"] == BASELINE}
+    medians = {_key(row): row["median_s"] for row in rows}
     with (config.bench_directory / "summary.csv").open("w", newline="") as stream:
         writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
         writer.writeheader()
         for row in rows:
-            if row["impl"] != BASELINE and _cell(row) in medians:
-                row["speedup_vs_numpy"] = medians[_cell(row)] / row["median_s"]
+            baseline = BASELINES[row["comparison"]]
+            before = medians.get(_key(row, baseline))
+            if row["implementation"] != baseline and before:
+                row |= {"speedup": before / row["median_s"], "baseline": baseline}
             writer.writerow(row)
 
 
@@ -65,60 +72,39 @@ def pytest_terminal_summary(terminalreporter, config):
 
 
 def _row(entry):
-    info, stats = entry["extra_info"], entry["stats"]
-    names = ("suite", "model", "dataset", "impl", "division", "solver", "batch_size", "dtype")
-    return {name: info[name] for name in (*names, "threads")} | {
-        "n": stats["rounds"],
-        "median_s": stats["median"],
-        "q1_s": stats["q1"],
-        "q3_s": stats["q3"],
-        "samples_per_s": info["samples"] / stats["median"],
-        "gflop_s": info["flops"] / stats["median"] / 1e9,
-        "verified": "true",  # a contender that disagrees never comes to be timed
-        "status": "ok",
-    }
+    info, stats = dict(entry["extra_info"]), entry["stats"]
+    samples, flops = info.pop("samples"), info.pop("flops")
+    return info | {
+        "n": stats["rounds"], "median_s": stats["median"], "q1_s": stats["q1"],
+        "q3_s": stats["q3"], "samples_per_s": samples / stats["median"],
+        "gflop_s": flops and flops / stats["median"] / 1e9,
+    }  # fmt: skip
 
 
-def _cell(row):
-    return tuple(row[name] for name in ("suite", "model", "dataset", "batch_size", "dtype"))
+def _key(row, implementation=None):
+    return row["suite"], row["case_id"], implementation or row["implementation"]
 
 
 @pytest.fixture
-def time_training(benchmark):
-    """Verify a contender on a problem, then let pytest-benchmark time its runs."""
+def measure(benchmark):
+    """Verify an implementation in a case, have pytest-benchmark time its runs, and verify again."""
 
-    def measure(suite, kind, problem):
-        case = problem.case
-        contender, reference = kind(), reference_outcome(problem)
-        contender.prepare(problem)
-
-        def verify():
-            agreement = compare(contender.result(), reference, case.dtype)
-            assert agreement.holds, str(agreement)
-
-        with threadpoolctl.threadpool_limits(case.threads):
-            contender.run()
-            verify()
-        benchmark.group = f"{suite} {case.cell_id}"
+    def verify_and_time(suite, case, kind, **options):
+        runner = CaseRunner(case, [kind], **options)
+        runner.set_up(verify=True)
+        (run,) = runner.runs
+        assert run.status == "ok", run.error
+        benchmark.group = f"{suite} {case.case_id}"
         benchmark.extra_info.update(
-            {name: getattr(case, name) for name in ("model", "dataset", "solver", "dtype")},
-            suite=suite,
-            impl=kind.name,
-            division=kind.division,
-            batch_size=case.batch_size,
-            threads=case.threads,
-            samples=problem.samples,
-            flops=problem.flops,
-        )
+            suite=suite, case_id=case.case_id, comparison=kind.comparison,
+            implementation=kind.name, version=run.version,
+            samples=runner.problem.samples, flops=runner.problem.flops,
+        )  # fmt: skip
         with threadpoolctl.threadpool_limits(case.threads):
-            compilations = contender.compilations()
-            benchmark(contender.run)
-            assert contender.compilations() == compilations
-        verify()
+            compilations = run.implementation.compilations()
+            benchmark(run.implementation.run)
+            assert run.implementation.compilations() == compilations
+        run.judge(case, run.implementation.result(), runner.reference)
+        assert run.status == "ok", run.error
 
-    return measure
-
-
-@pytest.fixture
-def problem(case):
-    return build(case)
+    return verify_and_time

@@ -2,7 +2,9 @@
 
 import pytest
 
+COMPARISON = "same-steps"
+
 
 @pytest.mark.benchmark(max_time=0.05, min_rounds=5)
-def test_epoch(time_training, kind, problem):
-    time_training("epoch", kind, problem)
+def test_epoch(measure, case, kind):
+    measure("epoch", case, kind)

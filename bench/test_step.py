@@ -2,7 +2,11 @@
 
 import pytest
 
+from fastlogit.benchmark.problem import build
+
+COMPARISON = "same-steps"
+
 
 @pytest.mark.benchmark(max_time=0.05, min_rounds=5)
-def test_step(time_training, kind, problem):
-    time_training("step", kind, problem.first_batch())
+def test_step(measure, case, kind):
+    measure("step", case, kind, build=lambda case: build(case).first_batch())

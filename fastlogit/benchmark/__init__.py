@@ -1,1 +1,1 @@
-"""Comparing implementations: which cases, which contenders, measured how, stored where."""
+"""Comparing implementations: which cases, which implementations, measured how, stored where."""

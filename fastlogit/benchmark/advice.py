@@ -1,172 +1,177 @@
-"""What a run on a user's own file says about it: which model, which implementation, at what cost.
-
-The simplest model wins whose accuracy on the rows held out is within the noise of the best; of its
-ways to be trained that are good enough the quickest; of the implementations the first to reach the
-target loss, whoever it is. An accuracy is that at the end of training: an epoch chosen by the rows
-held out would look better on them than it is.
-"""
-
-from __future__ import annotations
+"""Advice on a user's own file: a program that runs when pasted, what it reaches and costs."""
 
 import math
-from collections.abc import Iterator, Sequence
-from typing import Any
+import textwrap
+import warnings
+from typing import TYPE_CHECKING, Any
 
-from fastlogit.benchmark.own_data.source import test_rows
-from fastlogit.benchmark.recipe import recipe
-from fastlogit.benchmark.table import begun_there, duration
-from fastlogit.benchmark.ways import Entry, Run, Way, ways
-from fastlogit.models import MODELS
+import numpy as np
+from numpy.typing import NDArray
 
-__all__ = ["advice"]
+from fastlogit.benchmark.cases import task_of
+from fastlogit.benchmark.data_file import DataFile
+from fastlogit.benchmark.program import FIT, assemble, pipeline, reading, spelled
+from fastlogit.benchmark.schema import BASELINES, PRODUCT
+from fastlogit.benchmark.text import format_duration
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_GRIDS: dict[str, dict[str, list[Any]]] = {
+    "LogisticRegression": {"C": [10.0**power for power in range(-5, 4)]},
+    "MLPClassifier": {"solver": ["lbfgs"], "alpha": [10.0, 0.1, 1e-3], "random_state": [0]},
+}
+_FOLDS = 5
+_MOST_ELEMENTS = 2_000_000  # of X times classes in the cross-validation: some ten seconds
+_MOST_NETWORK_ELEMENTS = 150_000  # of X, for trying a network: as long
+# Tried until a fit converges; the first is the default.
+_MAX_ITER: tuple[dict[str, int], ...] = ({}, {"max_iter": 1000}, {"max_iter": 10_000})
+_UNBALANCED = 10  # largest class to smallest: from here on the accuracy alone misleads
+_MANY_FITS = 100  # as a search by cross-validation has: what pays later seldom pays
+_TASKS = {"cold": "cold-fit", "first in a process": "first-fit", "repeated": "fit"}
 
 
-def advice(run: Run) -> list[str]:
-    """Say which model and implementation to take for a user's own file, and what they cost.
+def advise(file: DataFile) -> dict[str, Any]:
+    """Choose a pipeline by cross-validation, test it, and return its program with its figures."""
+    names: dict[str, Any] = {}
+    _run(reading(file, str(file.path)), names)
+    X, X_test, y_test = names["X_train"], names["X_test"], names["y_test"]
+    classes, y = np.unique(names["y_train"], return_inverse=True)
+    _run(pipeline("LogisticRegression", {}, X), names)
+    rows = _sample(y, X.shape[1])
+    with warnings.catch_warnings():  # of candidates
+        warnings.simplefilter("ignore")
+        encoded = np.asarray(names["model"][:-1].fit_transform(X[rows]), np.float64)
+        chosen = _choose(encoded, y[rows])
+    for max_iter in _MAX_ITER:
+        arguments = chosen["arguments"] | max_iter
+        made = pipeline(chosen["model"], arguments, X) + FIT
+        if _run(made, names):
+            break
+    return chosen | _scores(names["model"], X_test, y_test, classes) | {
+        "arguments": arguments, "file": file.path.name, "n_train": len(y),
+        "class_rows": dict(zip(file.classes, file.class_rows, strict=True)),
+        "imbalance": max(file.class_rows) / min(file.class_rows),
+        "baseline_accuracy": float(np.mean(y_test == classes[np.argmax(np.bincount(y))])),
+        "source": assemble(reading(file, file.path.name), made),
+    }  # fmt: skip
 
-    Parameters
-    ----------
-    run : Run
-        A run, such as `fastlogit.benchmark.runs.load_run` gives.
 
-    Returns
-    -------
-    list of str
-        Plain lines for a terminal; none for a run on named data sets.
+def _run(source: str, names: dict[str, Any]) -> bool:
+    """Run a part of the program; return whether its fit, if any, converged."""
+    from sklearn.exceptions import ConvergenceWarning
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        exec(assemble(source), names)  # noqa: S102 - written by `program` alone, texts by repr
+    return not any(issubclass(each.category, ConvergenceWarning) for each in caught)
+
+
+def _sample(y: NDArray[np.intp], n_columns: int) -> NDArray[np.bool_]:
+    """Return which rows to cross-validate on, of each class its share."""
+    counts, rng = np.bincount(y), np.random.default_rng(0)
+    budget, sample = _MOST_ELEMENTS / len(counts), np.zeros(len(y), np.bool_)
+    # With more columns than rows the work is that of the square of the rows.
+    share = max(budget / n_columns, math.sqrt(budget)) / len(y)
+    for k, count in enumerate(counts):
+        rows = rng.permutation(np.flatnonzero(y == k))
+        sample[rows[: max(2 * _FOLDS, round(share * count))]] = True
+    return sample
+
+
+def _choose(X: NDArray[np.float64], y: NDArray[np.intp]) -> dict[str, Any]:
+    """Return the model with the smallest log loss in cross-validation, with its arguments."""
+    from sklearn.model_selection import GridSearchCV, StratifiedKFold
+
+    import fastlogit
+
+    folds = min(_FOLDS, int(np.bincount(y).min()))
+    if folds < 2:
+        return {"model": "LogisticRegression", "arguments": {}, "folds": None}
+    candidates: list[Any] = [fastlogit.LogisticRegression(max_iter=300)]
+    candidates += [fastlogit.MLPClassifier(max_iter=500)] * (X.size <= _MOST_NETWORK_ELEMENTS)
+    if X.shape[1] > 2 * X.shape[0]:
+        # XXᵀ, and with it every fit with an L2 penalty, is that of a matrix with n columns.
+        X = np.asarray(np.linalg.qr(X.T, mode="r")).T
+    cv = StratifiedKFold(folds, shuffle=True, random_state=0)
+    chosen, best = dict[str, Any](), np.zeros(folds)
+    for model in candidates:
+        name = type(model).__name__
+        search = GridSearchCV(model, _GRIDS[name], scoring="neg_log_loss", cv=cv, refit=False)
+        results = search.fit(X, y).cv_results_
+        splits = [results[f"split{fold}_test_score"] for fold in range(folds)]
+        scores = np.array(splits)[:, search.best_index_]
+        gains = scores - best  # of the network: beyond their standard error
+        if not chosen or gains.mean() > 2 * gains.std(ddof=1) / math.sqrt(folds):
+            chosen = {"model": name, "arguments": search.best_params_, "folds": folds}
+            best = scores
+    return chosen
+
+
+def _scores(model: Any, X: Any, y: NDArray[Any], classes: NDArray[Any]) -> dict[str, Any]:
+    from scipy.stats import binomtest
+    from sklearn.metrics import balanced_accuracy_score, confusion_matrix, roc_auc_score
+
+    predicted, proba = model.predict(X), model.predict_proba(X)
+    right = int(np.sum(predicted == y))
+    low, high = map(float, binomtest(right, len(y)).proportion_ci(method="wilson"))
+    area = roc_auc_score(y, proba[:, 1] if len(classes) == 2 else proba, multi_class="ovr")
+    return {
+        "n_test": len(y), "accuracy": right / len(y), "accuracy_low": low, "accuracy_high": high,
+        "balanced_accuracy": float(balanced_accuracy_score(y, predicted)), "roc_auc": float(area),
+        "classes": [str(name) for name in classes],
+        "confusion_matrix": confusion_matrix(y, predicted, labels=classes).tolist(),
+    }  # fmt: skip
+
+
+def add_costs(advice: dict[str, Any], summary: "pd.DataFrame") -> dict[str, Any]:
+    """Add what a fit costs, from a run's summary on the same file, and which library to take.
+
+    ``"break_even"`` is the number of fits in one process, the first one included, from which
+    fastlogit takes less time. Without times of both libraries the advice stays as it is.
     """
-    data = run.facts.get("data")
-    if data is None:
-        return []
-    found = list(ways(run))
-    if not found:
-        return ["no advice: no model was trained to its end and tested on the rows held out"]
-    tested = sum(map(test_rows, data["classes"].values()))
-    noise = _noise(max(way.accuracy for way in found), tested * len(set(run.timings["seed"])))
-    chosen = _choose(found, noise)
-    return [
-        f"advice for {data['file']}, from {data['n_train']:,} rows to train on and {tested:,} to "
-        "test on:",
-        *_on_what_is_missing(run),
-        *_on_the_model(chosen, found, noise, data),
-        *_on_the_implementation(chosen, run),
-        *_on_the_use(chosen),
+    rows = summary[(summary["comparison"] == "same-estimator") & (summary["status"] == "ok")]
+    rows = rows[rows["model"] == advice["model"]]
+    seconds = rows["median_s"].groupby([rows["implementation"], rows["case_id"].map(task_of)])
+    medians, libraries = seconds.median(), (PRODUCT, BASELINES["same-estimator"])
+    costs = {
+        library: {word: medians.get((library, task)) for word, task in _TASKS.items()}
+        for library in libraries
+    }
+    (_, first, repeated), (_, other_first, other) = (costs[name].values() for name in libraries)
+    if repeated is None or other is None:
+        return advice
+    wait = 0.0 if first is None or other_first is None else first - other_first
+    gain = other - repeated
+    fits = None if gain <= 0 else 1 if wait <= 0 else 2 + math.floor(wait / gain)
+    library = libraries[fits is None or fits > _MANY_FITS]
+    return advice | {"costs": costs, "break_even": fits, "library": library}
+
+
+def advice_lines(advice: dict[str, Any]) -> list[str]:
+    """Return the advice for a terminal: at most 10 lines of at most 78 characters, plain text."""
+    share = {name: f"{100 * value:.1f} %" for name, value in advice.items() if type(value) is float}
+    rows = f" ({advice['n_train']:,} training and {advice['n_test']:,} test rows):"
+    lines = [
+        f"Advice for {advice['file'][: 67 - len(rows)]}{rows}",
+        f"Model: {spelled(advice['model'], advice['arguments'])}"
+        + (f", by {advice['folds']}-fold cross-validation" if advice["folds"] else ""),
+        f"Test accuracy: {share['accuracy']} (95 % interval {share['accuracy_low']} to "
+        f"{share['accuracy_high']})",
+        f"Majority-class baseline: {share['baseline_accuracy']}; balanced accuracy: "
+        f"{share['balanced_accuracy']}; ROC AUC: {advice['roc_auc']:.3f}",
     ]
-
-
-def _noise(accuracy: float, n_rows: int) -> float:
-    """Give the standard error of an accuracy; half a row more either way, so it is never 0."""
-    share = (accuracy * n_rows + 0.5) / (n_rows + 1)
-    return math.sqrt(share * (1 - share) / n_rows)
-
-
-def _choose(found: Sequence[Way], noise: float) -> Way:
-    best = max(way.accuracy for way in found)
-    enough = [way for way in found if way.accuracy >= best - noise]
-    names = list(MODELS)  # from the simplest to the largest
-    simplest = min((way.case.model for way in enough), key=names.index)
-    suited = [way for way in enough if way.case.model == simplest]
-    return min(suited, key=lambda way: way.seconds)
-
-
-def _on_what_is_missing(run: Run) -> Iterator[str]:
-    """Name the models that a run was asked for and that it did not come to."""
-    asked = (run.facts.get("config") or {}).get("models", ())
-    missing = [name for name in asked if name not in set(run.timings["model"])]
-    if missing:
-        yield f"  only among the models measured: the run ended before {', '.join(missing)}"
-
-
-def _on_the_model(
-    chosen: Way, found: Sequence[Way], noise: float, data: dict[str, Any]
-) -> Iterator[str]:
-    case, by = chosen.case, chosen.quickest
-    trained = f"{by.iterations} {'epochs' if by.closed else 'iterations'}"
-    steps = f" in batches of {case.batch_size} with {case.solver}" if by.closed else ""
-    # So many digits that a difference beyond the noise is seen.
-    digits = 1 if noise >= 0.0005 else 2
-    held_out = {name: test_rows(rows) for name, rows in data["classes"].items()}
-    commonest = max(held_out, key=lambda name: held_out[name])
-    baseline = held_out[commonest] / sum(held_out.values())
-    yield (
-        f"model: {case.model}, by {by.impl}{steps}: {by.accuracy:.{digits}%} of the rows held out "
-        f"are right (± {noise:.{digits}%}), after {trained}, at a training loss of {by.loss:.3g}"
-    )
-    # The model was chosen by these very rows: once the noise would not be enough.
-    if by.accuracy <= baseline + 2 * noise:
-        yield (
-            f"  that is not clearly better than calling every row {commonest!r} "
-            f"({baseline:.{digits}%}): these columns do not tell the classes apart, or not with "
-            "this step size"
-        )
-    else:
-        yield f"  calling every row {commonest!r} would make {baseline:.{digits}%} right"
-    others = {way.case.model: way.accuracy for way in sorted(found, key=lambda way: way.accuracy)}
-    best = max(others.values())
-    del others[case.model]
-    for model in filter(others.__contains__, MODELS):
-        # Whoever is within the noise and was not chosen is larger than who was.
-        if others[model] < best - noise:
-            verdict = "worse"
-        elif others[model] > by.accuracy:
-            verdict = "better by less than the noise, and larger"
-        else:
-            verdict = "no better, and larger"
-        yield f"  {model} makes {others[model]:.{digits}%} right: {verdict}"
-
-
-def _on_the_implementation(chosen: Way, run: Run) -> Iterator[str]:
-    winner, others = chosen.quickest, chosen.entries[1:]
-    if chosen.begun_there:
-        yield f"implementation: {begun_there(run.facts)}"
-        return
-    if winner.target_s is None or chosen.target_loss is None:
-        goal = "a target loss" if chosen.target_loss is None else f"{chosen.target_loss:.4g}"
-        yield f"implementation: none reached {goal}; take the table's fastest, or more epochs"
-        return
-    ratios = [
-        f"{entry.impl} takes {entry.target_s / winner.target_s:.3g}x as long"
-        if entry.target_s is not None
-        else f"{entry.impl} does not get there"
-        for entry in others
-    ]
-    yield (
-        f"implementation: {winner.impl} reaches a training loss of {chosen.target_loss:.4g} in "
-        f"{duration(winner.target_s)}" + "".join(f"; {ratio}" for ratio in ratios)
-    )
-    costs = [] if winner.epoch_s is None else [f"{duration(winner.epoch_s)} an epoch"]
-    costs.append(f"up to {duration(winner.first_s)} for the first call in a process")
-    if winner.memory is not None:
-        amount = "less than 1" if winner.memory < 1e6 else f"{winner.memory / 1e6:.3g}"
-        costs.append(f"{amount} MB of memory beside the rows")
-    yield f"cost: {', '.join(costs)}"
-    yield from _on_a_single_fit(winner, others)
-
-
-def _on_a_single_fit(winner: Entry, others: Sequence[Entry]) -> Iterator[str]:
-    """Name who is quicker when the first call is counted, and from how many fits on it is not."""
-    assert winner.target_s is not None  # noqa: S101
-    once = {entry.first_s + entry.target_s: entry for entry in others if entry.target_s is not None}
-    if not once or min(once) >= winner.first_s + winner.target_s:
-        return
-    seconds = min(once)
-    other = once[seconds]
-    assert other.target_s is not None  # noqa: S101
-    ahead = (winner.first_s - other.first_s) / max(other.target_s - winner.target_s, 1e-12)
-    yield (
-        f"for a single fit {other.impl} is the quicker, {duration(seconds)} with the first call "
-        f"against {duration(winner.first_s + winner.target_s)}; {winner.impl} is ahead from "
-        f"{math.floor(ahead) + 1:,} fits in one process"
-    )
-
-
-def _on_the_use(chosen: Way) -> Iterator[str]:
-    for entry in chosen.entries:
-        lines = recipe(entry.impl, chosen.case, chosen.n_rows, entry.iterations)
-        if lines:
-            by = "" if entry is chosen.quickest else f" {entry.impl}, {entry.accuracy:.1%} right"
-            yield (
-                f"use{by}, with X in {chosen.case.dtype}, numbers scaled, texts one-hot encoded "
-                "and classes numbered from 0 as here:"
-            )
-            yield from (f"  {line}" for line in lines)
-            return
+    if advice["accuracy_low"] <= advice["baseline_accuracy"]:
+        lines.append("The accuracy is not clearly above the majority-class baseline.")
+    if advice["imbalance"] >= _UNBALANCED:
+        weights = '; try class_weight="balanced"' if advice["model"] == "LogisticRegression" else ""
+        ratio = f"{advice['imbalance']:.0f}:1"
+        lines.append(f"Unbalanced classes ({ratio}): judge by ROC AUC{weights}.")
+    for library, costs in advice.get("costs", {}).items():
+        parts = [f"{word} {format_duration(s)}" for word, s in costs.items() if s is not None]
+        lines.append(f"One fit, {library}: {', '.join(parts)}")
+    if "costs" in advice:
+        reasons = {None: "its fits are no slower", 1: "it is faster from the first fit on"}
+        even = f"fastlogit breaks even at {advice['break_even'] or 0:,} fits in one process"
+        lines.append(f"Take {advice['library']}: {reasons.get(advice['break_even'], even)}.")
+    return [part for line in lines for part in textwrap.wrap(line, 78, subsequent_indent="  ")]

@@ -1,290 +1,163 @@
-"""Two runs held against each other: what became slower, and whether it is the code or the hour.
+"""Two runs compared: what became slower by more than is allowed, and how sure that is.
 
-Times are paired by cell and contender, and the ratio NEW over BASE is looked at in several *views*:
-
-``clock``
-    The times as they are.
-``numpy``
-    Divided by the NumPy baseline's times of the same run, cell and repeat.
-``others``
-    Where a cell has no baseline: divided by what the same contender's other models did.
-``host``
-    Divided by what the host's own limits did: products, reading memory, gathering rows.
-
-No view is right at all times. A slower processor slows all alike, and the clock is wrong; a
-neighbour that takes the processor in slices hits NumPy's repeats of a tenth of a second and
-spares a kernel's of a millisecond, and then NumPy is. So a slowdown must stand in all of them: the
-interval given covers those of all views, and it is a regression if the whole of it lies beyond the
-threshold. That is an intersection-union test (Berger), whose error is no greater than that of
-one view. How the views' intervals are made, in `fastlogit.benchmark.shifts`.
-
-The baseline is the yardstick and is shown, not judged: nothing in a run takes as long as its
-repeats and would tell a slower NumPy from a busier hour.
-
-References
-----------
-R. L. Berger, "Multiparameter hypothesis testing and acceptance sampling", Technometrics 24, 1982.
+Only fastlogit's implementations are judged; the baseline of a case shows how much of a change is
+the machine's. The cases of one model, task and implementation are judged together, by the slowdown
+that is allowed. A case alone is too uncertain for that: it is called slower or faster where that is
+certain, and nothing otherwise.
 """
 
-from __future__ import annotations
-
-import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
-from fastlogit.benchmark import pairing
-from fastlogit.benchmark.contenders import BASELINE
-from fastlogit.benchmark.shifts import TRANSFER, Estimates, consensus, floor, log_floors
-from fastlogit.benchmark.thresholds import Thresholds
+from fastlogit.benchmark import statistics
+from fastlogit.benchmark.cases import task_of
+from fastlogit.benchmark.schema import BASELINES, PRODUCT
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    import pandas as pd
 
-    from fastlogit.benchmark.pairing import Pair, Pairing
-    from fastlogit.benchmark.runs import StoredRun
+    from fastlogit.benchmark.storage import StoredRun
 
-    Views = dict[str, Estimates]
-
-__all__ = ["ALL_MODELS", "Comparison", "compare_runs"]
-
-ALL_MODELS = "all"
-
-_JUDGED = ("ratio", "normalised", "low", "high", "threshold", "verdict", "views")
-CELL_COLUMNS = ["cell_id", "model", "impl", "base_s", "new_s", *_JUDGED]
-MODEL_COLUMNS = ["impl", "model", "cells", *_JUDGED]
-
-# The view whose ratio stands for the normalised one, the first that there is.
-_NORMALISED = ("numpy", "host", "others")
+MAX_SLOWDOWN = 0.05
+_KEY = ["case_id", "implementation"]
+_JUDGED = ["slowdown", "low", "high", "verdict"]
+_Key = tuple[str, str]
 
 
 @dataclass(frozen=True)
 class Comparison:
     """What two runs say of each other.
 
-    Attributes
-    ----------
-    base, new : StoredRun
-        The runs.
-    pairing : Pairing
-        Their cells, those that only one of them has, and what failed in NEW alone.
-    machine, changes : list of str
-        How the machines differ, and what else does.
-    cells : DataFrame
-        A row a cell and contender: ``cell_id, model, impl, base_s, new_s, ratio, normalised, low,
-        high, threshold, verdict, views``. The verdict is ``slower`` or ``faster`` beyond the
-        threshold, ``within`` it, ``unsettled`` if the interval has room for both, or empty.
-    models : DataFrame
-        The same for the cells of a contender and model together, and of all its models.
+    ``slowdown`` is the time in NEW over that in BASE, less the baseline's drift, with its interval
+    from ``low`` to ``high``; the verdict on it is that of `statistics.verdict`.
     """
 
-    base: StoredRun
-    new: StoredRun
-    pairing: Pairing
-    machine: list[str]
-    changes: list[str]
-    cells: pd.DataFrame
-    models: pd.DataFrame
+    max_slowdown: float  # what is allowed, as a share of the time in BASE
+    models: "pd.DataFrame"  # a row for each model, task and implementation of several cases
+    cases: "pd.DataFrame"  # a row for each case; the verdict is empty unless slower or faster
+    failures: list[tuple[str, str, str, str]]  # case, implementation, status, error: in NEW alone
+    machine: list[str]  # how the machines differ
+    notes: list[str]  # what else does
 
     @property
     def verdict(self) -> str:
-        """Give the gravest finding: wrong results, then slower ones, then none at all."""
-        statuses = {failure.status for failure in self.pairing.failures}
+        """The gravest finding: failed-verification, regression, failed, inconclusive or ok."""
+        statuses, found = {failure[2] for failure in self.failures}, set(self.models["verdict"])
         if "failed-verification" in statuses:
             return "failed-verification"
-        if "slower" in {*self.cells["verdict"], *self.models["verdict"]}:
+        if "slower" in found | set(self.cases["verdict"]):
             return "regression"
-        return "failed" if statuses else "ok"
+        if statuses:
+            return "failed"
+        return "inconclusive" if "inconclusive" in found or not found else "ok"
 
 
-def compare_runs(
-    base: StoredRun,
-    new: StoredRun,
-    thresholds: Thresholds | None = None,
-    *,
-    different_machines: bool = False,
+def compare(
+    base: "StoredRun", new: "StoredRun", *, max_slowdown: float = MAX_SLOWDOWN
 ) -> Comparison:
-    """Compare two stored runs.
-
-    Parameters
-    ----------
-    base, new : StoredRun
-        What was, and what is to be judged.
-    thresholds : Thresholds, optional
-        The slowdowns allowed; by default 5 % everywhere.
-    different_machines : bool, default=False
-        Compare runs of different machines too; the clock then says nothing.
-
-    Raises
-    ------
-    ValueError
-        If the machines differ and need not, if the runs are of different files, if they have no
-        timed cell and contender in common, or if a threshold is about none of them.
-    """
-    thresholds = thresholds or Thresholds()
-    machine = pairing.machine_differences(base.facts, new.facts)
-    if machine and not different_machines:
-        raise ValueError(
-            f"the runs are of different machines: {'; '.join(machine)}; "
-            "--allow-different-machines compares them by their ratios to NumPy and to the host"
-        )
+    """Compare two runs; ValueError if their data differ or they have nothing to be judged by."""
     files = [(run.facts.get("data") or {}).get("sha256") for run in (base, new)]
     if files[0] != files[1]:
-        raise ValueError("the runs are of different data: compare runs of the same file")
-    found = pairing.pair(base, new)
-    pairs = found.pairs
-    if not pairs and not found.failures:
-        raise ValueError("the runs have no timed cell and contender in common")
-    keys = [(item.cell_id, item.impl) for item in pairs]
-    thresholds.check_matches(keys + [(failure.cell_id, failure.impl) for failure in found.failures])
-    views = _views(base, new, pairs)
-    if machine:
-        del views["clock"]
-    cells, models = _tables(pairs, views, thresholds)
-    changes = pairing.differences(base.facts, new.facts)
-    return Comparison(base, new, found, machine, changes, cells, models)
-
-
-def _views(base: StoredRun, new: StoredRun, pairs: list[Pair]) -> Views:
-    clock = _estimates([_shift(base, new, item, [item]) for item in pairs])
-    where = {item.cell_id: i for i, item in enumerate(pairs) if item.impl == BASELINE}
-    partners = [where.get(item.cell_id) if item.impl != BASELINE else None for item in pairs]
-    numpy = _estimates(
-        [
-            (np.nan, np.nan) if i is None else _shift(base, new, item, [item, pairs[i]])
-            for item, i in zip(pairs, partners, strict=True)
-        ],
-        [0.0 if i is None else clock.shift[i] for i in partners],
+        raise ValueError("the runs are of different data; compare runs of the same file")
+    (before, failed_before), (after, failed) = (_times(run.timings) for run in (base, new))
+    known, now = {*before.index, *failed_before}, {*after.index, *failed}
+    broken = sorted((failed.keys() & known) - failed_before.keys())
+    per_round = (new.facts.get("config") or {}).get("repeats_per_round", 1)
+    shifts = _shifts(before, after, per_round)
+    if not shifts and not broken:
+        raise ValueError(
+            f"the runs have nothing in common to judge; both need two equal repeats of {PRODUCT} "
+            "and of its baseline in the same case"
+        )
+    notes = _differences(*(_circumstances(run.facts) for run in (base, new)))
+    for name, alone in (("BASE", sorted(known - now)), ("NEW", sorted(now - known))):
+        if alone:
+            notes.append(f"only in {name}: {alone[0][1]} in {alone[0][0]}, {len(alone)} in all")
+    return Comparison(
+        max_slowdown,
+        *_tables(shifts, before.median(axis=1), after.median(axis=1), max_slowdown),
+        failures=[(*key, *failed[key]) for key in broken],
+        machine=_differences(*(_machine(run.facts) for run in (base, new))),
+        notes=notes,
     )
-    threads = {item.threads for item in pairs}
-    limits = {n: pairing.host_shifts(base.facts, new.facts, n) for n in threads}
-    alone = np.isnan(numpy.shift)
-    others = []
-    for item, without in zip(pairs, alone, strict=True):
-        without = without and item.impl != BASELINE
-        kin = [without and o.impl == item.impl and o.model != item.model for o in pairs]
-        others.append(clock.shift[kin])
-    return {
-        "clock": clock,
-        "numpy": numpy,
-        "others": _relative(clock, others),
-        "host": _relative(clock, [limits[item.threads] for item in pairs]),
-    }
 
 
-def _shift(base: StoredRun, new: StoredRun, item: Pair, sides: list[Pair]) -> tuple[float, float]:
-    """Give the shift of a contender, less that of its baseline if there are two sides."""
-    runs = [
-        pd.concat([getattr(side, name) for side in sides], axis=1, join="inner")
-        .to_numpy(np.float64)
-        .T
-        for name in ("base", "new")
-    ]
-    draws = min(times.shape[1] for times in runs)
-    if draws < 2:
-        return np.nan, np.nan  # one repeat says nothing of its own error
-    shift, variance = 0.0, 0.0
-    for run, times, sign in zip((base, new), runs, (-1, 1), strict=True):
-        word = f"{run.facts.get('run_id')} {item.cell_id} {item.impl}"
-        point, resampled = log_floors(times, draws, zlib.crc32(word.encode()))
-        shift += sign * float(point[0] - point[1:].sum())
-        variance += float((resampled[0] - resampled[1:].sum(axis=0)).var())
-    return shift, variance
+def _times(timings: "pd.DataFrame") -> tuple["pd.DataFrame", dict[_Key, tuple[str, str]]]:
+    """Return the seconds by case and implementation, a column a repeat; and who failed how."""
+    ok = timings["status"] == "ok"
+    rows = timings.loc[~ok, [*_KEY, "status", "error"]].itertuples(index=False, name=None)
+    failed = {(case, name): (status, str(error)) for case, name, status, error in rows}
+    times = timings[ok].pivot(index=_KEY, columns="repeat", values="time_s")
+    return times.loc[[key not in failed for key in times.index]], failed
 
 
-def _estimates(
-    shifts: list[tuple[float, float]], divided_out: list[float] | None = None
-) -> Estimates:
-    shift, variance = np.array(shifts, np.float64).reshape(-1, 2).T
-    divided = np.array(divided_out or [0.0] * len(shifts), np.float64)
-    return Estimates(shift, variance, (TRANSFER * divided) ** 2)
-
-
-def _relative(clock: Estimates, witnesses: list[NDArray[np.float64]]) -> Estimates:
-    """Take off every cell what its witnesses agree on; where there is none, no view."""
-    agreed = np.array([consensus(shifts) for shifts in witnesses], np.float64).reshape(-1, 2)
-    common = agreed[:, 1] + (TRANSFER * agreed[:, 0]) ** 2
-    return Estimates(clock.shift - agreed[:, 0], clock.variance, common)
+def _shifts(
+    before: "pd.DataFrame", after: "pd.DataFrame", per_round: int
+) -> dict[_Key, statistics.Shift]:
+    """Return the shift of each implementation in each case, as far as it can be judged."""
+    shifts = {}
+    before, after = before.align(after, join="inner")
+    for case_id, name in before.index:
+        # Another algorithm has no baseline, but that of the same steps has trained in its case.
+        question = "same-steps" if task_of(case_id) == "train" else "same-estimator"
+        pair = [(case_id, name), (case_id, BASELINES[question])]
+        if not name.startswith(PRODUCT) or pair[1] not in before.index:
+            continue
+        seconds = np.array([run.loc[key] for run in (before, after) for key in pair])
+        timed = np.isfinite(seconds).all(axis=0)
+        if timed.sum() > 1:
+            rounds = len({repeat // per_round for repeat in before.columns[timed]})
+            shifts[pair[0]] = statistics.shift(seconds[:2, timed], seconds[2:, timed], rounds)
+    return shifts
 
 
 def _tables(
-    pairs: list[Pair], views: Views, thresholds: Thresholds
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    kinds = pd.DataFrame([(item.impl, item.model) for item in pairs], columns=["impl", "model"])
-    groups = {
-        impl: {str(model): part.index.to_numpy() for model, part in rows.groupby("model")}
-        for impl, rows in kinds.groupby("impl")
-    }
-    pools = [
-        (str(impl), model, members)
-        for impl, models in groups.items()
-        for model, members in {**models, ALL_MODELS: np.concatenate([*models.values()])}.items()
-    ]
-    # Half of the error for the cells, half for the pools, of which there are fewer.
-    judged = [item.impl != BASELINE for item in pairs], [impl != BASELINE for impl, _, _ in pools]
-    cell_tests, pool_tests = (2 * max(1, sum(part)) for part in judged)
-    allowed = np.array([thresholds.of(item.cell_id, item.impl) for item in pairs])
-    cells: list[dict[str, Any]] = []
-    for position, item in enumerate(pairs):
-        alike = [*groups[item.impl].values()]
-        intervals = {name: view.of_one(position, alike, cell_tests) for name, view in views.items()}
-        row = {"cell_id": item.cell_id, "model": item.model, "impl": item.impl}
-        cells.append(row | _floors(item) | _judged(item.impl, intervals, allowed[position]))
-    models: list[dict[str, Any]] = []
-    for impl, model, members in pools:
-        alike = [*groups[impl].values()]
-        intervals = {
-            name: view.of_many(members, alike, pool_tests)
-            for name, view in views.items()
-            # One model's others are among all of them.
-            if not (name == "others" and model == ALL_MODELS)
-        }
-        logs = np.log([cells[position]["ratio"] for position in members])
-        pool: dict[str, Any] = {"impl": impl, "model": model, "cells": len(members)}
-        pool["ratio"] = float(np.exp(logs.mean()))
-        threshold = float(np.expm1(np.log1p(allowed[members]).mean()))
-        models.append(pool | _judged(impl, intervals, threshold))
-    return pd.DataFrame(cells, columns=CELL_COLUMNS), pd.DataFrame(models, columns=MODEL_COLUMNS)
+    shifts: dict[_Key, statistics.Shift], base_s: "pd.Series[float]", new_s: "pd.Series[float]",
+    allowed: float,
+) -> tuple["pd.DataFrame", "pd.DataFrame"]:  # fmt: skip
+    import pandas as pd
 
-
-def _floors(item: Pair) -> dict[str, float]:
-    draws = min(len(item.base), len(item.new))
-    base, new = (
-        float(floor(np.asarray(side, np.float64), draws)) for side in (item.base, item.new)
+    pools: dict[tuple[str, str, str], list[statistics.Shift]] = {}
+    for (case_id, name), shift in shifts.items():
+        pools.setdefault((case_id.split("/")[0], task_of(case_id), name), []).append(shift)
+    models, deviations, cases = [], [], []
+    for pool, own in pools.items():
+        if len(own) > 1:
+            interval = statistics.pooled_interval(own)
+            deviations += [shift.value - np.log(interval.ratio) for shift in own]
+            verdict = statistics.verdict(interval.low, interval.high, allowed)
+            models.append((*pool, len(own), *interval, verdict))
+    spread = statistics.robust_spread(deviations)
+    for key, shift in shifts.items():
+        interval = statistics.single_interval(shift, spread, len(shifts))
+        verdict = statistics.verdict(interval.low, interval.high, allowed)
+        certain = verdict if verdict in ("slower", "faster") else ""
+        cases.append((*key, base_s[key], new_s[key], *interval, certain))
+    return (
+        pd.DataFrame(models, columns=["model", "task", "implementation", "cases", *_JUDGED]),
+        pd.DataFrame(cases, columns=[*_KEY, "base_s", "new_s", *_JUDGED]),
     )
-    return {"base_s": base, "new_s": new, "ratio": new / base}
 
 
-def _judged(
-    impl: str, intervals: dict[str, tuple[float, float]], threshold: float
-) -> dict[str, Any]:
-    """Turn bounds of shifts by view into ratios, the interval of them all, and a verdict."""
-    views = {
-        name: {
-            "ratio": float(np.exp((low + high) / 2)),
-            "low": float(np.exp(low)),
-            "high": float(np.exp(high)),
-        }
-        for name, (low, high) in intervals.items()
-        if np.isfinite(low)
-    }
-    normalised = next((views[name]["ratio"] for name in _NORMALISED if name in views), None)
-    row: dict[str, Any] = {"normalised": normalised, "low": None, "high": None}
-    row |= {"threshold": threshold, "verdict": "", "views": views}
-    # The clock alone cannot tell slower code from a slower hour.
-    if views.keys() - {"clock"}:
-        row["low"] = min(view["low"] for view in views.values())
-        row["high"] = max(view["high"] for view in views.values())
-        if impl != BASELINE:
-            row["verdict"] = _verdict(row["low"], row["high"], threshold)
-    return row
+def _machine(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what makes times of two runs incomparable; where caches are kept does not."""
+    variables = {k: v for k, v in (facts.get("environment") or {}).items() if "CACHE" not in k}
+    cpu = {f"CPU {name}": value for name, value in (facts.get("cpu") or {}).items()}
+    return variables | cpu | {"memory": f"{(facts.get('memory_bytes') or 0) / 1e9:.0f} GB"}
 
 
-def _verdict(low: float, high: float, threshold: float) -> str:
-    if low > 1 + threshold:
-        return "slower"
-    if high < 1 / (1 + threshold):
-        return "faster"
-    return "within" if high <= 1 + threshold else "unsettled"
+def _circumstances(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what may explain a change."""
+    commit = (facts.get("git") or {}).get("commit")
+    return {"commit": commit, "status": facts.get("status")} | (facts.get("packages") or {})
+
+
+def _differences(base: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{name}: {base.get(name, 'none')} in BASE, {new.get(name, 'none')} in NEW"
+        for name in sorted(base.keys() | new.keys())
+        if base.get(name) != new.get(name)
+    ]

@@ -1,12 +1,13 @@
 """What a run was measured on: the machine, the libraries, and the machine's own limits."""
 
-from __future__ import annotations
-
+import ctypes
 import importlib.metadata
 import os
 import platform
+import re
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -16,58 +17,50 @@ from typing import Any
 import numpy as np
 import threadpoolctl
 
-__all__ = [
-    "best_limits",
-    "blas_pools",
-    "cache_state",
-    "calibrate",
-    "check_threads",
-    "cpu",
-    "environment",
-    "git_state",
-    "load_average",
-    "memory_bytes",
-    "package_versions",
-]
-
+_CLEAR_REFS, _STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
 PACKAGES = ("fastlogit", "numpy", "numba", "llvmlite", "scipy", "scikit-learn", "threadpoolctl")
 
 # A variable by one of these prefixes changes threads, code generation or caching.
-# The two that scikit-learn sets on import are nobody's choice.
-_SET_ON_IMPORT = {"KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK"}
 _PREFIXES = (
-    *("OMP_", "OPENBLAS_", "MKL_", "BLIS_", "VECLIB_", "NUMBA_", "KMP_", "GOTO_"),
-    *("XLA_", "JAX_", "PJRT_", "NPROC"),
-)
+    "OMP_", "OPENBLAS_", "MKL_", "BLIS_", "VECLIB_", "NUMBA_", "KMP_", "GOTO_", "XLA_", "JAX_",
+    "PJRT_", "NPROC",
+)  # fmt: skip
+_SET_ON_IMPORT = {"KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK"}  # by scikit-learn: nobody's choice
+
+
+def command() -> list[str]:
+    """Return the command that runs; of the user's own file the name, not where it lies."""
+    words = ["fastlogit", *sys.argv[1:]]
+    for place, word in enumerate(words):
+        if word.startswith("--data="):
+            words[place] = f"--data={Path(word[7:]).name}"
+        elif words[place - 1] == "--data":
+            words[place] = Path(word).name
+    return words
+
+
+def now() -> str:
+    """Return the time, in UTC."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 def package_versions() -> dict[str, str]:
-    """Give Python's version and those of the packages that times depend on."""
-    return {"python": platform.python_version()} | {
-        name: importlib.metadata.version(name) for name in PACKAGES
-    }
+    """Return Python's version and those of the packages that times depend on."""
+    versions = {name: importlib.metadata.version(name) for name in PACKAGES}
+    return {"python": platform.python_version()} | versions
 
 
 def cpu() -> dict[str, Any]:
-    """Give the processor's name, its LLVM name, its SIMD width and the cores for this process."""
+    """Return the processor's name, its LLVM name, its SIMD width and the cores for this process."""
     from llvmlite import binding
 
     features = binding.get_host_cpu_features()
+    widths = {"avx512f": 512, "avx": 256, "sse2": 128, "neon": 128}
     return {
-        "name": _cpu_model(),
-        "llvm_name": binding.get_host_cpu_name(),
-        "simd_bits": simd_bits(features),
-        "fma": bool(features.get("fma", False)),
-        "cores": usable_cores(),
-    }
-
-
-def simd_bits(features: dict[str, bool]) -> int:
-    """Give the width of the widest vector registers among a processor's LLVM features."""
-    for feature, bits in (("avx512f", 512), ("avx", 256), ("sse2", 128), ("neon", 128)):
-        if features.get(feature):
-            return bits
-    return 64
+        "name": _cpu_model(), "llvm_name": binding.get_host_cpu_name(),
+        "simd_bits": next((widths[name] for name in widths if features.get(name)), 64),
+        "fma": features.get("fma", False), "cores": usable_cores(),
+    }  # fmt: skip
 
 
 def usable_cores() -> int:
@@ -79,22 +72,19 @@ def usable_cores() -> int:
 
 def check_threads(threads: Iterable[int]) -> None:
     """Raise ValueError for more threads than cores: the files would claim what never ran."""
-    asked, cores = max(threads), usable_cores()
-    if asked > cores:
+    if (asked := max(threads)) > (cores := usable_cores()):
         raise ValueError(f"{asked} threads are asked for, but this process may use {cores} cores")
 
 
 def _cpu_model() -> str:
     cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())
 
 
 def memory_bytes() -> int | None:
-    """Give the machine's memory, or None where the system does not say."""
+    """Return the machine's memory, or None where the system does not say."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
@@ -102,48 +92,39 @@ def memory_bytes() -> int | None:
 
 
 def load_average() -> list[float] | None:
-    """Give the load of the last 1, 5 and 15 minutes, or None where the system does not say."""
+    """Return the load of the last 1, 5 and 15 minutes, or None where the system does not say."""
     return [round(load, 2) for load in os.getloadavg()] if hasattr(os, "getloadavg") else None
 
 
 def blas_pools() -> list[dict[str, Any]]:
     """List the thread pools loaded so far; without file paths, which say where, not what."""
-    return [
-        {key: pool[key] for key in ("user_api", "internal_api", "version", "num_threads")}
-        | {"architecture": pool.get("architecture")}
-        for pool in threadpoolctl.threadpool_info()
-    ]
+    kept = ("user_api", "internal_api", "version", "num_threads", "architecture")
+    return [{key: pool.get(key) for key in kept} for pool in threadpoolctl.threadpool_info()]
 
 
 def environment() -> dict[str, str]:
-    """Give the environment variables that steer threads, code generation and caches."""
+    """Return the environment variables that steer threads, code generation and caches."""
     names = sorted(set(os.environ) - _SET_ON_IMPORT)
     return {name: os.environ[name] for name in names if name.startswith(_PREFIXES)}
 
 
 def git_state() -> dict[str, Any] | None:
-    """Give the commit of the package's checkout and whether it is changed; None outside one."""
-    git = shutil.which("git")
-    root = Path(__file__).resolve().parents[2]
+    """Return the commit of the package's checkout and whether it is changed; None outside one."""
+    git, root = shutil.which("git"), Path(__file__).resolve().parents[2]
     if git is None or not (root / ".git").exists():
         return None
-
-    def ask(*words: str) -> str:
-        command = [git, "-C", str(root), *words]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603
-
-    try:
-        return {"commit": ask("rev-parse", "HEAD").strip(), "dirty": bool(ask("status", "-s"))}
-    except subprocess.CalledProcessError:  # a checkout without a commit, or of another user
-        return None
+    command = [git, "-C", str(root), "status", "--porcelain=v2", "--branch"]
+    status = subprocess.run(command, capture_output=True, text=True, check=False).stdout  # noqa: S603
+    if (commit := re.match("# branch.oid ([0-9a-f]+)", status)) is None:
+        return None  # a checkout without a commit, or of another user
+    return {"commit": commit[1], "dirty": bool(re.search("^[^#]", status, re.MULTILINE))}
 
 
 def cache_state() -> str:
-    """Say where compiled kernels are kept and how many there are."""
+    """Return where compiled kernels are kept and how many there are."""
     from fastlogit.kernels.codegen import cache
 
-    directory = cache.cache_directory()
-    if directory is None:
+    if (directory := cache.cache_directory()) is None:
         return "none: no directory is writable, so kernels are compiled in every process"
     files = list(directory.glob("*.bin"))
     size = sum(path.stat().st_size for path in files) / 1e6
@@ -153,53 +134,65 @@ def cache_state() -> str:
 def calibrate(threads: int, size: int = 1024, repeats: int = 5) -> dict[str, Any]:
     """Measure the machine's own limits at a number of threads: products and reading memory.
 
-    Parameters
-    ----------
-    threads : int
-        What BLAS is held to.
-    size : int, default=1024
-        Rows and columns of the two factors.
-    repeats : int, default=5
-        The best of so many counts: a limit is what the machine can do undisturbed.
-
-    Returns
-    -------
-    dict
-        ``threads``, ``sgemm_gflop_s``, ``dgemm_gflop_s`` and ``read_gb_s``.
+    The best of the repeats counts, since a limit is what the machine can do undisturbed.
     """
     rates: dict[str, Any] = {"threads": threads}
     with threadpoolctl.threadpool_limits(threads):
         for name, dtype in (("sgemm", np.float32), ("dgemm", np.float64)):
             a = np.random.default_rng(0).random((size, size), dtype=dtype)
             out = np.empty_like(a)
-            seconds = _best(partial(np.dot, a, a, out), repeats)
+            seconds = least_seconds(partial(np.dot, a, a, out), repeats)
             rates[f"{name}_gflop_s"] = round(2 * size**3 / seconds / 1e9, 2)
-        # An inner product reads each value once and does next to nothing with it. Two vectors of
-        # 64 MB: with half of that a last-level cache of 32 MB still shows (45 instead of 40 GB/s).
-        x = np.ones(8 * size * size)
-        y = np.ones_like(x)
-        seconds = _best(partial(np.dot, x, y), repeats)
-        rates["read_gb_s"] = round((x.nbytes + y.nbytes) / seconds / 1e9, 2)
+        # Two vectors of 64 MB: with half of that a last-level cache of 32 MB still shows (45
+        # instead of 40 GB/s).
+        x, y = np.ones((2, 8 * size * size))
+        seconds = least_seconds(partial(np.dot, x, y), repeats)
+        rates["read_gb_s"] = round(2 * x.nbytes / seconds / 1e9, 2)
     return rates
 
 
 def best_limits(
     known: Iterable[dict[str, Any]], measured: Iterable[dict[str, Any]]
 ) -> list[dict[str, Any]]:
-    """Give the better rate of each limit at each number of threads, from two calibrations."""
+    """Return the better rate of each limit at each number of threads, from two calibrations."""
     best = {rates["threads"]: rates for rates in known}
     for rates in measured:
-        before = best.get(rates["threads"], {})
-        best[rates["threads"]] = {
-            name: max(rate, before.get(name, rate)) for name, rate in rates.items()
-        }
+        before = best.get(rates["threads"], rates)
+        best[rates["threads"]] = {name: max(rate, before[name]) for name, rate in rates.items()}
     return list(best.values())
 
 
-def _best(work: Callable[[], object], repeats: int) -> float:
+def least_seconds(work: Callable[[], object], repeats: int) -> float:
+    """Return the least time that some work takes, of so many repeats."""
     times = []
     for _ in range(repeats + 1):  # the first one starts threads and touches the pages
         start = time.perf_counter()
         work()
         times.append(time.perf_counter() - start)
     return min(times[1:])
+
+
+def peak_growth(work: Callable[[], None]) -> int | None:
+    """Do the work and return by how many bytes the resident set rose, at its peak.
+
+    None where the system cannot start a new peak (anywhere but on Linux).
+    """
+    # What was freed before is handed back: taken again, it would leave no trace.
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of the GNU C library alone
+        if trim is not None:
+            trim(0)
+    try:
+        _CLEAR_REFS.write_text("5")
+    except OSError:
+        work()
+        return None
+    start = _peak_bytes()
+    work()
+    return _peak_bytes() - start
+
+
+def _peak_bytes() -> int:
+    """Return the resident set's peak since the last reset; right after it, its size."""
+    lines = _STATUS.read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))

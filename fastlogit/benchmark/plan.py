@@ -1,97 +1,99 @@
-"""How long a run will take, roughly, from the sizes of its cases alone."""
+"""How long a run takes: from the sizes of its cases, and soon from what has been measured."""
 
-from __future__ import annotations
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from fastlogit.benchmark.case_runner import repeats_of
+from fastlogit.benchmark.cases import FIRST_FITS, Case, epoch_seconds, sizes, task_of
+from fastlogit.benchmark.implementations import Implementation
+from fastlogit.benchmark.schema import PRODUCT, Timing
 
-from fastlogit.benchmark.cases import Case, epoch_seconds, sizes
-from fastlogit.benchmark.rounds import Visit, repeats_of
+if TYPE_CHECKING:
+    from fastlogit.benchmark.session import Round
 
-__all__ = ["PlannedVisit", "by_case", "counted", "lines", "plan", "spoken"]
-
-# Beside the timed repeats of the first round: the first run, the verified one, the reference's and
-# some passes more.
+# To start a process, import what the implementations need and calibrate, in every round; to lay a
+# case's data out and write its results; a short call's repeat; the advice on a user's own file.
+_ROUND_SECONDS, _CASE_SECONDS, _LEAST_REPEAT_SECONDS, _ADVICE_SECONDS = 3.0, 0.05, 0.02, 15.0
+# Runs beside the timed repeats of the first round: verification, reference, loss curves, memory.
 _OTHER_RUNS = 6
-
-# What a visit takes beside any training: the arrays laid out, a first batch, rows on the disk.
-_VISIT_SECONDS = 0.04
-
-# A contender's time over NumPy's, and the seconds that it takes to start in a cell, compiling or
-# loading. As measured on small and middling sets, rounded; who is not named is taken for NumPy.
+# A training's time over NumPy's, and the seconds that it takes to compile or load in a case;
+# measured on small and middling sets, rounded. One that is not named is taken for NumPy.
 _PACES = {
-    "numba": (0.1, 0.3),
-    "jax": (0.4, 3.0),
-    "torch": (1.6, 0.5),
-    "fastlogit-lbfgs": (0.1, 0.0),
+    "fastlogit": (0.2, 0.3), "jax": (0.4, 3.0), "torch": (1.6, 0.5), "fastlogit-lbfgs": (0.1, 0.0),
     "sklearn-lbfgs": (0.1, 0.0),
-}
+}  # fmt: skip
+# The epochs of plain NumPy that a fit of an estimator takes as long as, and their batches.
+_LINEAR_FIT, _NETWORK_FIT = ("softmax", 50, 2**31), ("mlp-softmax", 200, 200)
+_FIRST_FIT_SECONDS, _COMPILING_SECONDS = 2.0, 8.0
 
 
-@dataclass(frozen=True)
-class PlannedVisit:
-    """A visit that is to be made.
+class Plan:
+    """The work that is left of a run: what is scheduled, without what is done already."""
 
-    Attributes
-    ----------
-    visit : Visit
-        To which cell, and who takes part.
-    seconds : float
-        How long that will take, within a factor of about two.
-    """
+    def __init__(self, rounds: Sequence["Round"], done: Collection[tuple[str, int]] = ()) -> None:
+        self.n_rounds = len(rounds)
+        # By case and round: the seconds that are left, and what takes part in which repeats.
+        self.left: dict[tuple[str, int], float] = {}
+        self._work: dict[tuple[str, int], tuple[Sequence[type[Implementation]], range]] = {}
+        # The seconds of what is done and of its estimate, in the first round and in later ones;
+        # they begin with some that came true, so that the first short cases do not decide alone.
+        self._spent, self._estimated = {True: 5.0, False: 5.0}, {True: 5.0, False: 5.0}
+        self._extra = 0.0
+        for each in rounds:
+            for case, implementations in each.cases:
+                if (key := (case.case_id, each.number)) not in done:
+                    self._work[key] = implementations, each.repeats
+                    self.left[key] = _estimate(case, implementations, each)
+                    self._extra = _ADVICE_SECONDS if case.data_file is not None else 0.0
+        self.n_parts, self.n_cases = len(self.left), len({case_id for case_id, _ in self.left})
 
-    visit: Visit
-    seconds: float
+    def finish(self, case_id: str, number: int, seconds: float, timings: Sequence[Timing]) -> None:
+        """Take note that a case was measured in a round, and how long that took."""
+        first = number == 1
+        self._spent[first] += seconds
+        self._estimated[first] += self.left.pop((case_id, number))
+        for key in self.left if first else ():
+            if key[0] == case_id:
+                kinds, repeats = self._work[key]
+                known = (_repeated_seconds(timings, kind, repeats) for kind in kinds)
+                # No later round takes longer than the first, which does the same and more.
+                self.left[key] = min(seconds, _CASE_SECONDS + sum(known))
 
-    @property
-    def impls(self) -> tuple[str, ...]:
-        """The names of those who take part."""
-        return tuple(kind.name for kind in self.visit.contenders)
-
-
-def plan(visits: Iterable[Visit]) -> list[PlannedVisit]:
-    """Estimate how long each visit takes."""
-    return [PlannedVisit(visit, _seconds(visit)) for visit in visits]
-
-
-def _seconds(visit: Visit) -> float:
-    case, first = visit.case, visit.round == 1
-    shape = sizes(case.model, case.dataset, case.source)
-    run = case.epochs * epoch_seconds(case.model, shape, case.batch_size, case.n_hidden)
-    seconds = _VISIT_SECONDS
-    for kind in visit.contenders:
-        pace, start = _PACES.get(kind.name, (1.0, 0.0))
-        runs = len(repeats_of(kind.division, visit.repeats)) + (_OTHER_RUNS if first else 0)
-        seconds += (start if first else 0.0) + pace * run * runs
-    return seconds
-
-
-def by_case(planned: Iterable[PlannedVisit]) -> dict[Case, tuple[tuple[str, ...], float]]:
-    """Give who takes part in each cell, and the seconds of all its visits."""
-    cells: dict[Case, tuple[tuple[str, ...], float]] = {}
-    for each in planned:
-        impls, seconds = cells.get(each.visit.case, (each.impls, 0.0))
-        cells[each.visit.case] = impls, seconds + each.seconds
-    return cells
+    def seconds_left(self) -> float:
+        """Estimate the seconds left, by how long what is done took against its estimate."""
+        total = _ROUND_SECONDS * len({number for _, number in self.left}) + self._extra
+        for (_, number), seconds in self.left.items():
+            total += seconds * self._spent[number == 1] / self._estimated[number == 1]
+        return total
 
 
-def lines(planned: Sequence[PlannedVisit], repeats: int) -> Iterator[str]:
-    """Say what is planned, a line a case and one for the whole."""
-    cells = by_case(planned)
-    width = max(len(case.cell_id) for case in cells)
-    for case, (impls, seconds) in cells.items():
-        yield f"{case.cell_id:<{width}}  {spoken(seconds):>6}  {', '.join(impls)}"
-    total = spoken(sum(each.seconds for each in planned))
-    yield f"{counted(len(cells))}, {repeats} repeats each: about {total}; nothing was written"
+def _estimate(case: Case, implementations: Sequence[type[Implementation]], part: "Round") -> float:
+    """Estimate the seconds of a case in a round from its sizes, within a factor of about two."""
+    repeats = len(repeats_of("", case.task, part.repeats))
+    if case.task in FIRST_FITS:
+        n_compiling = sum(each.name == PRODUCT for each in implementations)
+        compiling = n_compiling * _COMPILING_SECONDS if case.task == "cold-fit" else 0.0
+        return repeats * (len(implementations) * _FIRST_FIT_SECONDS + compiling)
+    model, epochs, batch = _LINEAR_FIT if case.n_hidden is None else _NETWORK_FIT
+    runs = 1 if case.task == "predict_proba" else repeats + 1  # which needs a single fit
+    if case.task == "train":
+        model, epochs, batch = case.model, case.epochs, case.batch_size
+        runs = repeats + (_OTHER_RUNS if part.number == 1 else 1)
+    shape = sizes(case.model, case.dataset, case.data_file)
+    fit = epochs * epoch_seconds(model, shape, min(batch, shape[0]), case.n_hidden)
+    paces = [_PACES.get(each.name, (1.0, 0.0)) for each in implementations]
+    return _CASE_SECONDS + sum(fit * pace * runs + start for pace, start in paces)
 
 
-def spoken(seconds: float) -> str:
-    """Give a time as one says it, in the unit that suits it."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def counted(cells: int) -> str:
-    """Give a number of cells in words."""
-    return "1 cell" if cells == 1 else f"{cells} cells"
+def _repeated_seconds(
+    timings: Sequence[Timing], implementation: type[Implementation], repeats: range
+) -> float:
+    """Return the seconds of later repeats by what a first round gave; 0 for what has failed."""
+    name = implementation.comparison, implementation.name
+    own = [row for row in timings if (row.comparison, row.implementation) == name]
+    times = [row.time_s for row in own if row.time_s is not None]
+    if not times or own[-1].status != "ok":
+        return 0.0
+    start = (own[0].compile_s or 0.0) + (own[0].prep_s or 0.0)
+    count = len(repeats_of(own[0].comparison, task_of(own[0].case_id), repeats))
+    return start + count * max(_LEAST_REPEAT_SECONDS, sum(times) / len(times))

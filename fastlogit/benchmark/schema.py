@@ -1,41 +1,42 @@
-"""The columns of a run's tables, as the rows of each."""
+"""The columns of a run's tables, as the fields of their rows.
 
-from __future__ import annotations
+A column is a field here and a line in results/README.md.
+"""
 
 from dataclasses import dataclass, fields
 from typing import Literal
 
-__all__ = ["CURVE_COLUMNS", "SCHEMA_VERSION", "TIMING_COLUMNS", "CurvePoint", "Status", "Timing"]
+SCHEMA_VERSION = 2
 
-SCHEMA_VERSION = 1
-
+Comparison = Literal["same-estimator", "same-steps", "any-algorithm"]
 Status = Literal["ok", "unsupported", "failed-verification", "failed"]
+
+# The questions in the order of a reader's interest, and what each compares with.
+BASELINES = {"same-estimator": "scikit-learn", "same-steps": "numpy", "any-algorithm": ""}
+PRODUCT = "fastlogit"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """One row of timings.csv: one timed repeat of a contender, or the failure of one.
-
-    The fields are the columns, in order; results/README.md says what each holds.
-    """
+    """One row of timings.csv: a timed repeat of an implementation, or why there is none."""
 
     schema_version: int = SCHEMA_VERSION
-    run_id: str
-    cell_id: str
+    run_id: str = ""
+    case_id: str
+    comparison: Comparison
     model: str
     dataset: str
     n_samples: int | None = None
     n_features: int | None = None
     n_hidden: int | None = None
     n_classes: int | None = None
-    impl: str
-    impl_version: str
-    division: str
+    implementation: str
+    version: str
     solver: str
-    batch_size: int
+    batch_size: int | None = None
     dtype: str
     threads: int
-    epochs: int
+    epochs: int | None = None
     seed: int
     repeat: int | None = None
     order_index: int | None = None
@@ -55,13 +56,10 @@ class Timing:
 
 @dataclass(frozen=True, kw_only=True)
 class CurvePoint:
-    """One row of curves.csv: how good a contender was after an epoch of a case.
+    """One row of curves.csv: the loss that an implementation has reached after some epochs."""
 
-    The fields are the columns, in order; results/README.md says what each holds.
-    """
-
-    cell_id: str
-    impl: str
+    case_id: str
+    implementation: str
     seed: int
     epoch: int
     elapsed_s: float
@@ -71,3 +69,9 @@ class CurvePoint:
 
 TIMING_COLUMNS = tuple(field.name for field in fields(Timing))
 CURVE_COLUMNS = tuple(field.name for field in fields(CurvePoint))
+SUMMARY_COLUMNS = (
+    "case_id", "comparison", "model", "dataset", "implementation", "version", "solver",
+    "batch_size", "dtype", "threads", "n", "median_s", "q1_s", "q3_s", "samples_per_s", "gflop_s",
+    "limit_fraction", "speedup", "speedup_low", "speedup_high", "baseline", "time_to_target_s",
+    "verified", "status",
+)  # fmt: skip

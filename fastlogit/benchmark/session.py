@@ -1,241 +1,163 @@
-"""A whole run: its directory, the machine's facts, the measuring, the summary."""
+"""A whole run: what is measured in which round, the machine's facts, the measuring.
 
-from __future__ import annotations
+A machine has slow spells of seconds and minutes, so the repeats of a case are spread over the whole
+run, which goes round by round over all cases. Code and rows at another place in memory are faster
+or slower too, by up to a fifth in all cases of a model, so each round has a process of its own
+(T. Mytkowicz and others, "Producing wrong data without doing anything obviously wrong!", ASPLOS
+2009). The least time of a case repeats to 4 % then, where it did to 24 % within one process.
+"""
 
-import dataclasses
-import sys
-import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import groupby
-from operator import attrgetter
-from pathlib import Path
 from typing import Any, Protocol
 
-import pandas as pd
-
-from fastlogit.benchmark import machine, own_data
+from fastlogit.benchmark import data_file, machine
+from fastlogit.benchmark.case_runner import (
+    Measured,
+    common_fields,
+    measure_case,
+    repeats_of,
+    verify_case,
+)
 from fastlogit.benchmark.cases import Case, Grid
-from fastlogit.benchmark.command import recorded
-from fastlogit.benchmark.complete import Standing
-from fastlogit.benchmark.contenders import Contender
-from fastlogit.benchmark.curves import PASSES
-from fastlogit.benchmark.isolation import call_for_case
-from fastlogit.benchmark.results import SCHEMA_VERSION, RunFiles, Timing, read_curves, read_timings
-from fastlogit.benchmark.rounds import REPEATS_PER_ROUND, Visit, schedule
-from fastlogit.benchmark.runner import Measured, measure_case
-from fastlogit.benchmark.summary import summarise
-from fastlogit.benchmark.worker import Worker, WorkLostError
+from fastlogit.benchmark.implementations import Implementation
+from fastlogit.benchmark.pool import MeasuringPool, WorkLostError, call_for_case
+from fastlogit.benchmark.schema import SCHEMA_VERSION, Timing
+from fastlogit.benchmark.storage import RunFiles, StoredRun, read_run
+from fastlogit.benchmark.verification import VerificationResult
 
-__all__ = ["Observer", "Run", "describe", "perform"]
+# First to last and back once, in arrays that are laid out anew in each round.
+REPEATS_PER_ROUND = 2
 
-Kinds = Sequence[type[Contender]]
-
-
-class Observer(Protocol):
-    """Who is told how the measuring goes on."""
-
-    def visit_started(self, visit: Visit) -> None:
-        """Hear that a visit to a cell is next."""
-
-    def visit_done(self, visit: Visit, rows: Sequence[Timing]) -> None:
-        """Hear that a visit is over, with its rows, and that they are on the disk."""
+Implementations = Sequence[type[Implementation]]
 
 
 @dataclass(frozen=True)
-class Run:
-    """What a run left behind.
+class Round:
+    """One pass over the cases: its number, from 1, its repeats, and what takes part in each."""
 
-    Attributes
-    ----------
-    directory : Path
-        Its files.
-    facts : dict
-        The contents of run.json.
-    timings, curves, summary : DataFrame
-        The rows measured and what follows from them.
-    interrupted : bool
-        Whether Ctrl-C ended it early.
-    """
-
-    directory: Path
-    facts: dict[str, Any]
-    timings: pd.DataFrame
-    curves: pd.DataFrame
-    summary: pd.DataFrame
-    interrupted: bool
+    number: int
+    repeats: range
+    cases: tuple[tuple[Case, tuple[type[Implementation], ...]], ...]
 
 
-def describe(grid: Grid, contenders: Kinds, repeats: int) -> dict[str, Any]:
-    """Say in run.json's terms what is to be measured and on what, before any work."""
-    config = dataclasses.asdict(grid)
-    config.pop("source")  # it stands by itself, without where it lies
-    config |= {"impls": [contender.name for contender in contenders], "repeats": repeats}
-    config["repeats_per_round"] = REPEATS_PER_ROUND
+class Observer(Protocol):
+    """What is told how the measuring proceeds."""
+
+    def round_started(self, number: int, rounds: int) -> None:
+        """Note that a round begins."""
+
+    def case_started(self, case: Case, number: int) -> None:
+        """Note that a case is measured next, in a round."""
+
+    def case_done(self, case: Case, number: int, timings: Sequence[Timing]) -> None:
+        """Note that a case has been measured in a round, and that its rows are on the disk."""
+
+
+def schedule(cases: Sequence[Case], implementations: Implementations, repeats: int) -> list[Round]:
+    """List the rounds of a run, without what has no more repeats to make."""
+    rounds = []
+    for number, start in enumerate(range(0, repeats, REPEATS_PER_ROUND), 1):
+        part = range(start, min(start + REPEATS_PER_ROUND, repeats))
+        chosen = []
+        for case in cases:
+            own = [each for each in implementations if each.comparison in case.comparisons]
+            own = [each for each in own if repeats_of(each.comparison, case.task, part)]
+            if own:
+                chosen.append((case, tuple(own)))
+        rounds.append(Round(number, part, tuple(chosen)))
+    return [each for each in rounds if each.cases]
+
+
+def describe(grid: Grid, implementations: Implementations, repeats: int) -> dict[str, Any]:
+    """Return in run.json's terms what is to be measured and on what, before any work."""
+    config = {name: value for name, value in vars(grid).items() if name != "data_file"}
+    names = [f"{each.comparison}/{each.name}" for each in implementations]
+    config |= {"implementations": names, "repeats": repeats, "repeats_per_round": REPEATS_PER_ROUND}
+    versions = {each.distribution: each.version() for each in implementations}
     return {
-        "schema_version": SCHEMA_VERSION,
-        "command": _command(),
-        "started": _now(),
+        "schema_version": SCHEMA_VERSION, "command": machine.command(), "started": machine.now(),
         "config": config,
-        "data": None if grid.source is None else own_data.facts(grid.source),
-        "git": machine.git_state(),
-        "packages": machine.package_versions()
-        | {contender.distribution: contender.version() for contender in contenders},
-        "cpu": machine.cpu(),
-        "memory_bytes": machine.memory_bytes(),
-        "environment": machine.environment(),
-        "load_start": machine.load_average(),
-    }
+        "data": None if grid.data_file is None else data_file.facts(grid.data_file),
+        "git": machine.git_state(), "packages": machine.package_versions() | versions,
+        "cpu": machine.cpu(), "memory_bytes": machine.memory_bytes(),
+        "environment": machine.environment(), "load_start": machine.load_average(),
+    }  # fmt: skip
 
 
 def perform(
-    files: RunFiles,
-    cases: Sequence[Case],
-    contenders: Kinds,
-    repeats: int,
-    *,
-    timeout: float | None = None,
-    observer: Observer | None = None,
-) -> Run:
-    """Calibrate, measure round by round what is not measured yet, and write the summary.
+    files: RunFiles, cases: Sequence[Case], implementations: Implementations, repeats: int, *,
+    timeout: float | None = None, observer: Observer | None = None,
+) -> StoredRun:  # fmt: skip
+    """Measure round by round what has no part yet, and put the files together.
 
-    Parameters
-    ----------
-    files : RunFiles
-        Where the rows go, each visit's as soon as it is over.
-    cases : sequence of Case
-        What is measured, in this order in each round.
-    contenders : sequence of Contender subclasses
-        Who takes part.
-    repeats : int
-        Timed repeats of each contender in each case.
-    timeout : float, optional
-        Seconds for a visit to a case, as `fastlogit.benchmark.isolation.call_for_case` takes them.
-    observer : Observer, optional
-        Who is told.
-
-    Returns
-    -------
-    Run
-        What there is, after Ctrl-C too.
-
-    Raises
-    ------
-    OSError
-        If the files cannot be written any longer; what was measured until then is kept.
+    After a Ctrl-C or an OSError of a full disk, which are raised, all that was measured is kept.
+    The `timeout`, in seconds, is for all implementations of a case in a round.
     """
-    interrupted = False
-    try:
-        with files, Worker() as worker:
-            try:
-                _note_resumed(files)
-                threads = sorted({case.threads for case in cases})
-                passes = min(PASSES, repeats)
-                left = files.left(schedule(cases, contenders, repeats))
-                for _, visits in groupby(left, key=attrgetter("round")):
-                    worker.end()
-                    _calibrate(files, worker, threads)
-                    for visit in visits:
-                        _measure(files, worker, visit, passes, timeout, observer)
-                with suppress(WorkLostError):  # those of the beginning are noted
-                    files.note(thread_pools=worker.call(machine.blas_pools))
-                files.write_table("summary.csv", _summary(files))
-            finally:
-                with suppress(OSError):  # if the disk is full, that has been said
-                    files.note(finished=_now(), load_end=machine.load_average())
-    except KeyboardInterrupt:
-        interrupted = True
-    timings, curves = read_timings(files.rows_path), read_curves(files.curves_path)
-    return Run(files.directory, files.facts, timings, curves, _summary(files), interrupted)
+    with files, MeasuringPool() as pool:
+        status = "failed"
+        try:
+            rounds = schedule(cases, implementations, repeats)
+            for each in rounds:
+                _measure_round(files, pool, each, len(rounds), timeout, observer)
+            if (file := next((case.data_file for case in cases), None)) is not None:
+                _add_advice(files, pool, file, timeout)
+            status = "complete"
+        except KeyboardInterrupt:
+            status = "interrupted"
+            raise
+        finally:
+            with suppress(OSError):  # if the disk is full, the first error says so
+                files.note(finished=machine.now(), load_end=machine.load_average())
+            files.finish(status)
+    return read_run(files.directory)
+
+
+def _measure_round(
+    files: RunFiles, pool: MeasuringPool, each: Round, rounds: int, timeout: float | None,
+    observer: Observer | None,
+) -> None:  # fmt: skip
+    left = [item for item in each.cases if (item[0].case_id, each.number) not in files.parts]
+    if not left:
+        return
+    if observer is not None:
+        observer.round_started(each.number, rounds)
+    pool.restart()
+    _calibrate(files, pool, sorted({case.threads for case, _ in each.cases}))
+    for case, implementations in left:
+        if observer is not None:
+            observer.case_started(case, each.number)
+        measured = _measure(files, pool, case, implementations, each.repeats, timeout)
+        timings = measured.timings
+        files.write_part(case.case_id, each.number, timings, measured.curve, measured.facts)
+        if observer is not None:
+            observer.case_done(case, each.number, timings)
 
 
 def _measure(
-    files: RunFiles,
-    worker: Worker,
-    visit: Visit,
-    passes: int,
-    timeout: float | None,
-    observer: Observer | None,
-) -> None:
-    if observer is not None:
-        observer.visit_started(visit)
-    case, standing = visit.case, files.cells.setdefault(visit.case.cell_id, Standing())
-    kinds = [kind for kind in visit.contenders if kind.name not in standing.out]
-    rows: list[Timing] = []
-    if kinds:
-        options = {"repeats": visit.repeats, "turns": standing.turns, "passes": passes}
-        options["run_id"] = files.run_id
-        result, lost = call_for_case(worker, measure_case, case, kinds, timeout=timeout, **options)
-        measured: Measured = result or Measured([], [], None, None)
-        rows += measured.timings
-        rows += [
-            _lost(case, kind, files.run_id, lost[kind.name]) for kind in kinds if kind.name in lost
-        ]
-        names = [kind.name for kind in kinds]
-        rows.sort(key=lambda row: names.index(row.impl))
-        _note_facts(files, case, measured)
-        files.append(rows, measured.curve)
-        standing.add(visit.repeats, rows)
-    if observer is not None:
-        observer.visit_done(visit, rows)
-
-
-def _note_facts(files: RunFiles, case: Case, measured: Measured) -> None:
-    """Keep what summary.csv needs beside the rows, ahead of them."""
-    found = {"gather_s": measured.gather_s, "target_loss": measured.target_loss}
-    known = {name: files.facts.get(name, {}) for name in found}
-    new = {
-        # Of the gathers, which each round measures, the least is the limit.
-        name: known[name] | {case.cell_id: min(value, known[name].get(case.cell_id, value))}
-        for name, value in found.items()
-        if value is not None
-    }
-    if new:
-        files.note(**new)
-
-
-def _lost(case: Case, kind: type[Contender], run_id: str, error: str) -> Timing:
-    """Give the row of a contender that took the measuring process with it."""
-    return Timing(
-        run_id=run_id,
-        cell_id=case.cell_id,
-        model=case.model,
-        dataset=case.dataset,
-        n_hidden=case.n_hidden,
-        impl=kind.name,
-        impl_version=kind.version(),
-        division=kind.division,
-        solver=case.solver,
-        batch_size=case.batch_size,
-        dtype=case.dtype,
-        threads=case.threads,
-        epochs=case.epochs,
-        seed=case.seed,
-        status="failed",
-        error=error,
+    files: RunFiles, pool: MeasuringPool, case: Case, implementations: Implementations,
+    repeats: range, timeout: float | None,
+) -> Measured:  # fmt: skip
+    known = files.part_rows(case.case_id)
+    out = {(row.comparison, row.implementation) for row in known if row.status != "ok"}
+    kinds = [kind for kind in implementations if (kind.comparison, kind.name) not in out]
+    turns = max((row.order_index + 1 for row in known if row.order_index is not None), default=0)
+    result, lost = call_for_case(
+        pool, measure_case, case, kinds, timeout=timeout, repeats=repeats, turns=turns
     )
+    measured: Measured = result or Measured([], [], {})
+    for kind, error in lost.items():
+        row = Timing(**common_fields(case, kind), status="failed", error=error)
+        measured.timings.append(row)
+    return measured
 
 
-def _note_resumed(files: RunFiles) -> None:
-    """Note in a run that is gone on with what there was."""
-    if not files.cells:
-        return
-    again = {
-        "at": _now(),
-        "command": _command(),
-        "load": machine.load_average(),
-        "cells_kept": len(files.cells),
-        "repeats_kept": sum(standing.repeats for standing in files.cells.values()),
-    }
-    files.note(resumed=[*files.facts.get("resumed", ()), again])
-
-
-def _calibrate(files: RunFiles, worker: Worker, threads: Sequence[int]) -> None:
+def _calibrate(files: RunFiles, pool: MeasuringPool, threads: Sequence[int]) -> None:
     """Measure the machine's limits, in each round anew: the best is what it can do undisturbed."""
     try:
-        measured = [worker.call(machine.calibrate, count) for count in threads]
-        pools = worker.call(machine.blas_pools)
+        measured = [pool.call(machine.calibrate, count) for count in threads]
+        pools = pool.call(machine.blas_pools)
     except WorkLostError as loss:
         files.note(calibration_error=str(loss))
         return
@@ -243,20 +165,27 @@ def _calibrate(files: RunFiles, worker: Worker, threads: Sequence[int]) -> None:
     files.note(calibration=best, thread_pools=pools)
 
 
-def _summary(files: RunFiles) -> pd.DataFrame:
-    facts = files.facts
-    return summarise(
-        read_timings(files.rows_path),
-        facts.get("calibration", ()),
-        facts.get("gather_s"),
-        read_curves(files.curves_path),
-        facts.get("target_loss"),
-    )
+def _add_advice(
+    files: RunFiles, pool: MeasuringPool, file: data_file.DataFile, timeout: float | None
+) -> None:
+    """Fit what is recommended for a user's own file, and note it."""
+    from fastlogit.benchmark.advice import advise
+
+    try:
+        files.note(advice=pool.call(advise, file, timeout=timeout))
+    except WorkLostError as loss:
+        files.note(advice_error=str(loss))
 
 
-def _command() -> list[str]:
-    return ["fastlogit", *recorded(sys.argv[1:])]
-
-
-def _now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+def verify(
+    cases: Sequence[Case], implementations: Implementations, *, timeout: float | None = None
+) -> Iterator[VerificationResult]:
+    """Compare every implementation with the reference in every case; nothing is timed."""
+    with MeasuringPool() as pool:
+        for case in cases:
+            kinds = [kind for kind in implementations if kind.comparison in case.comparisons]
+            result, lost = call_for_case(pool, verify_case, case, kinds, timeout=timeout)
+            yield from result or ()
+            for kind, error in lost.items():
+                names = case.case_id, kind.comparison, kind.name, kind.version()
+                yield VerificationResult(*names, "failed", error=error)

@@ -1,170 +1,156 @@
 """``fastlogit bench compare`` and ``check``: what changed between two stored runs."""
 
-from __future__ import annotations
-
+import json
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
+from rich.text import Text
+from typer import Option
 
-from fastlogit.cli import completion, options
-from fastlogit.cli.ending import CELLS_FAILED, VERIFICATION_FAILED, refuse
+from fastlogit.benchmark.text import format_duration
+from fastlogit.cli import completion, ending, options
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from fastlogit.benchmark.compare import Comparison
-
-__all__ = ["CHECK_EXAMPLES", "COMPARE_EXAMPLES", "REGRESSION", "bench_check", "bench_compare"]
-
-REGRESSION = 1
-_CODES = {
-    "ok": 0,
-    "regression": REGRESSION,
-    "failed-verification": VERIFICATION_FAILED,
-    "failed": CELLS_FAILED,
-}
 
 COMPARE_EXAMPLES = """\b
 Examples:
   fastlogit bench compare reference latest
-  fastlogit bench compare 20261123-1307 20261124 --json > comparison.json"""
-
+  fastlogit bench compare 20261123-1307 20261124 --json"""
 CHECK_EXAMPLES = """\b
 Examples:
-  fastlogit bench check reference latest                      5 % slower is a regression
-  fastlogit bench check main/20261123-130755-c81f latest --max-slowdown 10%
-  fastlogit bench check reference latest --thresholds thresholds.toml
+  fastlogit bench check reference latest --max-slowdown 10%
+  fastlogit bench check reference latest --fail-on-inconclusive
 \b
-thresholds.toml:
-  default = "10%"
-  [cells]                     # patterns over cell_id, the last that matches counts
-  "*/iris/*" = "20%"
-  [impl.torch]                # of one contender
-  "*" = "30%"
-\b
-Exit codes: 0 no regression, 1 regression, 2 the command was wrong, 3 a contender that was verified
-in BASE fails verification in NEW, 4 one that ran in BASE fails in NEW."""
+Exit codes: 0 no regression found, 1 regression, 2 wrong command, 3 failed
+verification in NEW, 4 failed in NEW, 5 inconclusive, with
+--fail-on-inconclusive. Wrong results weigh more than slow ones."""
+_STYLES = {"slower": "red", "faster": "green", "inconclusive": "yellow"}
 
-_RUN = "directory, its id in --out, the beginning of one, or 'latest'."
-Base = Annotated[
-    str,
-    typer.Argument(
-        metavar="BASE", help=f"The run before: {_RUN}", autocompletion=completion.complete_run
-    ),
-]
-New = Annotated[
-    str,
-    typer.Argument(
-        metavar="NEW", help=f"The run after: {_RUN}", autocompletion=completion.complete_run
-    ),
-]
+
+def _run(name: str, what: str) -> Any:
+    return typer.Argument(
+        metavar=name, show_default=False, autocompletion=completion.complete_run,
+        help=f"The run {what}: its directory, its id, the beginning of its id, or 'latest'.",
+    )  # fmt: skip
+
+
+Base = Annotated[str, _run("BASE", "before")]
+New = Annotated[str, _run("NEW", "after")]
 Slowdown = Annotated[
-    str | None,
-    typer.Option(
-        "--max-slowdown",
-        metavar="SHARE",
-        help="How much slower a cell may become, 10% or 0.1; goes over the default of --thresholds."
-        " [5%]",
-    ),
+    str, Option("--max-slowdown", metavar="SHARE", help="How much slower is allowed: 10% or 0.1.")
 ]
-ThresholdFile = Annotated[
-    Path | None,
-    typer.Option("--thresholds", metavar="FILE", help="TOML file with a threshold a cell."),
-]
-Machines = Annotated[
-    bool,
-    typer.Option(
-        "--allow-different-machines",
-        help="Compare runs of different machines or of other variables that steer BLAS; by the "
-        "ratios to NumPy and to the host's limits then.",
-    ),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 
 
 def bench_compare(
-    base: Base,
-    new: New,
-    max_slowdown: Slowdown = None,
-    thresholds: ThresholdFile = None,
-    allow_different_machines: Machines = False,
-    out: options.Out = Path("results"),
-    as_json: AsJson = False,
-) -> None:
-    """Show what became slower or faster from one run to another, every cell of them."""
-    compared = _compared(base, new, max_slowdown, thresholds, allow_different_machines, out)
-    _show(compared, as_json=as_json, every_cell=True)
+    base: Base, new: New, max_slowdown: Slowdown = "5%", out: options.Out = Path("results"),
+    as_json: options.AsJson = False,
+) -> None:  # fmt: skip
+    """Show what became slower or faster from one run to another."""
+    _show(_compare(base, new, max_slowdown, out), as_json=as_json, every=True)
 
 
 def bench_check(
-    base: Base,
-    new: New,
-    max_slowdown: Slowdown = None,
-    thresholds: ThresholdFile = None,
-    allow_different_machines: Machines = False,
-    out: options.Out = Path("results"),
-    as_json: AsJson = False,
-) -> None:
-    """Fail if a run is slower than another, beyond a threshold and beyond the noise of both."""
-    compared = _compared(base, new, max_slowdown, thresholds, allow_different_machines, out)
-    if not (compared.pairing.failures or any(compared.cells["verdict"])):
-        refuse(
-            Console(stderr=True, highlight=False),
-            "there is nothing to judge: of a contender other than numpy both runs need two repeats "
-            "in a cell, and numpy's times of it or a calibration",
+    base: Base, new: New, max_slowdown: Slowdown = "5%",
+    fail_on_inconclusive: Annotated[bool, Option(
+        "--fail-on-inconclusive", help="Exit with code 5 if the noise of the runs leaves room for "
+        "such a slowdown.")] = False,
+    out: options.Out = Path("results"), as_json: options.AsJson = False,
+) -> None:  # fmt: skip
+    """Fail if a run is slower than another by more than is allowed, beyond the noise of both."""
+    compared = _compare(base, new, max_slowdown, out)
+    if compared.machine:
+        ending.refuse(
+            ending.consoles()[1],
+            f"the runs are of different machines ({'; '.join(compared.machine)}); "
+            "'fastlogit bench compare' shows how their ratios to the baselines differ",
         )
-    _show(compared, as_json=as_json, every_cell=False)
-    raise typer.Exit(_CODES[compared.verdict])
+    _show(compared, as_json=as_json, every=False)
+    codes = {
+        "failed-verification": ending.VERIFICATION_FAILED,
+        "regression": ending.REGRESSION,
+        "failed": ending.CASES_FAILED,
+        "inconclusive": ending.INCONCLUSIVE if fail_on_inconclusive else 0,
+    }
+    raise typer.Exit(codes.get(compared.verdict, 0))
 
 
-def _compared(
-    base: str,
-    new: str,
-    max_slowdown: str | None,
-    thresholds: Path | None,
-    different_machines: bool,
-    out: Path,
-) -> Comparison:
-    say = Console(stderr=True, highlight=False)
-    say.print(f"fastlogit bench: comparing {base} with {new}", markup=False, soft_wrap=True)
-    from fastlogit.benchmark.compare import compare_runs
-    from fastlogit.benchmark.runs import load_run
-    from fastlogit.benchmark.thresholds import Thresholds, load_thresholds, parse_slowdown
+def parse_slowdown(text: str) -> float:
+    """Return a share such as ``"10%"`` or ``"0.1"`` as a number; 1 and more need the sign."""
+    match = re.fullmatch(r"\s*(\d+\.?\d*|\.\d+)\s*(%?)\s*", text)
+    if match is None or (not match[2] and float(match[1]) >= 1):
+        raise ValueError(
+            f"--max-slowdown is {text!r}; it must be a share of the time such as 10% or 0.1"
+        )
+    return float(match[1]) / (100 if match[2] else 1)
 
+
+def _compare(base: str, new: str, max_slowdown: str, out: Path) -> "Comparison":
     try:
-        allowed = None if max_slowdown is None else parse_slowdown(max_slowdown, "--max-slowdown")
-        if thresholds is not None:
-            limits = load_thresholds(thresholds, allowed)
-        else:
-            limits = Thresholds() if allowed is None else Thresholds(allowed)
-        runs = load_run(base, out), load_run(new, out)
-        return compare_runs(*runs, limits, different_machines=different_machines)
+        allowed = parse_slowdown(max_slowdown)
+        runs = [options.read_stored(name, out) for name in (base, new)]
+        from fastlogit.benchmark.compare import compare
+
+        return compare(*runs, max_slowdown=allowed)
     except ValueError as error:
-        refuse(say, str(error))
+        ending.refuse(ending.consoles()[1], str(error))
 
 
-def _show(compared: Comparison, *, as_json: bool, every_cell: bool) -> None:
-    from fastlogit.benchmark import compare_output
-
+def _show(compared: "Comparison", *, as_json: bool, every: bool) -> None:
+    models, cases = compared.models, compared.cases
     if as_json:
-        print(compare_output.as_json(compared))
+        tables = {"models": models.to_dict("records"), "cases": cases.to_dict("records")}
+        content = vars(compared) | tables | {"verdict": compared.verdict}
+        print(json.dumps(content, indent=2, allow_nan=False))
         return
-    out = Console(highlight=False)
-    if every_cell or (compared.cells["verdict"] == "slower").any():
-        _print(out, compare_output.cells_table(compared, only_slower=not every_cell))
-        out.print()
-    if len(compared.models):
-        _print(out, compare_output.models_table(compared))
-        out.print()
-    for line in (*compare_output.notes(compared), *compare_output.findings(compared)):
-        out.print(line, markup=False, soft_wrap=True)
-    out.print(f"verdict: {compared.verdict}", markup=False)
+    out, _ = ending.consoles()
+    lines: list[str | Text] = [f"different machine: {note}" for note in compared.machine]
+    lines += [f"different: {note}" for note in compared.notes]
+    for case_id, name, status, error in compared.failures:
+        lines.append(f"{status} in NEW only: {name} in {case_id}: {error}")
+    for rows in (cases if every else cases[cases["verdict"] == "slower"], models):
+        by_change = rows.sort_values("slowdown", ascending=False)
+        lines += [_line(row) for row in by_change.to_dict("records")]
+    for line in lines:
+        out.print(line, soft_wrap=True)
+    for line in _findings(compared):
+        out.print(line)
 
 
-def _print(out: Console, table: Table) -> None:
-    wide = out.options.update(width=1000)
-    # A line that the terminal breaks is better than figures cut short.
-    out.width = max(out.width, out.measure(table, options=wide).maximum)
-    out.print(table)
+def _line(row: dict[Any, Any]) -> Text:
+    """Return a row in a line, its name last, since that may be long."""
+    change, low, high = (f"{row[name] - 1:+.0%}" for name in ("slowdown", "low", "high"))
+    if "case_id" in row:
+        times = " to ".join(format_duration(row[name]) for name in ("base_s", "new_s"))
+        name = f"{row['case_id']} by {row['implementation']}, {times}"
+    else:
+        name = f"{row['model']} {row['task']} by {row['implementation']}, {row['cases']} cases"
+    verdict = (f"{row['verdict']:<12}", _STYLES.get(row["verdict"], ""))
+    return Text.assemble(verdict, f"{change:>6}  {f'{low} to {high}':<14}  {name}")
+
+
+def _findings(compared: "Comparison") -> list[str]:
+    """Return the outcome in words, the verdict last."""
+    models, cases, verdict = compared.models, compared.cases, compared.verdict
+    lines = []
+    if len(cases):
+        # Most cases are known as well as this one, and a change must stand out of the interval.
+        least = (1 + compared.max_slowdown) * (cases["high"] / cases["slowdown"]).median()
+        slower = (cases["verdict"] == "slower").sum()
+        lines.append(
+            f"single cases: {slower} of {len(cases)} slower; one alone is found to be slower from "
+            f"about {least:.1f}× its time"
+        )
+    counts = [f"{n} {name}" for name, n in models["verdict"].value_counts().items()]
+    judged = ", ".join(counts) or "none, since none has two cases"
+    lines.append(f"models and tasks, {100 * compared.max_slowdown:.3g}% allowed: {judged}")
+    if verdict == "inconclusive":
+        unclear = models[models["verdict"] == "inconclusive"]
+        verdict += f" for {len(unclear)} of {len(models)} models and tasks"
+        if len(unclear):
+            verdict += f", which may be up to {unclear['high'].max() - 1:.0%} slower"
+        verdict += "; no regression was found. More --repeats, more data sets or an idle machine "
+        verdict += "narrow the intervals."
+    return [*lines, f"verdict: {verdict}"]

@@ -1,36 +1,31 @@
-"""``fastlogit info``: the machine and the libraries, as a run would record them."""
-
-from __future__ import annotations
+"""``fastlogit info``: the machine and the libraries, as a run records them."""
 
 from typing import Any
 
-from rich.console import Console
-
-__all__ = ["show_info"]
+from fastlogit.benchmark.text import pluralize
+from fastlogit.cli.ending import consoles
 
 
 def show_info() -> None:
-    """Show versions, processor, SIMD width, threads, BLAS and the state of the kernel cache."""
-    out = Console(highlight=False, soft_wrap=True)
+    """Show this machine and the versions of libraries."""
+    out, _ = consoles()
     out.print("fastlogit info")
     import numba
 
     from fastlogit.benchmark import machine
 
-    for package, version in machine.package_versions().items():
-        out.print(f"  {package:<14} {version}")
-    cpu = machine.cpu()
-    out.print(f"processor      {cpu['name']} ({cpu['llvm_name']})")
-    fma = "with" if cpu["fma"] else "without"
-    out.print(f"SIMD           {cpu['simd_bits']} bits, {fma} fused multiply-add")
-    config: Any = numba.config  # its attributes are made at run time
-    threads = config.NUMBA_NUM_THREADS
-    out.print(f"cores          {cpu['cores']} usable, numba starts at most {threads} threads")
-    for name, value in machine.environment().items():
-        out.print(f"environment    {name}={value}", markup=False)
+    cpu, config = machine.cpu(), numba.config
+    most: Any = config.NUMBA_NUM_THREADS
+    rows = [
+        *machine.package_versions().items(),
+        ("processor", f"{cpu['name']} ({cpu['llvm_name']})"),
+        ("SIMD", f"{cpu['simd_bits']} bits, {'with' if cpu['fma'] else 'no'} fused multiply-add"),
+        ("cores", f"{cpu['cores']} usable; Numba starts at most {pluralize(most, 'thread')}"),
+        *(("environment", f"{name}={value}") for name, value in machine.environment().items()),
+    ]
     for pool in machine.blas_pools():
-        out.print(
-            f"thread pool    {pool['user_api']}: {pool['internal_api']} {pool['version']} "
-            f"({pool['architecture']}), {pool['num_threads']} threads"
-        )
-    out.print(f"kernel cache   {machine.cache_state()}")
+        library = f"{pool['internal_api']} {pool['version']} ({pool['architecture']})"
+        count = pluralize(pool["num_threads"], "thread")
+        rows.append(("thread pool", f"{pool['user_api']}: {library}, {count}"))
+    for name, value in (*rows, ("kernel cache", machine.cache_state())):
+        out.print(f"{name:<14} {value}", soft_wrap=True)

@@ -1,239 +1,165 @@
-"""What several commands take: options that say what is measured by whom, and stored runs."""
+"""What several commands take: options that choose the cases and the implementations, and runs."""
 
-from __future__ import annotations
-
+import inspect
+import math
+from collections.abc import Callable
+from dataclasses import fields
+from inspect import Parameter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
-import typer
-from rich.console import Console
+from typer import Argument, Option
 
 from fastlogit.cli import completion
-from fastlogit.cli.completion import complete
+from fastlogit.cli.ending import consoles, refuse
 
 if TYPE_CHECKING:
     from fastlogit.benchmark.cases import Grid
-    from fastlogit.benchmark.contenders import Contender
-    from fastlogit.benchmark.own_data import Source
+    from fastlogit.benchmark.data_file import DataFile
+    from fastlogit.benchmark.implementations import Implementation
 
-__all__ = ["chosen_contenders", "chosen_grid"]
-
-Models = Annotated[
-    list[str] | None,
-    typer.Option(
-        "-m",
-        "--model",
-        metavar="NAME",
-        help="Model; repeatable. [all four; of --data those for its classes]",
-        autocompletion=complete(completion.MODELS),
-    ),
-]
-Datasets = Annotated[
-    list[str] | None,
-    typer.Option(
-        "-d",
-        "--dataset",
-        metavar="NAME",
-        help="Data set, also classification-<n>x<d>x<k>; repeatable. [the seven toy sets]",
-        autocompletion=complete(completion.DATASETS),
-    ),
-]
-Impls = Annotated[
-    list[str] | None,
-    typer.Option(
-        "-i",
-        "--impl",
-        metavar="NAME",
-        help="Implementation; repeatable; 'all' takes every one present. "
-        "[those that need nothing more; jax compiles every cell, and torch is slow]",
-        autocompletion=complete(completion.impls),
-    ),
-]
-Data = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE",
-        help="Your own file in place of the data sets: CSV, TSV, Parquet, NPZ or svmlight.",
-    ),
-]
-Target = Annotated[
-    str | None,
-    typer.Option(
-        metavar="COLUMN",
-        help="The column of --data, in an NPZ file the array, that names the classes. [target, "
-        "label, class or y]",
-    ),
-]
-Drop = Annotated[
-    list[str] | None,
-    typer.Option(metavar="COLUMN", help="Column of --data to leave out; repeatable."),
-]
-BatchSizes = Annotated[
-    list[int] | None,
-    typer.Option(
-        "--batch-size", metavar="N", help="Rows of one step; repeatable. [32; of --data 32 and 256]"
-    ),
-]
-Dtypes = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--dtype",
-        metavar="NAME",
-        help="float32 or float64; repeatable. [float32]",
-        autocompletion=complete(completion.DTYPES),
-    ),
-]
-Solvers = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--solver",
-        metavar="NAME",
-        help="Optimizer, such as sgd or adam; repeatable. [sgd]",
-        autocompletion=complete(completion.SOLVERS),
-    ),
-]
-Threads = Annotated[
-    list[int] | None,
-    typer.Option("--threads", metavar="N", help="Threads of every contender; repeatable. [1]"),
-]
-Seeds = Annotated[
-    list[int] | None,
-    typer.Option(
-        "--seed",
-        "--seeds",
-        metavar="N",
-        help="Seed of parameters, row order and generated data; repeatable, and each is measured. "
-        "[0]",
-    ),
-]
-Epochs = Annotated[
-    int | None, typer.Option(metavar="N", help="Epochs of one training. [about 0.1 s of NumPy]")
-]
-Hidden = Annotated[
-    int | None, typer.Option(metavar="N", help="Hidden units of the two networks. [64]")
-]
-Activation = Annotated[
-    str,
-    typer.Option(
-        metavar="NAME",
-        help="Activation of the networks' hidden layer.",
-        autocompletion=complete(completion.ACTIVATIONS),
-    ),
-]
-LearningRate = Annotated[
-    float | None, typer.Option(metavar="RATE", help="Step size. [0.1 for sgd, 0.001 for adam]")
-]
-Timeout = Annotated[
-    float,
-    typer.Option(
-        metavar="SECONDS",
-        help="For one cell, each time it is measured. Who is at work then has failed there, and "
-        "the others have the time once more; 'inf' waits for ever.",
-    ),
-]
-Quick = Annotated[
-    bool, typer.Option("--quick", help="Only iris and digits, 5 repeats, unless asked for.")
-]
-Run = Annotated[
-    str,
-    typer.Argument(
-        metavar="RUN",
-        help="A run's directory, its id, the beginning of its id, or 'latest'.",
-        show_default=False,
-        autocompletion=completion.complete_run,
-    ),
-]
-Out = Annotated[Path, typer.Option("--out", help="The directory that holds the runs.")]
-NoProgress = Annotated[bool, typer.Option("--no-progress", help="Show nothing while measuring.")]
-
-# A cell takes seconds, where data are large a minute; what takes longer than this hangs.
-DEFAULT_TIMEOUT = 600.0
+Run = Annotated[str, Argument(
+    metavar="RUN", show_default=False, autocompletion=completion.complete_run,
+    help="A run's directory, its id, the beginning of its id, or 'latest'.",
+)]  # fmt: skip
+Out = Annotated[Path, Option("--out", metavar="DIR", help="The directory that holds the runs.")]
+AsJson = Annotated[bool, Option("--json", help="Print the results as JSON.")]
 
 
-def chosen_grid(
-    axes: dict[str, list[Any] | None], single: dict[str, Any], *, quick: bool = False
-) -> Grid:
-    """Make the grid of what was asked for; the rest has the grid's own defaults.
+def _option(kind: Any, flags: str, metavar: str | None, text: str) -> Any:
+    return Annotated[kind | None, Option(*flags.split(), metavar=metavar, help=text)]
 
-    Raises
-    ------
-    ValueError
-        If there is no such thing, not so many threads, or hidden units for models without any.
-    """
-    from fastlogit.benchmark import machine
+
+_NAMES, _COUNTS = list[str], list[int]
+# By the field of `Grid`, `ReadOptions` or `describe` that the option is for, in the help's order.
+_OPTIONS: dict[str, Any] = {
+    "questions": _option(_NAMES, "--question", "NAME", "same-estimator (fastlogit's classes "
+        "against scikit-learn's), same-steps (the same mini-batch training by several libraries) "
+        "or any-algorithm (time to the same loss). [all]"),
+    "models": _option(_NAMES, "-m --model", "NAME", "Model. [all; with --data those for its number "
+        "of classes]"),
+    "datasets": _option(_NAMES, "-d --dataset", "NAME", "Data set; classification-<n>x<d>x<k> is "
+        "generated. [seven toy sets]"),
+    "implementation": _option(_NAMES, "-i --implementation", "NAME", "Implementation; 'all' for "
+        "all that are installed. [fastlogit, NumPy and scikit-learn]"),
+    "data": _option(Path, "--data", "FILE", "Your own file: CSV, TSV, Parquet, NPZ, svmlight."),
+    "target": _option(str, "--target", "COLUMN", "Column of --data with the classes, or array of "
+        "an NPZ file. [target, label, class or y]"),
+    "drop": _option(_NAMES, "--drop", "COLUMN", "Column of --data to leave out."),
+    "sep": _option(str, "--sep", "TEXT", "Delimiter of --data. [detected]"),
+    "decimal": _option(str, "--decimal", "TEXT", "Decimal mark of --data. [detected]"),
+    "na": _option(_NAMES, "--na", "TEXT", "Text in --data that means missing, beside the usual."),
+    "no_header": _option(bool, "--no-header", None, "The first line of --data is data, not names."),
+    "encoding": _option(str, "--encoding", "NAME", "Character encoding of --data. [detected]"),
+    "force": _option(bool, "--force", None, "Take --data as it is: each value of the target is a "
+        "class, rows of classes with one row are left out, and number columns with texts are "
+        "columns of text."),
+    "batch_sizes": _option(_COUNTS, "--batch-size", "N", "Rows of one training step. [32; with "
+        "--data 32 and 256]"),
+    "dtypes": _option(_NAMES, "--dtype", "NAME", "float32 or float64. [float64 for estimators, "
+        "float32 for training steps]"),
+    "solvers": _option(_NAMES, "--solver", "NAME", "Solver, such as adam or lbfgs. [sgd for "
+        "training steps, the default of each estimator]"),
+    "threads": _option(_COUNTS, "--threads", "N", "Threads of every implementation. [1]"),
+    "epochs": _option(int, "--epochs", "N", "Epochs of one training. [about 0.05 s of NumPy]"),
+    "n_hidden": _option(int, "--hidden", "N", "Hidden units. [64; of an estimator 100]"),
+    "activation": _option(str, "--activation", "NAME", "Of the hidden layer. [logistic]"),
+    "learning_rate": _option(float, "--learning-rate", "RATE", "Step size. [0.1; of adam 0.001]"),
+    "target_loss": _option(float, "--target-loss", "LOSS", "Loss to reach. [NumPy's last loss]"),
+    "seeds": _option(_COUNTS, "--seed --seeds", "N", "Seed of parameters, row order and generated "
+        "data; each is measured. [0]"),
+    "timeout": _option(float, "--timeout", "SECONDS", "Limit for one case in one round, after "
+        "which the implementation at work has failed; 'inf' for no limit. [600]"),
+    "quick": _option(bool, "--quick", None, "Two data sets, unless you name some; few repeats."),
+}  # fmt: skip
+_OF_FILES = ("target", "drop", "sep", "decimal", "na", "no_header", "encoding", "force")
+
+
+class Selection(NamedTuple):
+    """What is to be measured or verified; the timeout is None for no limit."""
+
+    grid: "Grid"
+    implementations: "list[type[Implementation]]"
+    timeout: float | None
+    quick: bool
+
+
+def select(given: dict[str, Any]) -> Selection:
+    """Return the selection that options describe; ValueError for what cannot be had here."""
     from fastlogit.benchmark.cases import Grid
-    from fastlogit.models import MODELS
+    from fastlogit.benchmark.implementations import choose
+    from fastlogit.benchmark.machine import check_threads
 
-    chosen: dict[str, Any] = {name: tuple(values) for name, values in axes.items() if values}
-    chosen |= {name: value for name, value in single.items() if value is not None}
-    grid = Grid(**chosen)
-    machine.check_threads(grid.threads)
-    if "n_hidden" in chosen and not any(MODELS[name].has_hidden for name in grid.models):
-        raise ValueError(
-            f"--hidden is {grid.n_hidden}, and there is no hidden layer in {', '.join(grid.models)}"
-        )
-    return grid.quick() if quick else grid
+    given = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in given.items() if value not in (None, [])
+    }  # fmt: skip
+    timeout = given.get("timeout", 600.0)
+    if not timeout > 0:
+        raise ValueError(f"--timeout is {timeout:g}; it must be positive")
+    axes = {field.name: given[field.name] for field in fields(Grid) if field.name in given}
+    grid = Grid(**axes, data_file=_data_file(given))
+    check_threads(grid.threads)
+    implementations = choose(given.get("implementation"), grid.questions)
+    quick, limit = bool(given.get("quick")), None if math.isinf(timeout) else timeout
+    return Selection(grid.quick() if quick else grid, implementations, limit, quick)
 
 
-def own_source(data: Path | None, target: str | None, drop: list[str] | None) -> Source | None:
-    """Read the user's own file, if there is one.
-
-    Raises
-    ------
-    ValueError
-        If it cannot be used, or there is none for the other two options.
-    """
-    if data is None:
-        for name, value in (("--target", target), ("--drop", drop)):
-            if value:
-                raise ValueError(f"{name} is for a file, and there is no --data")
+def _data_file(given: dict[str, Any]) -> "DataFile | None":
+    """Read the user's own file, if there is one, and print what was found in it."""
+    of_file = {name: given[name] for name in _OF_FILES if name in given}
+    if "data" not in given:
+        if of_file:
+            option = next(iter(of_file)).replace("_", "-")
+            raise ValueError(f"--{option} describes a file, and there is no --data")
         return None
-    from fastlogit.benchmark import own_data
+    from fastlogit.benchmark import data_file
 
-    return own_data.describe(data, target, drop or ())
-
-
-def say_source(say: Console, source: Source | None) -> None:
-    """Say what the user's file holds, and what is made of it."""
-    if source is not None:
-        from fastlogit.benchmark import own_data
-
-        for note in own_data.notes(source):
-            say.print(note, markup=False, soft_wrap=True)
+    own = {name: of_file.pop(name) for name in ("target", "drop", "force") if name in of_file}
+    header = False if of_file.pop("no_header", False) else None
+    options = data_file.ReadOptions(**of_file, header=header)
+    file = data_file.describe(given["data"], **own, options=options)
+    for note in data_file.notes(file):
+        consoles()[1].print(note)
+    return file
 
 
-def chosen_contenders(names: list[str] | None) -> list[type[Contender]]:
-    """Look contenders up; one that is asked for by name must be present.
+def with_selection(name: str, *without: str) -> Callable[..., Callable[..., None]]:
+    """Give a command, by its name, the options above but some, and call it with their selection."""
+    shared = [option for option in _OPTIONS if option not in without]
 
-    Raises
-    ------
-    ValueError
-        If there is none by a name, or it cannot run here.
-    """
-    from fastlogit.benchmark.contenders import CONTENDERS
-    from fastlogit.names import check_name
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        kind = Parameter.KEYWORD_ONLY
+        _, *own = inspect.signature(command).parameters.values()
+        parameters = [
+            *(Parameter(each, kind, default=None, annotation=_OPTIONS[each]) for each in shared),
+            *(each.replace(kind=kind) for each in own),
+        ]
 
-    present = [kind for kind in CONTENDERS.values() if kind.missing() is None]
-    if not names:
-        return [kind for kind in present if kind.by_default]
-    if "all" in names:
-        return present
-    for name in names:
-        check_name("implementation", name, CONTENDERS)
-        missing = CONTENDERS[name].missing()
-        if missing is not None:
-            raise ValueError(f"implementation {name!r} cannot run here: {missing}")
-    return [CONTENDERS[name] for name in dict.fromkeys(names)]
+        def run(**values: Any) -> None:
+            _, say = consoles()
+            say.print(f"fastlogit bench {name}: loading")  # before the imports that take long
+            try:
+                selection = select({option: values.pop(option) for option in shared})
+            except ValueError as error:
+                refuse(say, str(error))
+            command(selection, **values)
+
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {each.name: each.annotation for each in parameters}
+        run.__name__, run.__doc__ = command.__name__, command.__doc__
+        return run
+
+    return decorate
 
 
-def checked_timeout(seconds: float) -> float | None:
-    """Give the time limit, None for no limit.
+def read_stored(name: str, out: Path) -> Any:
+    """Read a run by its name; a wrong one ends the command."""
+    _, say = consoles()
+    say.print(f"fastlogit bench: reading {name}")
+    from fastlogit.benchmark.storage import find_run, read_run
 
-    Raises
-    ------
-    ValueError
-        If it is no positive number.
-    """
-    if not seconds > 0:
-        raise ValueError(f"the timeout is {seconds:g} s; it must be positive")
-    return None if seconds == float("inf") else seconds
+    try:
+        return read_run(find_run(name, out))
+    except ValueError as error:
+        refuse(say, str(error))

@@ -1,56 +1,51 @@
-"""``fastlogit bench report``: a stored run as a page, and as the README's tables and picture."""
-
-from __future__ import annotations
+"""``fastlogit bench report``: a stored run as a page, and as the figures of README."""
 
 import importlib.util
 from pathlib import Path
 from typing import Annotated
 
-import typer
-from rich.console import Console
+from typer import Option
 
 from fastlogit.cli import options
-from fastlogit.cli.ending import refuse
-
-__all__ = ["REPORT_EXAMPLES", "bench_report"]
+from fastlogit.cli.ending import consoles, refuse
 
 REPORT_EXAMPLES = """\b
 Examples:
-  fastlogit bench report latest           the youngest run, into its report.html
+  fastlogit bench report latest --open      the latest run, in a browser
   fastlogit bench report results/reference --readme README.md"""
+
+Open = Annotated[bool, Option("--open", help="Open the page in a browser.")]
+Readme = Annotated[Path | None, Option(
+    metavar="FILE", help="Also draw the run as speedup.svg, and write its figures into this "
+    "Markdown file, between '<!-- table: ADDRESS -->' and '<!-- end of table -->'.")]  # fmt: skip
 
 
 def bench_report(
-    run: options.Run,
-    out: options.Out = Path("results"),
-    readme: Annotated[
-        Path | None,
-        typer.Option(
-            help="Also write the run's tables and picture into this Markdown file, between the "
-            "lines '<!-- table: ... -->' and '<!-- end of table -->'.",
-            show_default=False,
-        ),
-    ] = None,
+    run: options.Run, out: options.Out = Path("results"), show: Open = False, readme: Readme = None
 ) -> None:
-    """Write a run's page, report.html in its directory: one file, to be read without a network."""
-    say = Console(stderr=True, highlight=False)
-    for module in ("matplotlib", "jinja2"):
+    """Write a run as one page that needs no network: report.html in its directory."""
+    _, say = consoles()
+    for module in ("vl_convert", "jinja2"):
         if importlib.util.find_spec(module) is None:
-            refuse(say, f'a report needs {module}: pip install "fastlogit[bench]"')
-    say.print("fastlogit bench: drawing", soft_wrap=True)
-    from fastlogit.benchmark import report
-    from fastlogit.benchmark.advice import advice
-    from fastlogit.benchmark.runs import load_run
+            refuse(say, f'the report needs {module}: pip install "fastlogit[report]"')
+    stored = options.read_stored(run, out)
+    from fastlogit.benchmark.report import page
+    from fastlogit.benchmark.report import readme as figures
+    from fastlogit.benchmark.storage import replace_file
 
-    written = []
+    path = stored.directory / "report.html"
     try:
-        stored = load_run(run, out)
-        written.append(report.write_page(stored, advice(stored)))
+        page.write_page(stored, path)
         if readme is not None:
-            written += [report.write_readme(readme, stored), readme]
+            text = figures.update(stored, readme.read_text(encoding="utf-8"))
+            replace_file(stored.directory / figures.PICTURE, figures.picture(stored).encode())
+            replace_file(readme, text.encode())
     except ValueError as error:
         refuse(say, str(error))
     except OSError as error:
-        refuse(say, f"cannot write {error.filename}: {error.strerror or error}")
-    for path in written:
-        print(path)
+        refuse(say, f"cannot read or write {error.filename}: {error.strerror or error}")
+    print(path)
+    if show:
+        import webbrowser
+
+        webbrowser.open(path.resolve().as_uri())

@@ -1,33 +1,35 @@
-"""Contenders that misbehave on purpose, and the smallest case worth measuring."""
+"""The smallest case worth measuring, and implementations by their names."""
 
-import sys
-from pathlib import Path
-
+import misbehaving
 import pytest
+from small_cases import estimator_case, training_case
 
-from fastlogit.benchmark.cases import Grid
-
-# A spawned process gets this path, and so can import what is pickled from there.
-sys.path.insert(0, str(Path(__file__).parent))
-
-from fakes import FAKES  # found by the line above
-
-
-@pytest.fixture
-def fakes():
-    return FAKES
+from fastlogit.benchmark.implementations import IMPLEMENTATIONS, Implementation
 
 
 @pytest.fixture
 def small_case():
-    return Grid(models=("softmax",), datasets=("iris",), epochs=2).cases()[0]
+    return training_case("softmax", "iris", epochs=2)
 
 
 @pytest.fixture
-def read_all():
-    """Everything that a run wrote, as one string."""
+def fit_case():
+    return estimator_case()
 
-    def read(directory):
-        return "\n".join(path.read_text() for path in directory.iterdir())
 
-    return read
+@pytest.fixture
+def kinds():
+    """Implementations by their names, those that misbehave among them."""
+
+    def find(*names, comparison="same-steps"):
+        wrong = [
+            each for each in vars(misbehaving).values()
+            if isinstance(each, type) and issubclass(each, Implementation) and hasattr(each, "name")
+        ]  # fmt: skip
+        known = {each.name: each for each in wrong}
+        others = [each for each in IMPLEMENTATIONS if each.comparison != "same-estimator"]
+        same = [each for each in IMPLEMENTATIONS if each.comparison == comparison]
+        known |= {each.name: each for each in [*others, *same]}
+        return [known[name] for name in names]
+
+    return find

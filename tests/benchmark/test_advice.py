@@ -1,369 +1,354 @@
-import dataclasses
-import io
 import json
-from types import SimpleNamespace
+import subprocess
+import sys
+import warnings
 
+import duckdb
+import numpy as np
 import pandas as pd
 import pytest
+import sklearn.linear_model
+from sklearn.datasets import dump_svmlight_file
+from sklearn.model_selection import StratifiedKFold
 
-import fastlogit
-from fastlogit.benchmark import own_data
-from fastlogit.benchmark.advice import advice
-from fastlogit.benchmark.cases import Grid
-from fastlogit.benchmark.contenders import CONTENDERS
-from fastlogit.benchmark.problem import build
-from fastlogit.benchmark.results import CURVE_COLUMNS, TIMING_COLUMNS, Timing
-from fastlogit.benchmark.runner import measure_case
-from fastlogit.benchmark.ways import ways
-from fastlogit.models import MODELS
+from fastlogit.benchmark import advice, data_file
+from fastlogit.benchmark.advice import add_costs, advice_lines, advise
+from fastlogit.benchmark.data_file import describe
+from fastlogit.benchmark.program import assemble, pipeline, reading
+from fastlogit.benchmark.schema import SUMMARY_COLUMNS
 
 
-def stored(facts, rows, points):
-    """Give a run as its files would give it back."""
-    tables = (pd.DataFrame(rows, columns=list(TIMING_COLUMNS)),)
-    tables += (pd.DataFrame(points, columns=list(CURVE_COLUMNS)),)
-    timings, curves = (
-        pd.read_csv(io.StringIO(table.to_csv(index=False)), keep_default_na=False, na_values=[""])
-        for table in tables
+def run(source):
+    names = {}
+    exec(source, names)  # noqa: S102 - warnings are errors here
+    return names
+
+
+def passengers(folder):
+    rng, n = np.random.default_rng(0), 260
+    sex = rng.choice(["male", "female"], n)
+    age = rng.normal(30, 12, n).round(1)
+    survived = rng.random(n) < 1 / (1 + np.exp(1.5 - 3 * (sex == "female") + 0.02 * (age - 30)))
+    frame = pd.DataFrame({
+        "Name": [f"Family{rng.integers(200)}, {'Mr' if s == 'male' else 'Mrs'}." for s in sex],
+        "Sex": sex, "Age": np.where(rng.random(n) < 0.2, np.nan, age),
+        "Cabin": [f"C{rng.integers(99)}" if rng.random() < 0.3 else None for _ in range(n)],
+        "Embarked": rng.choice(["S", "C"], n), "Survived": np.where(survived, "yes", "no"),
+    })  # fmt: skip
+    frame.to_csv(folder / "people.csv", index=False)
+    return describe(folder / "people.csv", "Survived", drop=["Cabin"])
+
+
+def measured(n=200, n_classes=3, seed=0):
+    rng = np.random.default_rng(seed)
+    y = np.arange(n) % n_classes
+    return rng.normal(size=(n, 4)).round(3) + 1.5 * np.eye(4)[y], y
+
+
+def semicolons(folder):
+    X, y = measured()
+    frame = pd.DataFrame(X, columns=[*"abcd"]).assign(kind=np.array(["u", "v", "w"])[y])
+    frame.to_csv(folder / "parts.csv", index=False, sep=";", decimal=",")
+    return describe(folder / "parts.csv", "kind")
+
+
+def missing_numbers(folder):
+    X, y = measured()
+    X[::7, 0] = np.nan
+    # Missing ones among the classes too: pandas reads the others as floats.
+    frame = pd.DataFrame(X, columns=[*"abcd"]).assign(level=np.array([0, 1, 2])[y])
+    frame["level"] = frame["level"].where(frame.index % 50 != 3)
+    frame.to_csv(folder / "levels.csv", index=False)
+    return describe(folder / "levels.csv", "level")
+
+
+def unbalanced(folder):
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame(rng.normal(size=(1000, 3)), columns=[*"abc"]).assign(fraud=0)
+    frame.loc[frame["a"].nlargest(10).index, "fraud"] = 1
+    frame.to_csv(folder / "rare.csv", index=False)
+    return describe(folder / "rare.csv", "fraud")
+
+
+def parquet(folder):
+    X, y = measured()
+    frame = pd.DataFrame(X, columns=[*"abcd"]).assign(kind=np.array(["u", "v", "w"])[y])
+    frame["day"] = pd.Timestamp("2020-01-01") + pd.to_timedelta(np.arange(len(y)) % 50, "D")
+    duckdb.from_df(frame).write_parquet(str(folder / "days.parquet"))
+    return describe(folder / "days.parquet", "kind")
+
+
+def arrays(folder):
+    X, y = measured(n_classes=2)
+    np.savez(folder / "arrays.npz", X=X, label=y)
+    return describe(folder / "arrays.npz")
+
+
+def sparse_rows(folder):
+    X, y = measured()
+    dump_svmlight_file(np.where(X > 0, X, 0), y, str(folder / "rows.svm"))
+    return describe(folder / "rows.svm")
+
+
+def odd_text(folder):
+    """Write no header, a comment, numbers as text with a word for missing ones, a single row."""
+    X, y = measured()
+    lines = [";".join([*map(str, row), "-?"[i % 90 == 0] if i % 9 == 0 else "1.5", "uvw"[k]])
+             for i, (row, k) in enumerate(zip(X, y, strict=True))]  # fmt: skip
+    text = "\n".join(["# from the laboratory", *lines, "1;2;3;4;1.5;x", ""])
+    (folder / "it's {odd}.txt").write_text(text, encoding="latin-1")
+    options = data_file.ReadOptions(na=("-", "?"), header=False)
+    return describe(folder / "it's {odd}.txt", "column5", options=options, force=True)
+
+
+def wide(folder):
+    X, y = measured()
+    X = np.hstack([X, np.random.default_rng(2).normal(size=(len(y), 1100)).round(2)])
+    frame = pd.DataFrame(X).add_prefix("gene_").assign(kind=np.array(["u", "v", "w"])[y])
+    frame["sex"] = np.where(frame["gene_7"] > 0, "m", "f")
+    frame.to_csv(folder / "genes.csv", index=False)
+    return describe(folder / "genes.csv", "kind")
+
+
+FILES = (passengers, semicolons, missing_numbers, unbalanced, parquet, arrays, sparse_rows,
+         odd_text, wide)  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=FILES, ids=lambda make: make.__name__)
+def own(request, tmp_path_factory):
+    file = request.param(tmp_path_factory.mktemp("own"))
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param is not semicolons:  # the networks take seconds
+            patch.setattr(advice, "_MOST_NETWORK_ELEMENTS", 0)
+        return file, advise(file)
+
+
+def test_the_program_runs_without_a_warning_and_reaches_what_is_promised(own, monkeypatch, capsys):
+    file, advised = own
+    assert str(file.path.parent) not in json.dumps(advised)
+    monkeypatch.chdir(file.path.parent)
+    names = run(advised["source"])
+    assert capsys.readouterr().out == f"Test accuracy: {100 * advised['accuracy']:.1f} %\n"
+    assert advised["accuracy"] > advised["baseline_accuracy"] - 0.02
+    assert [str(name) for name in names["model"].classes_] == advised["classes"] == [*file.classes]
+
+
+def test_the_test_rows_are_those_of_the_benchmark(own):
+    file, _ = own
+    names = run(assemble(reading(file, str(file.path))))
+    X, y, X_test, y_test = data_file.frames(file)
+    for name, expected in (("X_train", X), ("X_test", X_test)):
+        pd.testing.assert_frame_equal(names[name], expected, check_dtype=False)
+    for name, labels in (("y_train", y), ("y_test", y_test)):
+        np.testing.assert_array_equal(names[name], labels)
+
+
+def test_the_figures_agree_with_the_confusion_matrix(own):
+    file, advised = own
+    assert json.loads(json.dumps(advised)) == advised
+    matrix = np.array(advised["confusion_matrix"])
+    assert matrix.sum() == advised["n_test"] == file.n_test
+    assert advised["n_train"] == file.n_train
+    assert advised["accuracy"] == pytest.approx(np.trace(matrix) / matrix.sum())
+    per_class = np.diag(matrix) / matrix.sum(axis=1)
+    assert advised["balanced_accuracy"] == pytest.approx(per_class.mean())
+    majority = np.argmax(np.array(file.class_rows) - matrix.sum(axis=1))  # of the training rows
+    assert advised["baseline_accuracy"] == pytest.approx(
+        matrix.sum(axis=1)[majority] / matrix.sum()
     )
-    return SimpleNamespace(facts=json.loads(json.dumps(facts)), timings=timings, curves=curves)
+    assert 0.5 < advised["roc_auc"] <= 1
+    assert advised["class_rows"] == dict(zip(file.classes, file.class_rows, strict=True))
+    lines = advice_lines(advised)
+    assert len(lines) <= 10
+    assert max(map(len, lines)) <= 78
 
 
-class Made:
-    """A run put together by hand: 1000 rows of two classes, 600 and 400, 200 of them held out."""
+def test_the_interval_is_wilson_s(own):
+    _, advised = own
+    # Its ends are the shares p whose own standard error is as far from the accuracy as z says.
+    for end in (advised["accuracy_low"], advised["accuracy_high"]):
+        error = np.sqrt(end * (1 - end) / advised["n_test"])
+        assert abs(advised["accuracy"] - end) == pytest.approx(1.959964 * error, abs=1e-6)
 
-    def __init__(self):
-        self.rows, self.points, self.targets = [], [], {}
-        self.facts = {
-            "data": {"file": "letters.csv", "n_train": 800, "classes": {"a": 600, "b": 400}},
-            "config": {"learning_rate": None},
-        }
 
-    def train(self, model, accuracies, impls, *, batch_size=32, seed=0, target=0.3):
-        """Add a cell: an accuracy a point, and by implementation its seconds to the last one."""
-        epochs = 10 * len(accuracies)
-        cell_id = f"{model}/letters/sgd/b{batch_size}/float32/t1/e{epochs}/s{seed}"
-        self.targets[cell_id] = target
-        for impl, seconds in impls.items():
-            division = "open" if impl.startswith("s") else "closed"
-            for repeat, slower in enumerate((1.0, 1.0, 1.5)):
-                self.rows.append(
-                    Timing(
-                        run_id="r", cell_id=cell_id, model=model, dataset="letters", impl=impl,
-                        n_samples=800, n_features=4, n_classes=2, impl_version="1",
-                        n_hidden=64 if MODELS[model].has_hidden else None,
-                        division=division, solver="sgd", batch_size=batch_size, dtype="float32",
-                        threads=1, epochs=epochs, seed=seed, repeat=repeat, order_index=repeat,
-                        time_s=(seconds or 9) * slower, compile_s=0.5, prep_s=0.1,
-                        rss_peak_bytes=3_000_000, status="ok",
-                    )
-                )  # fmt: skip
-            for index, accuracy in enumerate(accuracies):
-                last = index == len(accuracies) - 1
-                loss = target if last and seconds is not None else 2 * target
-                elapsed = (seconds or 9) * (index + 1) / len(accuracies)
-                self.points.append((cell_id, impl, seed, 10 * (index + 1), elapsed, loss, accuracy))
-        return self
+@pytest.mark.slow
+@pytest.mark.parametrize("make", [passengers, semicolons])
+def test_the_program_in_a_process_of_its_own(make, tmp_path):
+    advised = advise(make(tmp_path))
+    (tmp_path / "program.py").write_text(advised["source"], encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "program.py"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.stderr == ""
+    assert done.stdout == f"Test accuracy: {100 * advised['accuracy']:.1f} %\n"
 
-    def spoil(self, impl, **changes):
-        """Change the last row of an implementation."""
-        place = max(i for i, row in enumerate(self.rows) if row.impl == impl)
-        self.rows[place] = dataclasses.replace(self.rows[place], **changes)
-        return self
 
-    def first_call(self, **seconds):
-        self.rows = [
-            dataclasses.replace(row, compile_s=seconds.get(row.impl, row.compile_s))
-            for row in self.rows
-        ]
-        return self
+@pytest.mark.parametrize("make", [passengers, wide])
+def test_values_not_seen_in_training_give_no_warning(make, tmp_path):
+    file = make(tmp_path)
+    names = run(assemble(reading(file, str(file.path))))
+    X_train, X_test = names["X_train"], names["X_test"]
+    model = run(assemble(pipeline("LogisticRegression", {"C": 1e-3}, X_train)))["model"]
+    model.fit(X_train, names["y_train"])
+    new = X_test.assign(**{X_test.columns[-1]: "new", X_test.columns[2]: np.nan})
+    assert np.isfinite(model.predict_proba(new)).all()
 
-    @property
-    def run(self):
-        facts = self.facts | {"target_loss": self.targets}
-        return stored(facts, map(dataclasses.asdict, self.rows), self.points)
 
-    def advice(self):
-        return "\n".join(advice(self.run))
+def test_a_network_is_chosen_where_it_is_clearly_better():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400, 2))
+    opposite = (X[:, 0] * X[:, 1] > 0).astype(int)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        chosen = advice._choose(X, opposite)
+    assert chosen["model"] == "MLPClassifier"
+    assert chosen["arguments"].keys() == {"alpha", "random_state", "solver"}
+
+
+def test_the_penalty_is_the_one_of_least_log_loss():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(120, 30))
+    y = (X[:, 0] + rng.normal(size=120) > 0).astype(int)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        chosen = advice._choose(X, y)
+        search = sklearn.linear_model.LogisticRegressionCV(
+            Cs=advice._GRIDS["LogisticRegression"]["C"], scoring="neg_log_loss", max_iter=1000,
+            cv=StratifiedKFold(5, shuffle=True, random_state=0),
+        ).fit(X, y)  # fmt: skip
+    assert (chosen["model"], chosen["folds"]) == ("LogisticRegression", 5)
+    assert chosen["arguments"] == {"C": pytest.approx(np.ravel(search.C_)[0])}
+
+
+def test_fits_of_more_columns_than_rows_are_those_of_the_reduced_matrix(monkeypatch):
+    rng = np.random.default_rng(0)
+    y = np.arange(60) % 2
+    X = rng.normal(size=(60, 3000))
+    X[:, :20] += 0.3 * y[:, np.newaxis]
+    chosen = advice._choose(X, y)
+    monkeypatch.setattr(advice.np.linalg, "qr", lambda transposed, mode: transposed)
+    assert advice._choose(X, y) == chosen
+    assert chosen["arguments"]["C"] < 1
+
+
+def test_a_class_of_a_single_training_row_is_not_cross_validated(tmp_path):
+    frame = pd.DataFrame({"a": np.arange(22) ** 2 % 7, "y": ["u"] * 10 + ["v"] * 10 + ["w"] * 2})
+    frame.to_csv(tmp_path / "few.csv", index=False)
+    advised = advise(describe(tmp_path / "few.csv", "y"))
+    assert advised["folds"] is None
+    assert "cross-validation" not in advice_lines(advised)[1]
+
+
+def test_a_fit_gets_the_iterations_that_it_needs(tmp_path, monkeypatch):
+    monkeypatch.setattr(advice, "_MOST_NETWORK_ELEMENTS", 0)
+    monkeypatch.setattr(advice, "_MAX_ITER", ({"max_iter": 1}, {"max_iter": 2}, {"max_iter": 500}))
+    advised = advise(semicolons(tmp_path))
+    assert advised["arguments"]["max_iter"] == 500
+    assert "max_iter=500)" in advised["source"]
+
+
+def test_of_many_rows_a_sample_of_each_class_is_cross_validated(monkeypatch):
+    monkeypatch.setattr(advice, "_MOST_ELEMENTS", 20_000)
+    y = np.repeat([0, 1, 1, 1], 2500)
+    y[:12] = 2
+    rows = advice._sample(y, 50)
+    counts = np.bincount(y[rows])
+    assert counts[2] == 10  # two for each fold, of the rare class
+    assert counts[1] / counts[0] == pytest.approx(3, rel=0.1)
+    assert rows.sum() * 50 <= 1.5 * 20_000 / 3
+    assert advice._sample(y[::100], 2).all()
+
+
+# --- costs ---
+
+
+def summary(model="LogisticRegression", **seconds):
+    """Return a summary from `fit=(fastlogit's seconds, scikit-learn's)` and so on."""
+    rows = []
+    for task, pair in seconds.items():
+        case_id = f"{model}/own/lbfgs/{task.replace('_', '-')}/float64/t1/s0"
+        for library, median in zip(("fastlogit", "scikit-learn"), pair, strict=True):
+            row = dict.fromkeys(SUMMARY_COLUMNS) | {"case_id": case_id, "model": model}
+            row |= {"comparison": "same-estimator", "implementation": library, "status": "ok"}
+            rows.append(row | {"median_s": median})
+    return pd.DataFrame(rows, columns=list(SUMMARY_COLUMNS))
+
+
+PLAIN = {
+    "file": "own.csv", "n_train": 800, "n_test": 200, "model": "LogisticRegression",
+    "arguments": {"C": 0.1}, "folds": 5, "accuracy": 0.9, "accuracy_low": 0.85,
+    "accuracy_high": 0.93, "balanced_accuracy": 0.89, "roc_auc": 0.95, "imbalance": 1.5,
+    "baseline_accuracy": 0.6,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("fit", "first", "break_even", "library", "words"),
+    [
+        # Seconds of n fits: 2 + 0.01 (n - 1) against 1 + 0.11 (n - 1): less from the 12th on.
+        ((0.01, 0.11), (2.0, 1.0), 12, "fastlogit", "breaks even at 12 fits in one process"),
+        ((0.001, 0.002), (2.0, 1.0), 1002, "scikit-learn", "fastlogit breaks even at 1,002 fits"),
+        ((0.002, 0.001), (2.0, 1.0), None, "scikit-learn", "no slower"),
+        ((0.01, 0.11), (1.0, 1.2), 1, "fastlogit", "faster from the first fit on"),
+    ],
+    ids=["many-fits", "too-many-fits", "never", "at-once"],
+)
+def test_which_library_to_take(fit, first, break_even, library, words):
+    cost = add_costs(PLAIN, summary(fit=fit, first_fit=first, cold_fit=(12.0, 1.0)))
+    assert cost["break_even"] == break_even
+    assert cost["library"] == library
+    times = {"cold": 12.0, "first in a process": first[0], "repeated": fit[0]}
+    assert cost["costs"]["fastlogit"] == times
+    text = " ".join(map(str.strip, advice_lines(cost)))
+    assert f"Take {library}: " in text
+    assert words in text
+    if break_even == 12:
+        total = [first[i] + fit[i] * (np.arange(1, 20) - 1) for i in (0, 1)]
+        assert np.flatnonzero(total[0] < total[1])[0] + 1 in (11, 12)  # equal at 11, to a rounding
+
+
+def test_costs_of_another_model_or_of_one_library_are_none():
+    assert add_costs(PLAIN, summary("MLPClassifier", fit=(1, 2))) == PLAIN
+    table = summary(fit=(1.0, 2.0))
+    table.loc[1, "status"] = "failed"
+    assert add_costs(PLAIN, table) == PLAIN
+    assert add_costs(PLAIN, table.iloc[:0]) == PLAIN
+
+
+def test_without_first_fits_the_repeated_ones_decide():
+    cost = add_costs(PLAIN, summary(fit=(1.0, 2.0)))
+    assert cost["break_even"] == 1
+    assert advice_lines(cost)[-3] == "One fit, fastlogit: repeated 1.0 s"
+
+
+# --- lines ---
 
 
 def test_the_whole_text():
-    made = Made()
-    made.train("logistic", [0.7, 0.9], {"numpy": 0.2, "numba": 0.05, "scikit-learn": None})
-    made.train("mlp-logistic", [0.8, 0.91], {"numpy": 0.8, "numba": 0.2, "scikit-learn": 0.6})
-    made.first_call(numba=0.01)
-    assert advice(made.run) == [
-        "advice for letters.csv, from 800 rows to train on and 200 to test on:",
-        "model: logistic, by numba in batches of 32 with sgd: 90.0% of the rows held out are right "
-        "(± 2.0%), after 20 epochs, at a training loss of 0.3",
-        "  calling every row 'a' would make 60.0% right",
-        "  mlp-logistic makes 91.0% right: better by less than the noise, and larger",
-        "implementation: numba reaches a training loss of 0.3 in 50 ms; numpy takes 4x as long; "
-        "scikit-learn does not get there",
-        "cost: 2.5 ms an epoch, up to 10 ms for the first call in a process, 3 MB of memory beside "
-        "the rows",
-        "use, with X in float32, numbers scaled, texts one-hot encoded and classes numbered from 0 "
-        "as here:",
-        "  import fastlogit",
-        '  fastlogit.train("logistic", X, y, solver="sgd", learning_rate=0.1, batch_size=32, '
-        "epochs=20, random_state=0)",
+    costs = summary(fit=(0.001, 0.005), first_fit=(1.5, 1.2), cold_fit=(9.0, 1.2))
+    assert advice_lines(add_costs(PLAIN, costs)) == [
+        "Advice for own.csv (800 training and 200 test rows):",
+        "Model: LogisticRegression(C=0.1), by 5-fold cross-validation",
+        "Test accuracy: 90.0 % (95 % interval 85.0 % to 93.0 %)",
+        "Majority-class baseline: 60.0 %; balanced accuracy: 89.0 %; ROC AUC: 0.950",
+        "One fit, fastlogit: cold 9.0 s, first in a process 1.5 s, repeated 1.0 ms",
+        "One fit, scikit-learn: cold 1.2 s, first in a process 1.2 s, repeated 5.0 ms",
+        "Take fastlogit: fastlogit breaks even at 77 fits in one process.",
     ]
 
 
-def test_a_run_that_was_cut_short_says_which_models_are_missing():
-    made = Made().train("logistic", [0.9], {"numba": 0.1})
-    made.facts["config"]["models"] = ["logistic", "mlp-logistic", "mlp-softmax"]
-    told = "  only among the models measured: the run ended before mlp-logistic, mlp-softmax"
-    assert advice(made.run)[1] == told
-    made.facts["config"]["models"] = ["logistic"]
-    assert "only among" not in made.advice()
-
-
-def test_a_run_on_named_sets_gets_none():
-    made = Made().train("logistic", [0.9], {"numba": 0.1})
-    del made.facts["data"]
-    assert advice(made.run) == []
-
-
-def test_without_an_accuracy_it_says_so():
-    for made in (Made(), Made().train("logistic", [None], {"numba": 0.1})):
-        assert advice(made.run) == [
-            "no advice: no model was trained to its end and tested on the rows held out"
-        ]
-
-
-@pytest.mark.parametrize(
-    ("linear", "network", "chosen"),
-    [(0.90, 0.95, "mlp-logistic"), (0.94, 0.95, "logistic"), (0.95, 0.90, "logistic")],
-)
-def test_the_simplest_model_within_the_noise_is_chosen(linear, network, chosen):
-    # The standard error of 95 % of 200 rows is 1.5 %.
-    made = Made().train("mlp-logistic", [network], {"numba": 0.1})
-    text = made.train("logistic", [linear], {"numba": 0.1}).advice()
-    assert f"model: {chosen}, by numba in batches" in text
-    other = ({"logistic", "mlp-logistic"} - {chosen}).pop()
-    accuracy = network if other == "mlp-logistic" else linear
-    verdict = {0.90: "worse", 0.95: "better by less than the noise, and larger"}[accuracy]
-    assert f"  {other} makes {accuracy:.1%} right: {verdict}" in text
-
-
-def test_a_larger_model_that_is_no_better():
-    text = (
-        Made().train("logistic", [0.95], {"numba": 1}).train("softmax", [0.94], {"numba": 1})
-    ).advice()
-    assert "softmax makes 94.0% right: no better, and larger" in text
-
-
-def test_the_noise_is_never_nothing_and_less_with_more_seeds():
-    once = Made().train("logistic", [1.0], {"numba": 0.1})
-    # (200 + 1/2) / 201 right: the square root of that times the rest, over 200.
-    assert "100.0% of the rows held out are right (± 0.4%)" in once.advice()
-    made = Made()
-    for seed, accuracy in enumerate((0.88, 0.90, 0.92, 0.90)):
-        made.train("logistic", [accuracy], {"numba": 0.1 * (seed + 1)}, seed=seed)
-    text = made.advice()
-    assert "90.0% of the rows held out are right (± 1.1%)" in text
-    assert "numba reaches a training loss of 0.3 in 250 ms" in text
-
-
-def test_many_rows_are_told_apart_by_more_digits():
-    made = Made().train("logistic", [0.9980], {"numba": 1}).train("softmax", [0.9984], {"numba": 1})
-    made.facts["data"]["classes"] = {"a": 600_000, "b": 400_000}
-    text = made.advice()
-    assert (
-        "model: softmax, by numba in batches of 32 with sgd: 99.84% of the rows held out are right "
-        "(± 0.01%)"
-    ) in text
-    assert "logistic makes 99.80% right: worse" in text
-    assert "would make 60.00% right" in text
-
-
-def test_no_better_than_the_commonest_class():
-    # The standard error of 62 % of 200 rows is 3.4 %: once, it is not enough.
-    for accuracy in (0.62, 0.64):
-        text = Made().train("logistic", [accuracy], {"numba": 0.1}).advice()
-        assert "that is not clearly better than calling every row 'a' (60.0%): these" in text
-    text = Made().train("logistic", [0.68], {"numba": 0.1}).advice()
-    assert "  calling every row 'a' would make 60.0% right" in text
-
-
-def test_of_the_ways_that_are_good_enough_the_quickest():
-    made = Made().train("logistic", [0.90], {"numba": 0.3}, batch_size=32)
-    made.train("logistic", [0.89], {"numba": 0.1}, batch_size=256)
-    made.train("logistic", [0.70], {"numba": 0.01}, batch_size=1024)
-    assert "model: logistic, by numba in batches of 256" in made.advice()
-
-
-@pytest.mark.parametrize("winner", ["numpy", "jax", "scikit-learn"])
-def test_whoever_is_quickest_is_named(winner):
-    seconds = {"numba": 0.2, "numpy": 0.3, "jax": 0.25, "scikit-learn": 0.4} | {winner: 0.1}
-    text = Made().train("logistic", [0.9], seconds).advice()
-    assert f"implementation: {winner} reaches a training loss of 0.3 in 100 ms" in text
-    assert "numba takes 2x as long" in text
-    used = {
-        "numpy": 'fastlogit.train("logistic", X, y, solver="sgd", learning_rate=0.1, '
-        'batch_size=32, epochs=10, random_state=0, backend="numpy")',
-        "scikit-learn": "from sklearn.linear_model import SGDClassifier",
-        # It has no recipe; the next best that has one.
-        "jax": "use numba, 90.0% right, with X in float32",
-    }
-    assert used[winner] in text
-
-
-def test_a_first_call_that_outweighs_is_pointed_out():
-    made = Made().train("logistic", [0.9], {"numba": 0.1, "numpy": 0.35, "scikit-learn": 0.6})
-    text = made.first_call(**{"numba": 1.2, "numpy": 0.05, "scikit-learn": 0.2}).advice()
-    # 1.2 + 0.1 n < 0.05 + 0.35 n from n = 5 on.
-    assert (
-        "for a single fit numpy is the quicker, 400 ms with the first call against 1.3 s; numba is "
-        "ahead from 5 fits in one process"
-    ) in text
-    assert "single fit" not in made.first_call(numba=0.29).advice()
-
-
-def test_the_first_call_is_that_of_the_first_cell():
-    made = Made().train("logistic", [0.5], {"numba": 0.1}, batch_size=256).first_call(numba=2.5)
-    made.train("logistic", [0.9], {"numba": 0.1}).spoil("numba", compile_s=0.001)
-    assert "model: logistic, by numba in batches of 32" in made.advice()
-    assert "up to 2.5 s for the first call in a process" in made.advice()
-
-
-def test_small_memory_is_not_quoted_to_the_byte():
-    made = Made().train("logistic", [0.9], {"numba": 0.1})
-    made.rows = [dataclasses.replace(row, rss_peak_bytes=4096) for row in made.rows]
-    assert "less than 1 MB of memory" in made.advice()
-    made.rows = [dataclasses.replace(row, rss_peak_bytes=None) for row in made.rows]
-    assert "memory" not in made.advice()
-
-
-def test_an_accuracy_is_that_of_the_end():
-    # No epoch is chosen by the rows held out, nor a model or a batch size by its best epoch.
-    made = Made().train("logistic", [0.8, 0.99, 0.9], {"numba": 0.3})
-    made.train("logistic", [0.99, 0.5], {"numba": 0.1}, batch_size=256)
-    made.train("mlp-logistic", [1.0, 0.91], {"numba": 0.3})
-    text = made.advice()
-    assert "in batches of 32 with sgd: 90.0% of the rows held out are right" in text
-    assert "after 30 epochs" in text
-    assert "epochs=30, " in text
-    assert "mlp-logistic makes 91.0% right: better by less than the noise, and larger" in text
-    assert "99" not in text
-
-
-def test_the_accuracy_is_the_chosen_implementation_s_own():
-    made = Made().train("logistic", [0.7, 0.8, 0.9], {"numba": 0.3, "sklearn-lbfgs": 0.06})
-    cell = next(iter(made.targets))
-    # It is there after 20 iterations already; a fit with more of them went past it.
-    made.points = [point for point in made.points if point[1] != "sklearn-lbfgs"]
-    fits = [(10, 0.01, 0.6, 0.99), (20, 0.02, 0.29, 0.85), (30, 0.03, 0.28, 0.95)]
-    made.points += [(cell, "sklearn-lbfgs", 0, *fit) for fit in fits]
-    text = made.advice()
-    assert (
-        "model: logistic, by sklearn-lbfgs: 85.0% of the rows held out are right (± 2.5%), after "
-        "20 iterations, at a training loss of 0.29"
-    ) in text
-    assert "sklearn-lbfgs reaches a training loss of 0.3 in 20 ms; numba takes 15x" in text
-    assert 'LogisticRegression(C=float("inf"), max_iter=20, random_state=0, solver="lbfgs"' in text
-
-
-def test_the_package_s_solvers_need_a_first_call_no_shorter_than_the_kernels():
-    made = Made().train("logistic", [0.9], {"numba": 0.3, "fastlogit-lbfgs": 0.1})
-    text = made.first_call(**{"numba": 2.5, "fastlogit-lbfgs": 0.001}).advice()
-    assert "implementation: fastlogit-lbfgs" in text
-    assert "up to 2.5 s for the first call in a process" in text
-
-
-@pytest.mark.parametrize(
-    ("asked", "words"),
-    [
-        (None, "does not end at a lower loss than it begins with: take a smaller --learning-rate"),
-        (0.7, "begins at the target loss already: take a smaller --target-loss"),
-    ],
-)
-def test_a_target_that_training_begins_at(asked, words):
-    made = Made().train("logistic", [0.9], {"numpy": 0.2, "numba": 0.1}, target=0.7)
-    made.points.append((next(iter(made.targets)), "numba", 0, 0, 0.0, 0.69, 0.5))
-    made.facts["config"]["target_loss"] = asked
-    text = made.advice()
-    assert f"implementation: training {words}" in text
-    assert "none reached" not in text
-    assert "logistic, by numba" in text  # nobody has a time to it: the quickest through an epoch
-
-
-def test_a_target_that_nobody_reached():
-    text = Made().train("logistic", [0.9], {"numba": None}, target=0.001).advice()
-    assert "implementation: none reached 0.001; take the table's fastest, or more epochs" in text
-    made = Made().train("logistic", [0.9], {"numba": 0.1})
-    for unknown in ({}, dict.fromkeys(made.targets)):
-        made.targets = unknown
-        assert "implementation: none reached a target loss" in made.advice()
-
-
-def test_a_target_missed_with_one_seed_is_not_reached():
-    made = Made().train("logistic", [0.9], {"numba": 0.1, "numpy": 0.2}, seed=0)
-    made.train("logistic", [0.9], {"numba": None, "numpy": 0.2}, seed=1)
-    assert (
-        "numpy reaches a training loss of 0.3 in 200 ms; numba does not get there" in made.advice()
-    )
-
-
-@pytest.mark.parametrize("status", ["failed", "failed-verification", "unsupported"])
-def test_whoever_failed_in_a_cell_is_not_advised(status):
-    made = Made().train("logistic", [0.9], {"numba": 0.1, "numpy": 0.2})
-    made.spoil("numba", status=status, error="no")
-    text = made.advice()
-    assert "implementation: numpy" in text
-    assert "numba" not in text
-
-
-def test_only_the_open_division():
-    text = Made().train("logistic", [0.8, 0.9], {"sklearn-lbfgs": 0.1}).advice()
-    assert "model: logistic, by sklearn-lbfgs: 90.0%" in text
-    assert "after 20 iterations" in text
-    assert "an epoch" not in text
-
-
-def test_a_step_size_asked_for_is_in_the_recipe():
-    made = Made().train("logistic", [0.9], {"numba": 0.1})
-    made.facts["config"]["learning_rate"] = 0.02
-    assert "learning_rate=0.02" in made.advice()
-
-
-def test_a_way_has_all_seeds_together():
-    made = Made()
-    for seed, accuracies in enumerate(([0.8, 0.9], [0.7, 0.6])):
-        made.train("logistic", accuracies, {"numba": 0.1, "numpy": 0.2}, seed=seed)
-    (way,) = ways(made.run)
-    assert way.accuracy == pytest.approx(0.75)
-    assert way.quickest.loss == pytest.approx(0.3)
-    assert (way.case.seed, way.n_rows, way.quickest.iterations) == (0, 800, 20)
-    assert [entry.impl for entry in way.entries] == ["numba", "numpy"]
-    assert way.quickest.epoch_s == pytest.approx(0.1 / 20)
-
-
-def test_a_measured_file(tmp_path):
-    rows = [f"{row % 3 + row * row % 10 / 8:.3f},{row * row % 7},{row % 3}" for row in range(300)]
-    (tmp_path / "a.csv").write_text("\n".join(["x,z,y", *rows, ""]))
-    source = own_data.describe(tmp_path / "a.csv")
-    grid = Grid(source=source, models=("softmax",), batch_sizes=(32,), epochs=5)
-    (case,) = grid.cases()
-    kinds = [CONTENDERS["numba"], CONTENDERS["numpy"]]
-    measured = measure_case(case, kinds, repeats=range(2), run_id="r")
-    facts = {"data": own_data.facts(source), "target_loss": {case.cell_id: measured.target_loss}}
-    timings, points = (map(dataclasses.asdict, rows) for rows in (measured.timings, measured.curve))
-    run = stored(facts, timings, points)
-
-    problem = build(case)
-    trained = fastlogit.train(
-        "softmax", problem.X, problem.y, problem.params, epochs=5, order=problem.order,
-        backend="numpy",
-    )  # fmt: skip
-    proba = fastlogit.predict_proba("softmax", trained.params, problem.X_test)
-    accuracy = (proba.argmax(axis=1) == problem.y_test).mean()
-    (way,) = ways(run)
-    assert way.accuracy == pytest.approx(accuracy)
-    assert way.quickest.iterations == 5
-    assert {entry.impl for entry in way.entries} == {"numba", "numpy"}
-    assert all(entry.target_s > 0 for entry in way.entries)
-    text = "\n".join(advice(run))
-    assert f"in batches of 32 with sgd: {accuracy:.1%} of the rows" in text
-    assert "calling every row '0' would make 33.3% right" in text
+def test_the_worst_case_is_ten_lines():
+    worst = PLAIN | {
+        "file": "a long name of a file with " * 4 + ".csv", "n_train": 10_000_000,
+        "n_test": 2_000_000, "model": "MLPClassifier", "imbalance": 99.0,
+        "arguments": {"alpha": 0.001, "random_state": 0, "solver": "lbfgs", "max_iter": 10_000},
+        "accuracy_low": 0.5,
+    }  # fmt: skip
+    times = summary("MLPClassifier", fit=(0.1, 0.5), first_fit=(99.0, 12.0), cold_fit=(99.0, 12.0))
+    lines = advice_lines(add_costs(worst, times))
+    assert len(lines) <= 10
+    assert max(map(len, lines)) <= 78
+    text = " ".join(map(str.strip, lines))
+    assert "The accuracy is not clearly above the majority-class baseline." in text
+    assert "Unbalanced classes (99:1): judge by ROC AUC." in text
+    assert "Take " in text

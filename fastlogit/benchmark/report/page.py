@@ -1,194 +1,154 @@
-"""The page: one file that needs nothing but itself."""
+"""report.html: the answers of a run, its charts and all of its figures in one file."""
 
-from __future__ import annotations
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
-from importlib import resources
-from typing import TYPE_CHECKING, Any
+from pandas import DataFrame, isna
 
-import jinja2
-from markupsafe import Markup
-from matplotlib.lines import Line2D
+from fastlogit.benchmark import text
+from fastlogit.benchmark.advice import add_costs, advice_lines
+from fastlogit.benchmark.report import answers, charts
+from fastlogit.benchmark.schema import BASELINES
+from fastlogit.benchmark.storage import StoredRun, replace_file
 
-from fastlogit.benchmark.report import rows, words
-from fastlogit.benchmark.report.drawing import drawing, svg_swatch, times
-from fastlogit.benchmark.report.figures import curves, first_call, limit, speedup
-from fastlogit.benchmark.report.findings import Findings, against_baseline
-from fastlogit.benchmark.report.palette import SURFACE, looks, scheme_css
-from fastlogit.benchmark.table import TO_TARGET, duration, tiny_sets
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from fastlogit.benchmark.runs import StoredRun
-
-__all__ = ["render"]
+# Of the scripts that vl-convert brings, the two parts that the page needs.
+_VEGA = """import {{View, parse}} from "https://cdn.jsdelivr.net/npm/vega@{}/+esm";
+window.vega = {{View, parse}};"""
+# Above this share of the cores busy with other programs, times are not to be trusted.
+_BUSY = 0.5
+_CURVE_POINTS = 30
+_TIMES = ("median_s", "q1_s", "q3_s", "time_to_target_s")
+_SCALING = {"n_samples": "rows", "n_features": "features", "threads": "threads"}
+_ALIKE = ["task", "n_classes", "n_hidden", "solver", "batch_size", "dtype", "implementation"]
 
 
-def render(run: StoredRun, advice: Sequence[str] = ()) -> str:
-    """Write the whole page of a run.
+def write_page(run: StoredRun, path: Path) -> None:
+    """Write a run, complete or not, as one page that needs no network.
 
-    Parameters
-    ----------
-    run : StoredRun
-        A run as `fastlogit.benchmark.runs.load_run` gives it; it may be an interrupted one.
-    advice : sequence of str
-        Lines to print near the top.
-
-    Returns
-    -------
-    str
-        HTML. All text of the run's own, names and errors, is escaped in it.
-
-    Raises
-    ------
-    ValueError
-        If the run has no rows at all.
+    ValueError if nothing was measured; OSError if the file cannot be written.
     """
-    if run.timings.empty:
-        raise ValueError(f"{run.directory} has no rows: nothing was measured before it ended")
-    findings = Findings(run)
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("fastlogit.benchmark.report", "parts"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("page.html").render(_context(findings, advice))
+    import vl_convert
+    from jinja2 import Environment, PackageLoader
+
+    if run.summary["median_s"].isna().all():
+        raise ValueError(f"the run {run.directory.name} has no times: there is nothing to report")
+    pairs, cases = answers.pair_up(run), answers.describe_cases(run)
+    table, (curves, over_time) = _table(run, cases), _over_time(run, cases)
+    figures = _speedups(pairs) + over_time + _scaling(table)
+    specs = [vl_convert.vegalite_to_vega(figure["spec"]) for figure in figures]
+    data = {"specs": specs, "curves": curves}
+    if advice := run.facts.get("advice"):
+        advice = {**advice, "lines": advice_lines(add_costs(advice, run.summary))}
+    loader = PackageLoader("fastlogit.benchmark.report", ".")
+    environment = Environment(loader=loader, autoescape=True, trim_blocks=True)
+    page = environment.get_template("page.html").render(
+        run=run.facts, css=charts.css(), advice=advice, cautions=_cautions(run),
+        script=vl_convert.javascript_bundle(_VEGA.format(vl_convert.get_vega_version())),
+        # "</" would end the script element.
+        data=json.dumps(data, allow_nan=False, separators=(",", ":")).replace("</", "<\\/"),
+        cards={name: answers.cards(pairs, name) for name in BASELINES}, figures=figures,
+        first=answers.first_to_target(run), rows=table.to_dict("records"),
+        heads=list(table.columns[-9:]), cases=cases, curves=curves, plural=text.pluralize,
+    )  # fmt: skip
+    replace_file(path, page.encode())
 
 
-def _context(findings: Findings, advice: Sequence[str]) -> dict[str, Any]:
-    tiny = tiny_sets(findings.run.timings) & set(findings.cells["dataset"])
-    return {
-        "run_id": findings.run.facts.get("run_id", findings.run.directory.name),
-        "headline": words.headline(findings),
-        "setting": words.setting(findings),
-        "cautions": list(words.cautions(findings)),
-        "advice": list(advice),
-        "records": _records(findings, "training"),
-        "to_target": _records(findings, "target"),
-        "to_target_note": TO_TARGET,
-        "losses": words.losses(findings),
-        "legend": _legend(findings),
-        "with_ratio": set(against_baseline(findings.ok)["impl"]),
-        "same_work": set(findings.same_work["impl"]),
-        "means": _means(findings),
-        "figures": _figures(findings),
-        "columns": rows.columns(findings),
-        "rows": rows.all_results(findings, tiny),
-        "tiny": bool(tiny),
-        "open": "open" in set(findings.cells["division"]),
-        "failures": _failures(findings),
-        "machine": words.machine(findings),
-        "steps": words.steps(findings),
-        "scheme": Markup(scheme_css(":root")),  # noqa: S704 - constants
-        "style": Markup(_part("page.css")),  # noqa: S704 - the package's own
-        "script": Markup(_part("sort.js")),  # noqa: S704 - the package's own
-    }
+def _speedups(pairs: DataFrame) -> list[dict[str, Any]]:
+    figures, shown = [], pairs[~pairs["task"].isin(["first-fit", "cold-fit"])]
+    shown = shown.dropna(subset="ratio").assign(series=shown["other"])
+    shown["series"] = shown["task"].where(shown["comparison"] == "same-estimator", shown["other"])
+    for name in ("ours", "theirs"):
+        shown[name] = shown[name].map(text.format_duration)
+    for (question, model), rows in shown.groupby(["comparison", "model"], sort=False):
+        others = rows["other"].unique()
+        other = others[0] if len(others) == 1 else "the others"
+        said = "; ".join(rows["label"] + ", " + rows["series"] + ": " + rows["result"])
+        alt = f"{model} by fastlogit against {' and '.join(others)}. {said}"
+        columns = ["model", "dataset", "label", "series", "ratio", "low", "high", "result"]
+        values = rows[[*columns, "ours", "theirs"]].to_json(orient="records", double_precision=4)
+        spec = charts.speedups(json.loads(values), other, alt)
+        figures.append({"section": question, "caption": model, "spec": spec, "model": model})
+    return figures
 
 
-def _records(findings: Findings, measure: str) -> list[dict[str, Any]]:
-    return [
-        {
-            "rival": record.rival,
-            "ratio": times(record.ratio) if record.cells else "",
-            "lines": list(words.record_lines(record)),
-            "record": record,
+def _over_time(run: StoredRun, cases: DataFrame) -> tuple[list[dict[str, Any]], ...]:
+    """Return the curves of the first seed, of about so many points in arrays, and their charts."""
+    rows, figures, names = [], [], dict[str, None]()
+    points = run.curves[run.curves["elapsed_s"] > 0]
+    points = points[points["seed"] == points["seed"].min()]
+    columns = {"time": "elapsed_s", "loss": "train_loss", "accuracy": "test_accuracy"}
+    for (case_id, name), group in points.groupby(["case_id", "implementation"], sort=False):
+        case, group = cases.loc[case_id], group.iloc[:: math.ceil(len(group) / _CURVE_POINTS)]
+        label = {"case": f"{case['model']}, {case['label']}", "model": case["model"]}
+        label |= {"dataset": case["dataset"], "implementation": text.display_name(name)}
+        arrays = {
+            key: [None if isna(it) else float(f"{it:.4g}") for it in group[column]]
+            for key, column in columns.items()
         }
-        for record in findings.records
-        if record.measure == measure
-    ]
+        rows.append(label | arrays | {"epoch": group["epoch"].tolist()})
+        names[label["implementation"]] = None
+    for field, title in (("loss", "Mean training loss"), ("accuracy", "Test accuracy")):
+        if any(value is not None for row in rows for value in row[field]):
+            alt = f"{title} over seconds of training, a line an implementation."
+            axes = (("time", "training time"), (field, title.lower()))
+            spec = charts.lines(alt, [*names], *axes, {"name": "curves"}, log=field == "loss")
+            figures.append({"section": "curves", "caption": title, "spec": spec, "model": "all"})
+    return rows, figures
 
 
-def _figures(findings: Findings) -> dict[str, Any]:
-    """Draw everything that this run has figures for."""
-    compared = findings.compared
-    ok = bool(len(findings.ok))
-    shares = limit.fractions(findings) if ok else None
-    drawn = {
-        "overview": [speedup.overview(findings)] if compared else [],
-        "by_data_set": speedup.by_data_set(findings) if compared else [],
-        "limit": [*(limit.rooflines(findings) if ok else []), *([shares] if shares else [])],
-        "curves": curves.loss_curves(findings) if ok else [],
-        "accuracy": curves.accuracy_curves(findings) if ok else [],
-        "targets": curves.times_to_target(findings) if ok else [],
-        "first_call": first_call.paying_back(findings) if ok else [],
-    }
-    return {
-        name: [
-            {"heading": panel.heading, "svg": Markup(panel.svg)}  # noqa: S704 - escaped when written
-            for panel in panels
-        ]
-        for name, panels in drawn.items()
-    } | {"first_calls": _first_calls(findings) if ok else []}
+def _scaling(table: DataFrame) -> list[dict[str, Any]]:
+    """Chart what differs in its rows, features or threads alone, where a run has several."""
+    figures = []
+    for axis, name in _SCALING.items():
+        # The toy sets differ in more than their size.
+        alike = table[table["dataset"].str.startswith("classification-") | (axis == "threads")]
+        others = [other for other in _SCALING if other != axis]
+        groups = alike.groupby(["comparison", "model", *others, *_ALIKE], dropna=False)
+        several = alike[groups[axis].transform("nunique") > 1]
+        several = several.assign(text=several["Median time"], group=several["task"])
+        for other in others:
+            several["group"] += f", {_SCALING[other]}: " + several[other].astype(str)
+        for model, rows in several.groupby("model", sort=False):
+            columns = ["model", "dataset", "implementation", "group", axis, "median_s", "text"]
+            data, names = {"values": rows[columns].to_dict("records")}, rows["implementation"]
+            alt = f"Seconds of {model} over the number of {name}; the table has the figures."
+            axes = (axis, name), ("median_s", "time")
+            spec = charts.lines(alt, [*names.unique()], *axes, data, log=True)
+            caption = f"{model}, over {name}"
+            figures.append({"section": "scaling", "caption": caption, "spec": spec, "model": model})
+    return figures
 
 
-def _means(findings: Findings) -> dict[str, Any]:
-    """Give the numbers of the overview as a table: rows and a column a contender."""
-    values = speedup.overview_values(findings)
-    impls = list(dict.fromkeys(value["impl"] for value in values))
-    table: dict[tuple[str, ...], dict[str, str]] = {}
-    for value in values:
-        key = tuple(str(value[name]) for name in ("model", *findings.varying))
-        table.setdefault(key, {})[value["impl"]] = times(value["mean"])
-    heads = ["Model", *(rows.AXIS_NAMES[axis] for axis in findings.varying)]
-    lines = [(key, [ratios.get(impl, "") for impl in impls]) for key, ratios in table.items()]
-    return {"heads": heads, "impls": impls, "lines": lines}
+def _table(run: StoredRun, cases: DataFrame) -> DataFrame:
+    """Return the summary's rows that have a time, with words for the page."""
+    rows = run.summary.dropna(subset="median_s").reset_index(drop=True)
+    rows = rows.join(cases.drop(columns=["model", "dataset"]), on="case_id")
+    rows["implementation"] = rows["implementation"].map(text.display_name)
+    ratios = zip(rows["speedup"], rows["speedup_low"], rows["speedup_high"], strict=True)
+    times = {name: _words(rows[name], text.format_duration) for name in _TIMES}
+    words: dict[str, Any] = {
+        "Model": rows["model"], "Case": rows["label"], "Task": rows["task"],
+        "Implementation": rows["implementation"], "Median time": times["median_s"],
+        "Middle half": list(map("{} to {}".format, times["q1_s"], times["q3_s"])),
+        "Than the baseline": ["" if isna(it[0]) else text.format_ratio(*it) for it in ratios],
+        "To target loss": times["time_to_target_s"],
+        "Of the limit": _words(100 * rows["limit_fraction"], "{:.0f} %".format),
+    }  # fmt: skip
+    return rows.assign(**words)
 
 
-def _first_calls(findings: Findings) -> list[dict[str, str]]:
-    return [
-        {
-            "impl": row["impl"],
-            "longest": duration(row["longest_s"]) if row["longest_s"] > 0 else "",
-            "paid": first_call.pays(row["epochs"]) if row["epochs"] >= 0 else "",
-        }
-        for row in first_call.first_calls(findings).to_dict("records")
-    ]
+def _words(values: Any, spell: Callable[[float], str]) -> list[str]:
+    return ["" if isna(value) else spell(value) for value in values]
 
 
-def _legend(findings: Findings) -> list[dict[str, Any]]:
-    """Give each contender with a small drawing of its line and marker."""
-    swatches: list[dict[str, Any]] = []
-    for impl, look in looks(findings.impls).items():
-        if impl not in findings.impls:
-            continue
-        with drawing(12, 34) as (figure, axes):
-            axes.remove()
-            line = Line2D(
-                [0.05, 0.5, 0.95],
-                [0.5] * 3,
-                color=look.colour,
-                linestyle=look.dash,
-                marker=look.marker,
-                markevery=[1],
-                markersize=6.5,
-                markeredgecolor=look.colour if look.marker == "|" else SURFACE,
-                markeredgewidth=2 if look.marker == "|" else 0.6,
-            )
-            figure.add_artist(line)
-            svg = svg_swatch(figure, f"swatch-{len(swatches)}")
-        swatches.append({"impl": impl, "svg": Markup(svg)})  # noqa: S704 - holds no text
-    return swatches
-
-
-def _failures(findings: Findings) -> list[dict[str, Any]]:
-    """Give what was not measured, once for all cells of the same contender and reason."""
-    failures = findings.failures.fillna({"error": ""})
-    return [
-        {
-            "impl": str(impl),
-            "status": str(status),
-            "error": str(error),
-            "cell": str(cells["cell_id"].iloc[0]),
-            "more": len(cells) - 1,
-        }
-        for (impl, status, error), cells in failures.groupby(
-            ["impl", "status", "error"], sort=False
-        )
-    ]
-
-
-def _part(name: str) -> str:
-    source = resources.files("fastlogit.benchmark.report") / "parts" / name
-    return source.read_text(encoding="utf-8")
+def _cautions(run: StoredRun) -> list[str]:
+    """Return what a reader has to know before believing a figure."""
+    words, load, cores = [], run.facts["load_start"][0], run.facts["cpu"]["cores"]
+    if run.facts["status"] != "complete":
+        words.append(f"The run is {run.facts['status']}: some cases or rounds are missing.")
+    if load > _BUSY * cores:
+        words.append(f"Other programs kept {load:.1f} of {cores} cores busy: times are unsure.")
+    return words + list(text.failure_lines(run.timings[run.timings["status"] != "unsupported"]))

@@ -1,0 +1,112 @@
+"""All columns of a file, whatever its format."""
+
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastlogit.benchmark import machine
+from fastlogit.benchmark.data_file import text
+from fastlogit.benchmark.data_file.description import require
+from fastlogit.names import check_name
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TARGET_NAMES = ("target", "label", "class", "y")
+
+_KINDS = {
+    **dict.fromkeys((".csv", ".tsv", ".tab", ".txt", ".data"), "csv"),
+    **dict.fromkeys((".svm", ".svmlight", ".libsvm"), "svm"), ".parquet": "parquet", ".npz": "npz",
+}  # fmt: skip
+
+
+def kind_of(path: Path) -> str:
+    """Return a file's format by its ending: csv, svm, parquet or npz."""
+    packed = path.suffix.lower() == ".gz"
+    kind = _KINDS.get((path.with_suffix("") if packed else path).suffix.lower())
+    if kind is None or (packed and kind in ("parquet", "npz")):
+        raise ValueError(
+            f"{path.name} has no ending of a format that can be read; there are "
+            f"{', '.join(_KINDS)}, and .gz after those that are text"
+        )
+    return kind
+
+
+def read(path: Path, target: str | None, **arguments: Any) -> "pd.DataFrame":
+    """Return all columns of a file, a text file's as the arguments say."""
+    kind = kind_of(path)
+    if kind == "csv":
+        return text.read_frame(path, **arguments)
+    if kind == "npz":
+        (_, X), (name, y) = read_arrays(path, target).items()
+        return _framed(path, X, name, y)
+    return _parquet(path) if kind == "parquet" else _svmlight(path)
+
+
+def check_fits(name: str, n_rows: int, n_features: int) -> None:
+    """Raise ValueError where rows in float64 take more than a quarter of the memory."""
+    limit, needed = (machine.memory_bytes() or 2**33) // 4, n_rows * n_features * 8
+    if needed > limit:
+        raise ValueError(
+            f"{name} has {n_rows:,} rows of {n_features:,} features, {needed / 2**30:.1f} GiB as a "
+            f"dense array; the limit is a quarter of the memory, {limit / 2**30:.1f} GiB"
+        )
+
+
+def _parquet(path: Path) -> "pd.DataFrame":
+    duckdb = require("duckdb", f"reading {path.name}")
+    try:
+        with duckdb.connect() as connection:
+            frame: pd.DataFrame = connection.read_parquet(str(path)).df()
+            return frame.copy()  # of one piece, as a text file's
+    except duckdb.Error as error:
+        raise ValueError(f"{path.name} cannot be read as a Parquet file: {error}") from error
+
+
+def read_arrays(path: Path, target: str | None) -> dict[str, NDArray[Any]]:
+    """Return an NPZ file's array of rows and then that of their classes, by their names."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            # macOS adds files that only look like arrays.
+            names = [name for name in archive.files if not name.startswith("__MACOSX/")]
+            arrays = {name: archive[name] for name in names}
+        shapes = {name: array.shape for name, array in arrays.items()}
+    except (zipfile.BadZipFile, ValueError, AttributeError, TypeError, EOFError) as error:
+        raise ValueError(f"{path.name} is not an NPZ file of plain arrays: {error}") from error
+    y = target or next((name for name in names if name.lower() in TARGET_NAMES), "y")
+    check_name("array", y, names)
+    tables = [name for name in names if len(shapes[name]) == 2 and name != y]
+    tables = ["X"] if "X" in tables else tables
+    if len(tables) != 1 or shapes[y] != shapes[tables[0]][:1]:
+        raise ValueError(
+            f"{path.name} holds {', '.join(f'{name} {shapes[name]}' for name in names)}; it must "
+            "hold one array X of shape (n_samples, n_features), and y or --target (n_samples,)"
+        )
+    return {name: arrays[name] for name in (tables[0], y)}
+
+
+def _svmlight(path: Path) -> "pd.DataFrame":
+    from sklearn.datasets import load_svmlight_file
+
+    try:
+        X, y = load_svmlight_file(str(path))
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"{path.name} is not in svmlight's format: {error}") from error
+    check_fits(path.name, *X.shape)
+    return _framed(path, X.toarray(), "y", y)
+
+
+def _framed(path: Path, X: NDArray[Any], name: str, y: NDArray[Any]) -> "pd.DataFrame":
+    import pandas as pd
+
+    # pandas knows no other byte order than the machine's.
+    X, y = (array.astype(array.dtype.newbyteorder("="), copy=False) for array in (X, y))
+    if X.dtype.kind not in "biuf" or y.dtype.kind not in "biufUS" or not X.size:
+        found = f"X of shape {X.shape} and dtype {X.dtype}, and y of dtype {y.dtype}"
+        raise ValueError(f"{path.name} holds {found}: no rows of numbers with their classes")
+    frame = pd.DataFrame(X).add_prefix("column")
+    frame.insert(0, name, y)
+    return frame
