@@ -29,12 +29,13 @@ _SET_ON_IMPORT = {"KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK"}  # by scikit-learn
 
 
 def command() -> list[str]:
-    """Return the command that runs; of the user's own file the name, not where it lies."""
+    """Return the command that runs; of the user's file and directory the name, not the place."""
     words = ["fastlogit", *sys.argv[1:]]
     for place, word in enumerate(words):
-        if word.startswith("--data="):
-            words[place] = f"--data={Path(word[7:]).name}"
-        elif words[place - 1] == "--data":
+        option, equals, value = word.partition("=")
+        if option in ("--data", "--out") and equals:
+            words[place] = f"{option}={Path(value).name}"
+        elif words[place - 1] in ("--data", "--out"):
             words[place] = Path(word).name
     return words
 
@@ -103,8 +104,8 @@ def blas_pools() -> list[dict[str, Any]]:
 
 
 def environment() -> dict[str, str]:
-    """Return the environment variables that steer threads, code generation and caches."""
-    names = sorted(set(os.environ) - _SET_ON_IMPORT)
+    """Return the environment variables that steer threads and code generation."""
+    names = sorted(set(os.environ) - _SET_ON_IMPORT - {"NUMBA_CACHE_DIR"})  # a place
     return {name: os.environ[name] for name in names if name.startswith(_PREFIXES)}
 
 
