@@ -1,4 +1,4 @@
-"""The README's commands and snippets run."""
+"""The README's commands and snippets run; its picture and table are the reference run's."""
 
 import re
 import shutil
@@ -10,8 +10,12 @@ import pytest
 from sklearn.datasets import load_iris
 from synthetic_run import write_run
 
+from fastlogit.benchmark.report import readme
+from fastlogit.benchmark.storage import read_run
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+REFERENCE = ROOT / "results" / "reference"
 
 
 def blocks(language):
@@ -59,6 +63,23 @@ def test_snippets_run(source, capsys):
     if printed:
         assert min(map(float, printed[:2])) > 0.95
         assert printed[2:] == ["numba", "numba"]
+
+
+def test_the_table_and_the_picture_are_the_reference_run_s():
+    run = read_run(REFERENCE)
+    assert set(run.summary["status"]) <= {"ok", "unsupported"}
+    command = "write it anew: fastlogit bench report results/reference --readme README.md"
+    assert readme.update(run, README) == README, command
+    assert (REFERENCE / readme.PICTURE).read_text(encoding="utf-8") == readme.picture(run), command
+
+
+def test_the_table_follows_from_the_times_alone():
+    timings = read_run(REFERENCE).timings
+    fits = timings[timings["case_id"].str.fullmatch(r"LogisticRegression/.*/fit/float64/t1/s0")]
+    medians = fits.groupby(["dataset", "implementation"])["time_s"].median().unstack()
+    ratios = medians["scikit-learn"] / medians["fastlogit"]
+    mean = ratios.prod() ** (1 / len(ratios))
+    assert f"{mean:.1f}× faster" in README
 
 
 def test_links_lead_somewhere():
