@@ -28,10 +28,12 @@ def update(run: StoredRun, readme_text: str) -> str:
         for card in cards:
             figures = f"{card['ours']} | {card['theirs']} | {card['words']}"
             lines.append(f"| {model}: {card['title']} | {figures} |")
-    for question, name in (("same-steps", "Same steps"), ("any-algorithm", "Same loss")):
+    names = {"same-steps": "Same mini-batch steps", "any-algorithm": "Same loss by any solver"}
+    for question, name in names.items():
         for cards in answers.cards(pairs, question).values():
-            words = (f"{card.get('words', card['head'])} {card['title']}" for card in cards)
-            lines += ["", f"{name} of mini-batch training: fastlogit is {', '.join(words)}."]
+            words = [(card.get("words", card["head"]), card["title"]) for card in cards]
+            than = (f"{word} than {title.removeprefix('against ')}" for word, title in words)
+            lines += ["", f"{name}: fastlogit is {', '.join(than)}."]
     return _MARKED.sub(lambda it: "\n".join([it[1] + lines[0], *lines[1:], it[3]]), readme_text)
 
 
