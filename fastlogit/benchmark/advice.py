@@ -115,10 +115,14 @@ def _scores(model: Any, X: Any, y: NDArray[Any], classes: NDArray[Any]) -> dict[
     predicted, proba = model.predict(X), model.predict_proba(X)
     right = int(np.sum(predicted == y))
     low, high = map(float, binomtest(right, len(y)).proportion_ci(method="wilson"))
-    area = roc_auc_score(y, proba[:, 1] if len(classes) == 2 else proba, multi_class="ovr")
+    area = None  # where the test rows lack a class
+    if len(set(y)) == len(classes):
+        area = float(
+            roc_auc_score(y, proba[:, 1] if len(classes) == 2 else proba, multi_class="ovr")
+        )
     return {
         "n_test": len(y), "accuracy": right / len(y), "accuracy_low": low, "accuracy_high": high,
-        "balanced_accuracy": float(balanced_accuracy_score(y, predicted)), "roc_auc": float(area),
+        "balanced_accuracy": float(balanced_accuracy_score(y, predicted)), "roc_auc": area,
         "classes": [str(name) for name in classes],
         "confusion_matrix": confusion_matrix(y, predicted, labels=classes).tolist(),
     }  # fmt: skip
@@ -152,6 +156,7 @@ def advice_lines(advice: dict[str, Any]) -> list[str]:
     """Return the advice for a terminal: at most 10 lines of at most 78 characters, plain text."""
     share = {name: f"{100 * value:.1f} %" for name, value in advice.items() if type(value) is float}
     rows = f" ({advice['n_train']:,} training and {advice['n_test']:,} test rows):"
+    area = "unknown" if advice["roc_auc"] is None else f"{advice['roc_auc']:.3f}"
     lines = [
         f"Advice for {advice['file'][: 67 - len(rows)]}{rows}",
         f"Model: {spelled(advice['model'], advice['arguments'])}"
@@ -159,7 +164,7 @@ def advice_lines(advice: dict[str, Any]) -> list[str]:
         f"Test accuracy: {share['accuracy']} (95 % interval {share['accuracy_low']} to "
         f"{share['accuracy_high']})",
         f"Majority-class baseline: {share['baseline_accuracy']}; balanced accuracy: "
-        f"{share['balanced_accuracy']}; ROC AUC: {advice['roc_auc']:.3f}",
+        f"{share['balanced_accuracy']}; ROC AUC: {area}",
     ]
     if advice["accuracy_low"] <= advice["baseline_accuracy"]:
         lines.append("The accuracy is not clearly above the majority-class baseline.")

@@ -59,12 +59,16 @@ def compare(
     base: "StoredRun", new: "StoredRun", *, max_slowdown: float = MAX_SLOWDOWN
 ) -> Comparison:
     """Compare two runs; ValueError if their data differ or they have nothing to be judged by."""
-    files = [(run.facts.get("data") or {}).get("sha256") for run in (base, new)]
+    names = "sha256", "target", "drop", "n_features", "classes"
+    files = [[(run.facts.get("data") or {}).get(name) for name in names] for run in (base, new)]
     if files[0] != files[1]:
         raise ValueError("the runs are of different data; compare runs of the same file")
     (before, failed_before), (after, failed) = (_times(run.timings) for run in (base, new))
     known, now = {*before.index, *failed_before}, {*after.index, *failed}
-    broken = sorted((failed.keys() & known) - failed_before.keys())
+    same = {
+        key for key, (status, _) in failed_before.items() if failed.get(key, "")[:1] == (status,)
+    }
+    broken = sorted((failed.keys() & known) - same)
     per_round = (new.facts.get("config") or {}).get("repeats_per_round", 1)
     shifts = _shifts(before, after, per_round)
     if not shifts and not broken:

@@ -114,7 +114,7 @@ def git_state() -> dict[str, Any] | None:
     git, root = shutil.which("git"), Path(__file__).resolve().parents[2]
     if git is None or not (root / ".git").exists():
         return None
-    command = [git, "-C", str(root), "status", "--porcelain=v2", "--branch"]
+    command = [git, "-C", str(root), "status", "--porcelain=v2", "--branch", "-uno"]
     status = subprocess.run(command, capture_output=True, text=True, check=False).stdout  # noqa: S603
     if (commit := re.match("# branch.oid ([0-9a-f]+)", status)) is None:
         return None  # a checkout without a commit, or of another user

@@ -3,6 +3,7 @@
 The advice runs the very lines that it prints, so that what it promises is what they reach.
 """
 
+import glob
 from typing import Any
 
 from fastlogit.benchmark.data_file import DataFile
@@ -68,7 +69,7 @@ def reading(file: DataFile, path: str) -> str:
         prefix = ".add_prefix('column')" if "header" in arguments else ""
         lines += ["import pandas as pd", f"X = pd.read_csv({path!r}{words}){prefix}"]
     elif kind == "parquet":
-        lines += ["import duckdb", f"X = duckdb.read_parquet({path!r}).df()"]
+        lines += ["import duckdb", f"X = duckdb.read_parquet({glob.escape(path)!r}).df()"]
     elif kind == "svm":
         lines += ["from sklearn.datasets import load_svmlight_file"]
         lines += [f"X, y = load_svmlight_file({path!r})", "X = X.toarray()"]

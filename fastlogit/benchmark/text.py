@@ -57,8 +57,9 @@ def display_name(implementation: str) -> str:
 
 
 def failure_lines(timings: "pd.DataFrame", *, every: bool = False) -> Iterator[str]:
-    """Return who failed where and why, one line a reason, or with `every` a line a case."""
-    bad = timings[timings["status"] != "ok"].drop_duplicates(["case_id", "implementation"])
+    """Return who failed where and why, a line for each reason, or with `every` for each case."""
+    good = timings["status"].str.fullmatch("ok" if every else "ok|unsupported")
+    bad = timings[~good].drop_duplicates(["case_id", "implementation"])
     keys = ["implementation", "status", "error"] + (["case_id"] if every else [])
     for (name, status, error, *_), rows in bad.fillna({"error": ""}).groupby(keys, sort=False):
         where, *more = rows["case_id"]

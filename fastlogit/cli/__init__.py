@@ -17,13 +17,13 @@ if any(importlib.util.find_spec(module) is None for module in ("typer", "rich", 
 
 import typer
 
-from fastlogit.cli.compare import CHECK_EXAMPLES, COMPARE_EXAMPLES, bench_check, bench_compare
+from fastlogit.cli.compare import CHECK_EXAMPLES, bench_check, bench_compare
 from fastlogit.cli.ending import CLOSED_PIPE, CRASHED
 from fastlogit.cli.info import show_info
 from fastlogit.cli.listing import bench_list
-from fastlogit.cli.report import REPORT_EXAMPLES, bench_report
+from fastlogit.cli.report import bench_report
 from fastlogit.cli.run import RUN_EXAMPLES, bench_run
-from fastlogit.cli.show import SHOW_EXAMPLES, bench_show
+from fastlogit.cli.show import bench_show
 from fastlogit.cli.verify import VERIFY_EXAMPLES, bench_verify
 
 # rich_markup_mode=None: error messages in one line each, readable in a log.
@@ -48,10 +48,10 @@ app.command("info", epilog="Example: fastlogit info")(show_info)
 bench.command("run", epilog=RUN_EXAMPLES)(bench_run)
 bench.command("list", epilog="Example: fastlogit bench list")(bench_list)
 bench.command("verify", epilog=VERIFY_EXAMPLES)(bench_verify)
-bench.command("show", epilog=SHOW_EXAMPLES)(bench_show)
-bench.command("compare", epilog=COMPARE_EXAMPLES)(bench_compare)
+bench.command("show", epilog="Example: fastlogit bench show latest --all")(bench_show)
+bench.command("compare", epilog="Example: fastlogit bench compare reference latest")(bench_compare)
 bench.command("check", epilog=CHECK_EXAMPLES)(bench_check)
-bench.command("report", epilog=REPORT_EXAMPLES)(bench_report)
+bench.command("report", epilog="Example: fastlogit bench report latest --open")(bench_report)
 
 
 @app.callback(invoke_without_command=True)

@@ -15,10 +15,6 @@ from fastlogit.cli import completion, ending, options
 if TYPE_CHECKING:
     from fastlogit.benchmark.compare import Comparison
 
-COMPARE_EXAMPLES = """\b
-Examples:
-  fastlogit bench compare reference latest
-  fastlogit bench compare 20261123-1307 20261124 --json"""
 CHECK_EXAMPLES = """\b
 Examples:
   fastlogit bench check reference latest --max-slowdown 10%

@@ -9,11 +9,6 @@ from typer import Option
 from fastlogit.cli import options
 from fastlogit.cli.ending import consoles, refuse
 
-REPORT_EXAMPLES = """\b
-Examples:
-  fastlogit bench report latest --open      the latest run, in a browser
-  fastlogit bench report results/reference --readme README.md"""
-
 Open = Annotated[bool, Option("--open", help="Open the page in a browser.")]
 Readme = Annotated[Path | None, Option(
     metavar="FILE", help="Also draw the run as speedup.svg, and write its figures into this "

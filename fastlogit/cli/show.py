@@ -16,10 +16,6 @@ from fastlogit.cli.ending import consoles
 if TYPE_CHECKING:
     from fastlogit.benchmark.storage import StoredRun
 
-SHOW_EXAMPLES = """\b
-Examples:
-  fastlogit bench show latest         the answers of the latest run
-  fastlogit bench show latest --all   every case of it"""
 
 AllCases = Annotated[bool, Option("--all", help="Print every case, before the summary.")]
 

@@ -106,7 +106,9 @@ def test_git_state_names_the_commit(checkout, tmp_path):
     state = machine.git_state()
     assert len(state["commit"]) == 40
     assert state["dirty"] is False
-    (tmp_path / "new").write_text("")
+    (tmp_path / "new").write_text("")  # such as the directory of the run itself
+    assert machine.git_state() == state
+    checkout("add", "new")
     assert machine.git_state() == state | {"dirty": True}
 
 

@@ -1,5 +1,6 @@
 """All columns of a file, whatever its format."""
 
+import glob
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,7 +61,7 @@ def _parquet(path: Path) -> "pd.DataFrame":
     duckdb = require("duckdb", f"reading {path.name}")
     try:
         with duckdb.connect() as connection:
-            frame: pd.DataFrame = connection.read_parquet(str(path)).df()
+            frame: pd.DataFrame = connection.read_parquet(glob.escape(str(path))).df()
             return frame.copy()  # of one piece, as a text file's
     except duckdb.Error as error:
         raise ValueError(f"{path.name} cannot be read as a Parquet file: {error}") from error

@@ -99,7 +99,8 @@ class _Estimator(SameEstimator):
         """Return the fitted arrays and their mean log loss in float64, or the probabilities."""
         problem, case = self.problem, self.problem.case
         if case.task == "predict_proba":
-            return Outcome((self._proba,), (0.0,))
+            own = np.maximum(self._proba[np.arange(len(problem.y)), problem.y], np.finfo("f4").tiny)
+            return Outcome((self._proba,), (-float(np.log(own, dtype=np.float64).mean()),))
         params = fitted_params(self._fitted, problem.n_classes)
         loss, _ = fastlogit.loss_and_gradient(
             "softmax" if case.n_hidden is None else "mlp-softmax",

@@ -100,8 +100,9 @@ def _card(title: str, rows: DataFrame) -> dict[str, Any]:
     other, both = rows["other"].iloc[0], rows.dropna(subset="ratio").sort_values("ratio")
     wins, n = int(((rows["ratio"] > 1) | rows["theirs"].isna()).sum()), len(rows)
     if both.empty:
-        head, verdict = (PRODUCT, "faster") if wins else (other, "slower")
-        return {"title": title, "head": f"only {head} gets there", "verdict": verdict}
+        head, verdict = (PRODUCT, "faster") if 2 * wins >= n else (other, "slower")
+        head = f"only {head} reaches it in {max(wins, n - wins)} of {pluralize(n, 'case')}"
+        return {"title": title, "head": head, "verdict": verdict}
     mean = geometric_mean(*(both[name].to_numpy() for name in ("ratio", "low", "high")))
     words = format_ratio(mean.ratio, mean.low or math.nan, mean.high or math.nan)
     head, _, interval = words.rstrip(")").partition(" (")

@@ -146,7 +146,7 @@ def _words(values: Any, spell: Callable[[float], str]) -> list[str]:
 
 def _cautions(run: StoredRun) -> list[str]:
     """Return what a reader has to know before believing a figure."""
-    words, load, cores = [], run.facts["load_start"][0], run.facts["cpu"]["cores"]
+    words, load, cores = [], (run.facts["load_start"] or [0.0])[0], run.facts["cpu"]["cores"]
     if run.facts["status"] != "complete":
         words.append(f"The run is {run.facts['status']}: some cases or rounds are missing.")
     if load > _BUSY * cores:
