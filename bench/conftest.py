@@ -38,8 +38,8 @@ def pytest_generate_tests(metafunc):
         cases = Grid(questions=(comparison,), **AXES[comparison]).cases()
         cases = [case for case in cases if case.task in ("train", "fit", "predict_proba")]
         metafunc.parametrize("case", cases, ids=[case.case_id for case in cases])
-        kinds = choose(OWN, [comparison])
-        metafunc.parametrize("kind", kinds, ids=[kind.name for kind in kinds])
+        chosen = choose(OWN, [comparison])
+        metafunc.parametrize("implementation", chosen, ids=[each.name for each in chosen])
 
 
 def pytest_configure(config):
@@ -52,7 +52,7 @@ def pytest_configure(config):
 
 
 def pytest_benchmark_update_json(config, output_json):
-    config.bench_directory.mkdir(parents=True, exist_ok=True)  # called once a kind of output
+    config.bench_directory.mkdir(parents=True, exist_ok=True)  # called once per output
     rows = [_row(entry) for entry in output_json["benchmarks"]]
     medians = {_key(row): row["median_s"] for row in rows}
     with (config.bench_directory / "summary.csv").open("w", newline="") as stream:
@@ -89,15 +89,15 @@ def _key(row, implementation=None):
 def measure(benchmark):
     """Verify an implementation in a case, have pytest-benchmark time its runs, and verify again."""
 
-    def verify_and_time(suite, case, kind, **options):
-        runner = CaseRunner(case, [kind], **options)
+    def verify_and_time(suite, case, implementation, **options):
+        runner = CaseRunner(case, [implementation], **options)
         runner.set_up(verify=True)
         (run,) = runner.runs
         assert run.status == "ok", run.error
         benchmark.group = f"{suite} {case.case_id}"
         benchmark.extra_info.update(
-            suite=suite, case_id=case.case_id, comparison=kind.comparison,
-            implementation=kind.name, version=run.version,
+            suite=suite, case_id=case.case_id, comparison=implementation.comparison,
+            implementation=implementation.name, version=run.version,
             samples=runner.problem.samples, flops=runner.problem.flops,
         )  # fmt: skip
         with threadpoolctl.threadpool_limits(case.threads):

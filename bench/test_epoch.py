@@ -6,5 +6,5 @@ COMPARISON = "same-steps"
 
 
 @pytest.mark.benchmark(max_time=0.05, min_rounds=5)
-def test_epoch(measure, case, kind):
-    measure("epoch", case, kind)
+def test_epoch(measure, case, implementation):
+    measure("epoch", case, implementation)

@@ -6,5 +6,5 @@ COMPARISON = "same-estimator"
 
 
 @pytest.mark.benchmark(max_time=0.05, min_rounds=3)
-def test_estimator(measure, case, kind):
-    measure(case.task, case, kind)
+def test_estimator(measure, case, implementation):
+    measure(case.task, case, implementation)

@@ -8,5 +8,5 @@ COMPARISON = "same-steps"
 
 
 @pytest.mark.benchmark(max_time=0.05, min_rounds=5)
-def test_step(measure, case, kind):
-    measure("step", case, kind, build=lambda case: build(case).first_batch())
+def test_step(measure, case, implementation):
+    measure("step", case, implementation, build=lambda case: build(case).first_batch())

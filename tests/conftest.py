@@ -99,7 +99,7 @@ def _toy_set(name, binary, dtype):
 
 @pytest.fixture(scope="session")
 def toy_set():
-    """Give (X, y) of a toy set, standardised; a binary model's labels are the upper classes'."""
+    """Return (X, y) of a toy set, standardised; a binary model's labels are the upper classes'."""
     return lambda name, model, dtype=np.float64: _toy_set(name, MODELS[model].binary, dtype)
 
 
@@ -110,7 +110,7 @@ def toy_name(request):
 
 @pytest.fixture(scope="session")
 def relative_error():
-    """Give the norm of the difference over the norm of what is expected."""
+    """Return the norm of the difference over the norm of what is expected."""
 
     def error(actual, expected):
         actual, expected = np.asarray(actual, float), np.asarray(expected, float)
@@ -123,7 +123,7 @@ def relative_error():
 
 @pytest.fixture(scope="session")
 def linear_problem():
-    """Give X, weights (perhaps none), Wt (K, D) and b of a random linear model."""
+    """Return X, weights (perhaps none), Wt (K, D) and b of a random linear model."""
 
     def draw(n, D, K, dtype, weighted):
         rng = np.random.default_rng([n, D, K])
@@ -137,7 +137,7 @@ def linear_problem():
 
 @pytest.fixture(scope="session")
 def expected_hessian():
-    """Give the Hessian of the mean loss, its formula written out in float64.
+    """Return the Hessian of the mean loss, its formula written out in float64.
 
     In the weights of the first n_kept classes, class by class, then in their biases.
     """

@@ -51,14 +51,17 @@ class Measured:
 
 def repeats_of(comparison: str, task: str, repeats: range) -> range:
     """Return those of a round's repeats that a comparison makes."""
-    most = (_MOST_REPEATS.get(kind, repeats.stop) for kind in (comparison, task))
+    most = (_MOST_REPEATS.get(name, repeats.stop) for name in (comparison, task))
     return range(repeats.start, min(repeats.stop, *most))
 
 
 def measure_case(
     case: Case, implementations: Sequence[type[Implementation]], *, repeats: range, turns: int = 0
 ) -> Measured:
-    """Make some repeats of a case, after so many timed turns; with the first of them all else."""
+    """Make some repeats of a case, the first of them with all that is measured only once.
+
+    `turns` counts the timed runs that were made before.
+    """
     runner = CaseRunner(case, implementations)
     first, facts = repeats.start == 0, {}
     # A first fit takes seconds, and what it ends with is compared anyway.
@@ -94,7 +97,7 @@ def verify_case(
 class ImplementationRun:
     """An implementation in a case and a round, with what is known of it so far."""
 
-    kind: type[Implementation]
+    cls: type[Implementation]
     implementation: Implementation = field(init=False)
     prep_s: float | None = None
     compile_s: float | None = None
@@ -110,7 +113,7 @@ class ImplementationRun:
 
     def attempt(self, work: Callable[..., object], *args: object) -> None:
         """Do a part of the work; whatever it raises ends this implementation's part in the case."""
-        pool.note(f"{self.kind.comparison}/{self.kind.name}")  # for when it never returns
+        pool.note(f"{self.cls.comparison}/{self.cls.name}")  # for when it never returns
         try:
             work(*args)
         except UnsupportedError as error:
@@ -127,7 +130,7 @@ class ImplementationRun:
     def prepare(self, problem: Problem) -> None:
         """Prepare and compile."""
         start = time.perf_counter()
-        self.implementation = self.kind()
+        self.implementation = self.cls()
         self.implementation.prepare(problem)
         prepared = time.perf_counter()
         self.implementation.first_call()
@@ -172,12 +175,12 @@ class ImplementationRun:
     def _trace_steps(self, implementation: SameSteps, plan: CurvePlan) -> None:
         times = [0.0]
         if not self.passes:
-            self.points = [plan.point(self.kind.name, 0, 0.0, plan.problem.params)]
+            self.points = [plan.point(self.cls.name, 0, 0.0, plan.problem.params)]
         for stop, elapsed in zip(plan.stops, walk(implementation, plan.stops), strict=True):
             times.append(elapsed)
             if not self.passes:
                 reached = implementation.result().params
-                self.points.append(plan.point(self.kind.name, stop, elapsed, reached))
+                self.points.append(plan.point(self.cls.name, stop, elapsed, reached))
         self.passes.append(times)
         params = implementation.result().params
         self.judge(plan.problem.case, Outcome(params, (plan.evaluation.loss(params),)), plan.end)
@@ -190,7 +193,7 @@ class ImplementationRun:
     def judge(self, case: Case, outcome: Outcome, reference: Outcome) -> Agreement:
         """Compare a result; one of the same steps or estimator that differs is out of the case."""
         self.agreement = compare(outcome, reference, case)
-        if self.kind.comparison != "any-algorithm" and not self.agreement.holds:
+        if self.cls.comparison != "any-algorithm" and not self.agreement.holds:
             self.status, self.error = "failed-verification", str(self.agreement)
             self.loss = outcome.loss
         return self.agreement
@@ -198,18 +201,18 @@ class ImplementationRun:
     @property
     def version(self) -> str:
         """The library's version, with the variant in brackets if there is one."""
-        return self.kind.version() + (f" ({self.variant})" if self.variant else "")
+        return self.cls.version() + (f" ({self.variant})" if self.variant else "")
 
     def verification(self, case: Case) -> VerificationResult:
         """Return how the comparison with the reference went."""
-        compared = self.agreement if self.kind.comparison != "any-algorithm" else None
+        compared = self.agreement if self.cls.comparison != "any-algorithm" else None
         errors = {
             name: value
             for name in ("params_error", "loss_error", "tolerance")
             if math.isfinite(value := getattr(compared, name, math.nan))
         }
         return VerificationResult(
-            case.case_id, self.kind.comparison, self.kind.name, self.version, self.status,
+            case.case_id, self.cls.comparison, self.cls.name, self.version, self.status,
             error=self.error, **errors,
         )  # fmt: skip
 
@@ -226,7 +229,7 @@ class CaseRunner:
         build: Callable[[Case], Problem] = build,
     ) -> None:  # fmt: skip
         self.case, self._build = case, build
-        self.runs = [ImplementationRun(kind) for kind in implementations]
+        self.runs = [ImplementationRun(cls) for cls in implementations]
 
     def set_up(self, *, verify: bool) -> bool:
         """Prepare everything, and compare if asked to; False where there is no reference."""
@@ -244,7 +247,7 @@ class CaseRunner:
                     run.fail(error)
                 return False
             for run in self._alternating(0):
-                if verify and run.kind.comparison != "any-algorithm":
+                if verify and run.cls.comparison != "any-algorithm":
                     run.attempt(run.verify, self.case, self.reference)
         return True
 
@@ -252,7 +255,7 @@ class CaseRunner:
         if self.case.task == "train":
             return train_reference(self.problem)
         baseline = find("same-estimator", BASELINES["same-estimator"])
-        prepared = [run.implementation for run in self._alternating(0) if run.kind is baseline]
+        prepared = [run.implementation for run in self._alternating(0) if run.cls is baseline]
         # A first fit is held against a fit: the same arguments, without a process more.
         if self.case.task in FIRST_FITS or not prepared:
             task = "fit" if self.case.task in FIRST_FITS else self.case.task
@@ -266,7 +269,7 @@ class CaseRunner:
         """Time the repeats of a round, the order turned round from one to the next."""
         for number in repeats:
             for run in self._alternating(number):
-                if number in repeats_of(run.kind.comparison, self.case.task, repeats):
+                if number in repeats_of(run.cls.comparison, self.case.task, repeats):
                     run.attempt(run.repeat, self.case, self.reference, number, turns)
                     turns += 1
 
@@ -282,7 +285,7 @@ class CaseRunner:
             for run in self._alternating(number):
                 run.attempt(run.trace, plan)
         for run in self._alternating(0):
-            if run.kind.comparison == "same-steps":
+            if run.cls.comparison == "same-steps":
                 run.attempt(run.measure_memory, self.case, self.reference)
         return {"target_loss": plan.target_loss}
 
@@ -293,15 +296,15 @@ class CaseRunner:
                 yield run
 
     def timings(self) -> list[Timing]:
-        """Return a row a timed repeat, and one more for what went wrong."""
+        """Return a row per timed repeat, and one more for what went wrong."""
         return [row for run in self.runs for row in self._rows(run)]
 
     def _rows(self, run: ImplementationRun) -> list[Timing]:
-        common = common_fields(self.case, run.kind) | {"version": run.version}
+        common = common_fields(self.case, run.cls) | {"version": run.version}
         if hasattr(self, "problem"):
             common["n_samples"], common["n_features"] = self.problem.X.shape
             common["n_classes"] = self.problem.n_classes
-            if getattr(run.kind, "by_epoch", True):
+            if getattr(run.cls, "by_epoch", True):
                 common |= {"samples": self.problem.samples, "flops": self.problem.flops}
         if hasattr(self, "reference"):
             common["loss_ref"] = self.reference.loss
@@ -310,7 +313,7 @@ class CaseRunner:
             common |= {"loss_final": run.loss, "loss_rel_err": error, "verified": False}
             return [Timing(**common, status=run.status, error=run.error)]
         common |= {name: getattr(run, name) for name in ("compile_s", "prep_s", "rss_peak_bytes")}
-        verified = None if run.kind.comparison == "any-algorithm" else True
+        verified = None if run.cls.comparison == "any-algorithm" else True
         rows = [Timing(**common, **row, verified=verified, status="ok") for row in run.rows]
         if run.status != "ok":
             rows.append(Timing(**common, status=run.status, error=run.error))
@@ -326,13 +329,13 @@ class CaseRunner:
         return points
 
 
-def common_fields(case: Case, kind: type[Implementation]) -> dict[str, Any]:
+def common_fields(case: Case, cls: type[Implementation]) -> dict[str, Any]:
     """Return what all rows of an implementation in a case have in common."""
     names = ("case_id", "model", "dataset", "n_hidden", "solver", "dtype", "threads", "seed")
     common = {name: getattr(case, name) for name in names}
     common |= {"batch_size": case.batch_size or None, "epochs": case.epochs or None}
-    common |= {"implementation": kind.name, "comparison": kind.comparison}
-    return common | {"version": kind.version()}
+    common |= {"implementation": cls.name, "comparison": cls.comparison}
+    return common | {"version": cls.version()}
 
 
 def take_seconds(problem: Problem, repeats: int = 5) -> float:

@@ -90,7 +90,7 @@ def compare(
 
 
 def _times(timings: "pd.DataFrame") -> tuple["pd.DataFrame", dict[_Key, tuple[str, str]]]:
-    """Return the seconds by case and implementation, a column a repeat; and who failed how."""
+    """Return the seconds by case and implementation, a column per repeat; and who failed how."""
     ok = timings["status"] == "ok"
     rows = timings.loc[~ok, [*_KEY, "status", "error"]].itertuples(index=False, name=None)
     failed = {(case, name): (status, str(error)) for case, name, status, error in rows}

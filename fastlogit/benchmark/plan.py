@@ -54,8 +54,8 @@ class Plan:
         self._estimated[first] += self.left.pop((case_id, number))
         for key in self.left if first else ():
             if key[0] == case_id:
-                kinds, repeats = self._work[key]
-                known = (_repeated_seconds(timings, kind, repeats) for kind in kinds)
+                implementations, repeats = self._work[key]
+                known = [_repeated_seconds(timings, each, repeats) for each in implementations]
                 # No later round takes longer than the first, which does the same and more.
                 self.left[key] = min(seconds, _CASE_SECONDS + sum(known))
 

@@ -31,7 +31,7 @@ class TimedOutError(WorkLostError):
 
 
 def note(name: str) -> None:
-    """Tell the parent who is at work."""
+    """Record who is at work, where the parent can read it."""
     if _note is not None:
         _note.value = name.encode()[:63]
 

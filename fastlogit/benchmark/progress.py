@@ -63,7 +63,7 @@ class RunProgress:
         for row in timings:
             if row.status.startswith("failed"):  # after which it takes part no more
                 self._print(f"{display_name(row.implementation)} {row.status} in {case.case_id}")
-        # A line a case in the first round; later a line a round is enough.
+        # A line per case in the first round; later one per round is enough.
         if number == 1 and self._bar is None:
             done = self._plan.n_parts - len(self._plan.left)
             self._print(f"[{done}/{self._plan.n_parts}] {case.case_id}, {self._time_left()}")

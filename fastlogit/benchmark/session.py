@@ -141,14 +141,14 @@ def _measure(
 ) -> Measured:  # fmt: skip
     known = files.part_rows(case.case_id)
     out = {(row.comparison, row.implementation) for row in known if row.status != "ok"}
-    kinds = [kind for kind in implementations if (kind.comparison, kind.name) not in out]
+    left = [each for each in implementations if (each.comparison, each.name) not in out]
     turns = max((row.order_index + 1 for row in known if row.order_index is not None), default=0)
     result, lost = call_for_case(
-        pool, measure_case, case, kinds, timeout=timeout, repeats=repeats, turns=turns
+        pool, measure_case, case, left, timeout=timeout, repeats=repeats, turns=turns
     )
     measured: Measured = result or Measured([], [], {})
-    for kind, error in lost.items():
-        row = Timing(**common_fields(case, kind), status="failed", error=error)
+    for cls, error in lost.items():
+        row = Timing(**common_fields(case, cls), status="failed", error=error)
         measured.timings.append(row)
     return measured
 
@@ -183,9 +183,9 @@ def verify(
     """Compare every implementation with the reference in every case; nothing is timed."""
     with MeasuringPool() as pool:
         for case in cases:
-            kinds = [kind for kind in implementations if kind.comparison in case.comparisons]
-            result, lost = call_for_case(pool, verify_case, case, kinds, timeout=timeout)
+            own = [each for each in implementations if each.comparison in case.comparisons]
+            result, lost = call_for_case(pool, verify_case, case, own, timeout=timeout)
             yield from result or ()
-            for kind, error in lost.items():
-                names = case.case_id, kind.comparison, kind.name, kind.version()
+            for cls, error in lost.items():
+                names = case.case_id, cls.comparison, cls.name, cls.version()
                 yield VerificationResult(*names, "failed", error=error)

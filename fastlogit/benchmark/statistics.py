@@ -88,7 +88,7 @@ def geometric_mean(ratios: "Floats", low: "Floats", high: "Floats") -> Interval:
 def shift(base: "Floats", new: "Floats", rounds: int) -> Shift:
     """Return the shift of an implementation between two runs, each made in so many rounds.
 
-    Either run has two rows of seconds, the implementation's and the baseline's, a column a repeat.
+    Each has two rows of seconds, the implementation's and the baseline's, a column per repeat.
     """
     logs = np.log(base), np.log(new)
     own, drift = _fastest(logs[1]) - _fastest(logs[0])

@@ -125,7 +125,7 @@ def _data_file(given: dict[str, Any]) -> "DataFile | None":
 
 
 def with_selection(name: str, *without: str) -> Callable[..., Callable[..., None]]:
-    """Give a command, by its name, the options above but some, and call it with their selection."""
+    """Add the options above but some to a command, which is called with their selection."""
     shared = [option for option in _OPTIONS if option not in without]
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:

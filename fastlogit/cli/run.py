@@ -113,7 +113,7 @@ def _open_files(say: Console, out: Path, facts: dict[str, object], *, resume: bo
 
 
 def _end_early(say: Console, trouble: str, directory: Path, code: int) -> NoReturn:
-    """Say where the results so far are, and how to finish the run."""
+    """Print where the results so far are and how to finish the run, and exit."""
     words = [word for word in sys.argv[1:] if word not in ("--resume", "--no-resume")]
     say.print(f"{trouble}; what was measured is in {directory}", soft_wrap=True)
     say.print(f"next: {shlex.join(['fastlogit', *words, '--resume'])}", soft_wrap=True)
@@ -124,9 +124,9 @@ def _print_plan(rounds: "list[Round]", repeats: int, *, as_json: bool) -> None:
     from fastlogit.benchmark.plan import Plan
 
     plan, rows = Plan(rounds), []
-    for case, kinds in rounds[0].cases if rounds else ():
+    for case, implementations in rounds[0].cases if rounds else ():
         seconds = sum(part for (case_id, _), part in plan.left.items() if case_id == case.case_id)
-        names = list(dict.fromkeys(kind.name for kind in kinds))
+        names = list(dict.fromkeys(each.name for each in implementations))
         rows.append({"case_id": case.case_id, "implementations": names, "seconds": seconds})
         if not as_json:
             print(f"{format_duration(seconds):>7}  {case.case_id}: {', '.join(names)}")

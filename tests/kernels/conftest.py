@@ -9,7 +9,7 @@ import fastlogit
 
 @pytest.fixture(scope="session")
 def jit():
-    """Give a decorator for a test's function that calls kernels."""
+    """Return a decorator for a test's function that calls kernels."""
     # The first call of an entry point provides what the kernels link to.
     fastlogit.predict_proba("logistic", ([[1.0]], [0.0]), [[1.0]])
     return numba.njit(error_model="numpy")
@@ -22,5 +22,5 @@ def dtype(request):
 
 @pytest.fixture(scope="session")
 def sample_size():
-    """Give how many values a function is tried on: few where the compiler is off."""
+    """Return how many values a function is tried on: few where the compiler is off."""
     return 2_000 if numba.config.DISABLE_JIT else 400_000

@@ -37,7 +37,7 @@ def test_values_and_their_types_choose_alike(X, module):
 
 @pytest.fixture(scope="module")
 def call(jit):
-    """Give the generics as functions that Python can call."""
+    """Return the generics as functions that Python can call."""
     linear_forward, linear_backward = dispatch.linear_forward, dispatch.linear_backward
     hidden_forward, hidden_backward = dispatch.hidden_forward, dispatch.hidden_backward
 

@@ -156,7 +156,7 @@ def test_an_interrupt_at_any_line(problem, solver, backend, with_callback):
 
 
 def diverging(dtype, backend, solver="sgd"):
-    """Give arguments with which the weights grow 24-fold a step, until they overflow."""
+    """Return arguments with which the weights grow 24-fold a step, until they overflow."""
     if solver == "sgd":
         return {"learning_rate": 0.5, "alpha": 50.0, "batch_size": 8, "backend": backend}
     rate = 0.5 * float(np.finfo(dtype).max)

@@ -1,4 +1,4 @@
-"""Text files: what DuckDB and a look at the numbers find, as arguments of `pandas.read_csv`."""
+"""Text files: what DuckDB and the first rows show, as arguments of `pandas.read_csv`."""
 
 import codecs
 import csv

@@ -26,7 +26,7 @@ class _BothBackends(SameSteps):
         self._reached = self._train(self.problem)
 
     def rewind(self) -> None:
-        # With every look that fastlogit.train takes at the arrays: a curve has them on its clock.
+        # With every check of the arrays that fastlogit.train makes: a curve has them on its clock.
         problem, case = self.problem, self.problem.case
         model, X = MODELS[case.model].with_activation(case.activation), check.matrix("X", problem.X)
         params = check.params_like(model, problem.params, X.shape[1], X.dtype)

@@ -1,4 +1,4 @@
-"""Adam as the package's own optimizer has it, for the peers that write their steps out."""
+"""Adam as the package's own optimizer has it, for the libraries that write their steps out."""
 
 from typing import Any, NamedTuple
 

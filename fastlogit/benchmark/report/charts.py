@@ -30,7 +30,7 @@ def css() -> str:
 
 
 def speedups(rows: list[Spec], other: str, alt: str) -> Spec:
-    """Chart ratios to `other` with their intervals on a log scale, a line a case.
+    """Chart ratios to `other` with their intervals on a log scale, a line per case.
 
     The rows have ``label, series, ratio, low, high``, for the tooltip ``result, ours, theirs``, and
     maybe a ``text`` to be written above the mark.
@@ -71,7 +71,7 @@ def speedups(rows: list[Spec], other: str, alt: str) -> Spec:
 def lines(
     alt: str, names: list[str], x: tuple[str, str], y: tuple[str, str], data: Spec, *, log: bool
 ) -> Spec:
-    """Chart y over x, a field and its title each, on a log scale, a line an implementation.
+    """Chart y over x, a field and its title each, on a log scale, a line per implementation.
 
     The data, as Vega-Lite takes it, has ``implementation, group, text``; `log` is for y's scale.
     """

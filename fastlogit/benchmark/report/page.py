@@ -92,7 +92,7 @@ def _over_time(run: StoredRun, cases: DataFrame) -> tuple[list[dict[str, Any]], 
         names[label["implementation"]] = None
     for field, title in (("loss", "Mean training loss"), ("accuracy", "Test accuracy")):
         if any(value is not None for row in rows for value in row[field]):
-            alt = f"{title} over seconds of training, a line an implementation."
+            alt = f"{title} over seconds of training, a line per implementation."
             axes = (("time", "training time"), (field, title.lower()))
             spec = charts.lines(alt, [*names], *axes, {"name": "curves"}, log=field == "loss")
             figures.append({"section": "curves", "caption": title, "spec": spec, "model": "all"})

@@ -33,7 +33,7 @@ def with_batches():
 
 @pytest.fixture
 def prepared():
-    """Give an implementation that is ready to run a case, and the case's problem."""
+    """Return an implementation that is ready to run a case, and the case's problem."""
 
     def prepare(kind, case):
         problem, implementation = build(case), kind()

@@ -78,7 +78,7 @@ def warm(tmp_path_factory):
 
 @pytest.fixture
 def cache(warm, tmp_path):
-    """Give a copy of the warm cache that a test may spoil."""
+    """Return a copy of the warm cache that a test may spoil."""
     return Path(shutil.copytree(warm, tmp_path / "cache"))
 
 
@@ -210,7 +210,7 @@ class TestOneEntry:
 
     @pytest.fixture
     def call(self, tmp_path, monkeypatch):
-        """Give a function that has a new dispatcher double a number, and says whether it loaded."""
+        """Return a function that has a new dispatcher double a number, and says whether it loaded."""
         monkeypatch.setattr(disk, "cache_directory", lambda: tmp_path / "kernels")
 
         def doubled(x):
@@ -277,7 +277,7 @@ class TestOneEntry:
 
 @pytest.fixture
 def fresh_directory(monkeypatch, tmp_path):
-    """Give a function that looks for a cache directory anew, in a kernels folder of its own."""
+    """Return a function that looks for a cache directory anew, in a kernels folder of its own."""
     folder = tmp_path / "package" / "kernels"
     folder.mkdir(parents=True)
     monkeypatch.setattr(disk, "__file__", str(folder / "codegen" / "cache.py"))

@@ -32,7 +32,7 @@ def look_up(name):
 
 @pytest.fixture(scope="module")
 def objects():
-    """Give what the docstring calls by a word, each with the attributes of its kind."""
+    """Return what the docstring calls by a word, each with the attributes of its kind."""
     target = registry.cpu_target
     code = target.target_context.codegen()
     return {

@@ -109,7 +109,7 @@ def test_update_and_forward_linear(linear_update, fan_in, outputs, row, followin
 
 @pytest.fixture(params=["jitted", "plain"])
 def call(request, jit):
-    """Give a primitive as a function that Python can call, or as the plain one that it is."""
+    """Return a primitive as a function that Python can call, or as the plain one that it is."""
     return jit if request.param == "jitted" else lambda function: function
 
 

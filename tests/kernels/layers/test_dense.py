@@ -23,7 +23,7 @@ IN_ORDER = Rows(np.arange(1), True)
 
 @pytest.fixture(scope="module")
 def products(jit):
-    """Give the products as functions that Python can call."""
+    """Return the products as functions that Python can call."""
     forward, backward = dense.hidden_forward, dense.hidden_backward
     output_forward, output_backward = dense.output_forward, dense.output_backward
     output_input_grad = dense.output_input_grad

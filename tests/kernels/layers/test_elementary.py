@@ -26,7 +26,7 @@ EXACT = {"exp": np.exp, "log1p": np.log1p, "sigmoid": exact_sigmoid, "softplus":
 
 @pytest.fixture(scope="module")
 def vectorised(jit):
-    """Give each function as one over arrays."""
+    """Return each function as one over arrays."""
 
     def over_arrays(function):
         @jit
@@ -52,7 +52,7 @@ def vectorised(jit):
 
 
 def sample(name, dtype, size):
-    """Give sorted values, evenly spread over the function's range and dense around zero."""
+    """Return sorted values, evenly spread over the function's range and dense around zero."""
     rng = np.random.default_rng(0)
     low, high = (0.0, 1.0) if name == "log1p" else EXP_RANGE[dtype]
     near_zero = np.exp(rng.uniform(np.log(np.finfo(dtype).tiny), 0, size // 4))

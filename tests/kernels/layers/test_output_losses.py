@@ -13,7 +13,7 @@ ACCURACY = {np.float32: 1e-6, np.float64: 1e-14}
 
 @pytest.fixture(scope="module", params=["numba", "numpy"])
 def functions(request, jit):
-    """Give a backend's four functions as ones that Python can call."""
+    """Return a backend's four functions as ones that Python can call."""
     if request.param == "numpy":
         return plain
 

@@ -53,7 +53,7 @@ def test_a_csr_is_a_tuple_of_arrays(rows):
 
 @pytest.fixture(scope="module")
 def products(jit):
-    """Give the primitives as functions that Python can call."""
+    """Return the primitives as functions that Python can call."""
     product, add = sparse_layers.csr_product, sparse_layers.add_csr_product
 
     def call_product(X, numbers, far, W, b, out):
