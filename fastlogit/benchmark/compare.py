@@ -147,10 +147,13 @@ def _tables(
 
 
 def _machine(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what makes times of two runs incomparable; where caches are kept does not."""
-    variables = {k: v for k, v in (facts.get("environment") or {}).items() if "CACHE" not in k}
+    """Return what makes times of two runs incomparable."""
     cpu = {f"CPU {name}": value for name, value in (facts.get("cpu") or {}).items()}
-    return variables | cpu | {"memory": f"{(facts.get('memory_bytes') or 0) / 1e9:.0f} GB"}
+    return (
+        (facts.get("environment") or {})
+        | cpu
+        | {"memory": f"{(facts.get('memory_bytes') or 0) / 1e9:.0f} GB"}
+    )
 
 
 def _circumstances(facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -97,6 +97,11 @@ def load_average() -> list[float] | None:
     return [round(load, 2) for load in os.getloadavg()] if hasattr(os, "getloadavg") else None
 
 
+def is_busy(load: list[float] | None, cores: int) -> bool:
+    """Return whether other programs take time from what is measured, by the load average."""
+    return load is not None and load[0] > 0.5 * cores
+
+
 def blas_pools() -> list[dict[str, Any]]:
     """List the thread pools loaded so far; without file paths, which say where, not what."""
     kept = ("user_api", "internal_api", "version", "num_threads", "architecture")
@@ -105,8 +110,10 @@ def blas_pools() -> list[dict[str, Any]]:
 
 def environment() -> dict[str, str]:
     """Return the environment variables that steer threads and code generation."""
-    names = sorted(set(os.environ) - _SET_ON_IMPORT - {"NUMBA_CACHE_DIR"})  # a place
-    return {name: os.environ[name] for name in names if name.startswith(_PREFIXES)}
+    names = sorted(set(os.environ) - _SET_ON_IMPORT)
+    # Where a cache lies changes no time.
+    chosen = [name for name in names if name.startswith(_PREFIXES) and "CACHE" not in name]
+    return {name: os.environ[name] for name in chosen}
 
 
 def git_state() -> dict[str, Any] | None:

@@ -87,8 +87,7 @@ def _warn(say: Console) -> None:
     from fastlogit.benchmark import machine
 
     load, cores = machine.load_average(), machine.usable_cores()
-    # With more load for each core other programs take time from what is measured.
-    if load is not None and load[0] > 0.5 * cores:
+    if load and machine.is_busy(load, cores):
         say.print(
             f"warning: other programs are using this machine (load {load[0]:.1f} in the last "
             f"minute, {pluralize(cores, 'core')}); timings will be too long and uncertain"

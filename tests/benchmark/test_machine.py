@@ -72,9 +72,25 @@ def test_only_variables_that_matter_are_kept(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     monkeypatch.setenv("SECRET_TOKEN", "x")
     monkeypatch.setenv("KMP_DUPLICATE_LIB_OK", "True")
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "/somewhere")
     kept = machine.environment()
     assert kept["OMP_NUM_THREADS"] == "3"
-    assert not {"SECRET_TOKEN", "KMP_DUPLICATE_LIB_OK"} & set(kept)
+    others = {"SECRET_TOKEN", "KMP_DUPLICATE_LIB_OK", "JAX_COMPILATION_CACHE_DIR"}
+    assert not others & set(kept)
+
+
+@pytest.mark.parametrize(
+    ("load", "busy"), [(None, False), ([1.0, 9, 9], False), ([1.1, 0, 0], True)]
+)
+def test_more_than_half_a_core_s_load_is_busy(load, busy):
+    assert machine.is_busy(load, 2) is busy
+
+
+def test_a_command_is_recorded_without_where_files_lie(monkeypatch):
+    words = "bench run --data /home/me/a.csv --out=/runs/mine -d iris --out ../b"
+    monkeypatch.setattr(machine.sys, "argv", ["/usr/bin/fastlogit", *words.split()])
+    expected = "fastlogit bench run --data a.csv --out=mine -d iris --out b"
+    assert machine.command() == expected.split()
 
 
 def test_pools_hold_no_paths():

@@ -10,6 +10,7 @@ from pandas import DataFrame, isna
 
 from fastlogit.benchmark import text
 from fastlogit.benchmark.advice import add_costs, advice_lines
+from fastlogit.benchmark.machine import is_busy
 from fastlogit.benchmark.report import answers, charts
 from fastlogit.benchmark.schema import BASELINES
 from fastlogit.benchmark.storage import StoredRun, replace_file
@@ -17,8 +18,6 @@ from fastlogit.benchmark.storage import StoredRun, replace_file
 # Of the scripts that vl-convert brings, the two parts that the page needs.
 _VEGA = """import {{View, parse}} from "https://cdn.jsdelivr.net/npm/vega@{}/+esm";
 window.vega = {{View, parse}};"""
-# Above this share of the cores busy with other programs, times are not to be trusted.
-_BUSY = 0.5
 _CURVE_POINTS = 30
 _TIMES = ("median_s", "q1_s", "q3_s", "time_to_target_s")
 _SCALING = {"n_samples": "rows", "n_features": "features", "threads": "threads"}
@@ -146,9 +145,9 @@ def _words(values: Any, spell: Callable[[float], str]) -> list[str]:
 
 def _cautions(run: StoredRun) -> list[str]:
     """Return what a reader has to know before believing a figure."""
-    words, load, cores = [], (run.facts["load_start"] or [0.0])[0], run.facts["cpu"]["cores"]
+    words, load, cores = [], run.facts["load_start"], run.facts["cpu"]["cores"]
     if run.facts["status"] != "complete":
         words.append(f"The run is {run.facts['status']}: some cases or rounds are missing.")
-    if load > _BUSY * cores:
-        words.append(f"Other programs kept {load:.1f} of {cores} cores busy: times are unsure.")
-    return words + list(text.failure_lines(run.timings[run.timings["status"] != "unsupported"]))
+    if is_busy(load, cores):
+        words.append(f"The load average was {load[0]:.1f} on {cores} cores: times are uncertain.")
+    return words + list(text.failure_lines(run.timings))

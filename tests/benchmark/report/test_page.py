@@ -107,14 +107,15 @@ def test_rows_that_were_not_measured_are_left_out_and_failures_are_named(stored,
 @pytest.mark.parametrize(
     ("facts", "said"),
     [
-        ({"load_start": [1.9, 1, 1]}, "Other programs kept 1.9 of 2 cores busy"),
+        ({"load_start": [1.9, 1, 1]}, "The load average was 1.9 on 2 cores"),
         ({"load_start": [0.9, 1, 1]}, None),
+        ({"load_start": None}, None),
     ],
-    ids=["busy", "idle"],
+    ids=["busy", "idle", "unknown"],
 )
 def test_a_busy_machine_is_named(stored, write, facts, said):
     _, words = write(stored(questions=("same-estimator",), facts=facts))
-    found = [word for word in words if word.startswith("Other programs")]
+    found = [word for word in words if word.startswith("The load average")]
     assert bool(found) == bool(said)
     assert all(word.startswith(said) for word in found)
 

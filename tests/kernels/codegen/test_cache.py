@@ -210,7 +210,7 @@ class TestOneEntry:
 
     @pytest.fixture
     def call(self, tmp_path, monkeypatch):
-        """Return a function that has a new dispatcher double a number, and says whether it loaded."""
+        """Return a function that has a new dispatcher double a number and says if it loaded."""
         monkeypatch.setattr(disk, "cache_directory", lambda: tmp_path / "kernels")
 
         def doubled(x):
