@@ -90,16 +90,19 @@ class MeasuringPool(AbstractContextManager["MeasuringPool", None]):
         self.restart()
         self._note = _SPAWN.RawArray("c", 64)
         self._log = tempfile.NamedTemporaryFile(prefix="fastlogit-", delete=False)  # noqa: SIM115
-        self._executor = ProcessPoolExecutor(1, _SPAWN, _begin, (self._note, self._log.name))
+        executor = ProcessPoolExecutor(1, _SPAWN, _begin, (self._note, self._log.name))
         # A child that starts while Ctrl-C is held back never sees one.
         posix = hasattr(signal, "pthread_sigmask")
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if posix else set()
         others = multiprocessing.active_children()
-        self._executor.submit(int)
-        (self._process,) = set(multiprocessing.active_children()).difference(others)
-        if posix:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        return self._executor
+        try:
+            executor.submit(int)
+            (self._process,) = set(multiprocessing.active_children()).difference(others)
+        finally:
+            if posix:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        self._executor = executor
+        return executor
 
     def _cause(self) -> str:
         code = -(self._process.exitcode or 0)

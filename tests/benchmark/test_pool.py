@@ -34,6 +34,16 @@ def test_no_process_is_started_before_there_is_work(monkeypatch):
         own.restart()
 
 
+def test_a_process_that_cannot_be_started_is_the_caller_s_error(monkeypatch):
+    def cannot(*_):
+        raise OSError("no more processes")
+
+    monkeypatch.setattr(pool.ProcessPoolExecutor, "submit", cannot)
+    with pytest.raises(OSError, match="no more processes"), MeasuringPool() as own:
+        own.call(int)
+    assert os.name == "nt" or signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
 def test_a_restart_gives_another_process(shared):
     pid = shared.call(os.getpid)
     shared.restart()
