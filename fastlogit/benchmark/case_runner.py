@@ -209,7 +209,7 @@ class ImplementationRun:
         errors = {
             name: value
             for name in ("params_error", "loss_error", "tolerance")
-            if math.isfinite(value := getattr(compared, name, math.nan))
+            if (value := getattr(compared, name, None)) is not None and math.isfinite(value)
         }
         return VerificationResult(
             case.case_id, self.cls.comparison, self.cls.name, self.version, self.status,

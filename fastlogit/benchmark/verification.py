@@ -32,7 +32,7 @@ class Agreement:
     They are inf where the shapes differ, nan where a value is not a number.
     """
 
-    params_error: float
+    params_error: float | None  # None for steps of its own, where the loss alone is compared
     loss_error: float
     tolerance: float
     n_iter: tuple[int | None, int | None] = (None, None)  # its own, and the reference's
@@ -45,13 +45,15 @@ class Agreement:
     @property
     def holds(self) -> bool:
         """Whether both errors are numbers within the tolerance, and the iterations equal."""
-        errors = self.params_error <= self.tolerance and self.loss_error <= self.tolerance
-        return errors and self.same_iterations
+        params_hold = self.params_error is None or self.params_error <= self.tolerance
+        return params_hold and self.loss_error <= self.tolerance and self.same_iterations
 
     def __str__(self) -> str:
         """Return the errors and what is allowed."""
-        text = f"parameters differ by {self.params_error:.2e}, loss by {self.loss_error:.2e}; "
-        text += f"allowed is {self.tolerance:g}"
+        text = f"the loss is higher by {self.loss_error:.2e}"
+        if self.params_error is not None:
+            text = f"parameters differ by {self.params_error:.2e}, loss by {self.loss_error:.2e}"
+        text += f"; allowed is {self.tolerance:g}"
         if not self.same_iterations:
             text += f"; n_iter_ is {self.n_iter[0]}, the reference's {self.n_iter[1]}"
         return text
@@ -66,7 +68,7 @@ class VerificationResult:
     implementation: str
     version: str
     status: str
-    params_error: float | None = None  # None where nothing was compared
+    params_error: float | None = None  # None where it was not compared
     loss_error: float | None = None
     tolerance: float | None = None
     error: str | None = None
@@ -88,7 +90,7 @@ def compare(outcome: Outcome, reference: Outcome, case: Case) -> Agreement:
     scale = max(abs(reference.loss), np.finfo(np.float64).tiny)
     if case.solver in OWN_STEPS.get(case.model, ()):
         higher = float(np.maximum(0.0, outcome.loss - reference.loss))
-        return Agreement(0.0, higher / scale, _HIGHER)
+        return Agreement(None, higher / scale, _HIGHER)
     params_error = _params_error(outcome.params, reference.params)
     loss_error = abs(outcome.loss - reference.loss) / scale
     n_iter = outcome.n_iter, reference.n_iter

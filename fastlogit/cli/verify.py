@@ -57,5 +57,8 @@ def _describe(each: "VerificationResult") -> str:
         return f"{each.status}: {each.error}"
     if each.tolerance is None:
         return "not compared: another algorithm"
+    limit = f"limit {each.tolerance:g}"
+    if each.params_error is None:
+        return f"agree: steps of its own, loss higher by {each.loss_error:.0e} ({limit})"
     errors = f"parameters {each.params_error:.0e}, loss {each.loss_error:.0e}"
-    return f"agree: relative errors {errors} (limit {each.tolerance:g})"
+    return f"agree: relative errors {errors} ({limit})"

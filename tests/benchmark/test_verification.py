@@ -85,6 +85,8 @@ def test_where_the_steps_are_its_own_the_loss_must_be_no_higher(model, solver):
     assert compare(outcome(*elsewhere, 0.504), REFERENCE, own).holds
     assert not compare(outcome(*elsewhere, 0.506), REFERENCE, own).holds
     assert not compare(outcome(*elsewhere, np.nan), REFERENCE, own).holds
+    text = str(compare(outcome(*elsewhere, 0.51), REFERENCE, own))
+    assert text == "the loss is higher by 2.00e-02; allowed is 0.01"
 
 
 def test_the_message_names_both_errors_and_the_tolerance():

@@ -54,6 +54,19 @@ def test_a_prediction_is_of_the_fitted_estimator(prepared, kind, estimator):
     np.testing.assert_array_equal(proba, implementation._fitted.predict_proba(problem.X))
 
 
+@pytest.mark.parametrize("solver", [None, "newton-cholesky"])
+def test_wrong_probabilities_never_agree(prepared, solver):
+    case = estimator_case("LogisticRegression", "predict_proba", solver=solver)
+    implementation, problem = prepared(FastlogitEstimator, case)
+    implementation.run()
+    right = implementation.result()
+    assert right.loss == pytest.approx(log_loss(problem.y, right.params[0]), rel=1e-12)
+    assert compare(right, right, case).holds
+    for wrong in (np.full_like(right.params[0], np.nan), right.params[0][:, ::-1]):
+        implementation._proba = wrong
+        assert not compare(implementation.result(), right, case).holds
+
+
 @BOTH
 def test_a_first_fit_is_timed_in_a_process_of_its_own(prepared, kind):
     case = estimator_case("LogisticRegression", "first-fit")
