@@ -4,6 +4,7 @@ The advice runs the very lines that it prints, so that what it promises is what 
 """
 
 import glob
+import re
 from typing import Any
 
 from fastlogit.benchmark.data_file import DataFile
@@ -86,8 +87,10 @@ def reading(file: DataFile, path: str) -> str:
     lines += [f"y = X.pop({target!r}).astype({file.target_dtype!r}).to_numpy()"]
     if file.left_out:
         lines += [f"X = X.drop(columns={[*file.left_out]!r})"]
-    if file.as_numbers:
-        lines += [f"X = X.astype(dict.fromkeys({[*file.as_numbers]!r}, float))"]
+    if names := [*file.as_numbers]:
+        mark = re.escape(arguments.get("decimal", "."))
+        lines += [f"numbers = X[{names!r}].replace({mark!r}, '.', regex=True).astype(float)"]
+        lines += ["X = X.assign(**numbers)"]
     return "\n".join(lines) + _SPLIT.format(n_test=file.n_test)
 
 

@@ -52,6 +52,17 @@ def semicolons(folder):
     return describe(folder / "parts.csv", "kind")
 
 
+def two_decimal_marks(folder):
+    X, y = measured()
+    lines = [";".join("abcy")]
+    for i, (row, label) in enumerate(zip(X.tolist(), y, strict=True)):
+        first = str(row[0]) if i % 3 else str(row[0]).replace(".", ",")
+        others = [str(value).replace(".", ",") for value in row[1:3]]
+        lines.append(";".join([first, *others, "uvw"[label]]))
+    (folder / "marks.csv").write_text("\n".join(lines))
+    return describe(folder / "marks.csv", "y")
+
+
 def missing_numbers(folder):
     X, y = measured()
     X[::7, 0] = np.nan
@@ -74,8 +85,12 @@ def parquet(folder):
     X, y = measured()
     frame = pd.DataFrame(X, columns=[*"abcd"]).assign(kind=np.array(["u", "v", "w"])[y])
     frame["day"] = pd.Timestamp("2020-01-01") + pd.to_timedelta(np.arange(len(y)) % 50, "D")
-    duckdb.from_df(frame).write_parquet(str(folder / "days.parquet"))
-    return describe(folder / "days.parquet", "kind")
+    # A name that is a pattern too, and what it would match.
+    for name, rows in (("days[1].parquet", frame), ("days1.parquet", frame[::-1].head(9))):
+        duckdb.from_df(rows).write_parquet(str(folder / name))
+    file = describe(folder / "days[1].parquet", "kind")
+    assert file.n_samples == len(frame)
+    return file
 
 
 def arrays(folder):
@@ -110,8 +125,8 @@ def wide(folder):
     return describe(folder / "genes.csv", "kind")
 
 
-FILES = (passengers, semicolons, missing_numbers, unbalanced, parquet, arrays, sparse_rows,
-         odd_text, wide)  # fmt: skip
+FILES = (passengers, semicolons, two_decimal_marks, missing_numbers, unbalanced, parquet, arrays,
+         sparse_rows, odd_text, wide)  # fmt: skip
 
 
 @pytest.fixture(scope="module", params=FILES, ids=lambda make: make.__name__)
@@ -237,6 +252,17 @@ def test_a_class_of_a_single_training_row_is_not_cross_validated(tmp_path):
     advised = advise(describe(tmp_path / "few.csv", "y"))
     assert advised["folds"] is None
     assert "cross-validation" not in advice_lines(advised)[1]
+
+
+def test_test_rows_may_lack_a_class(tmp_path):
+    frame = pd.DataFrame({"a": np.arange(284) ** 2 % 101, "b": np.arange(284) % 13})
+    frame["y"] = ["u"] * 138 + ["v"] * 143 + ["w"] * 3
+    frame.to_csv(tmp_path / "rare.csv", index=False)
+    file = describe(tmp_path / "rare.csv", "y")
+    assert set(data_file.frames(file).y_test) == {"u", "v"}
+    advised = advise(file)
+    assert advised["roc_auc"] is None
+    assert any("ROC AUC: unknown" in line for line in advice_lines(advised))
 
 
 def test_a_fit_gets_the_iterations_that_it_needs(tmp_path, monkeypatch):

@@ -165,8 +165,11 @@ def test_what_works_in_base_alone_is_a_failure(exact, status, verdict):
     assert failure[1:] == ("fastlogit", status, "why")
     assert compared.verdict == verdict
     assert failure[0] not in set(compared.cases.query("implementation == 'fastlogit'")["case_id"])
-    # Where it failed before, NEW has broken nothing.
+    # Where it failed in the same way before, NEW has broken nothing.
     assert compare(broken, broken).failures == []
+    wrong = changed["status"].replace(status, "failed-verification")
+    worse = compare(broken, replace(exact, timings=changed.assign(status=wrong)))
+    assert len(worse.failures) == (status != "failed-verification")
 
 
 def test_wrong_results_weigh_more_than_slow_ones(exact):
@@ -193,11 +196,12 @@ def test_without_its_baseline_a_case_is_not_judged(exact):
 
 
 def test_runs_of_different_files_are_refused(exact):
-    one, other = (
-        replace(exact, facts=exact.facts | {"data": {"sha256": digest}}) for digest in "ab"
+    one, other, elsewhere = (
+        replace(exact, facts=exact.facts | {"data": {"sha256": digest, "target": target}})
+        for digest, target in ("ay", "by", "az")
     )
     assert len(compare(one, one).models)
-    for new in (other, exact):
+    for new in (other, elsewhere, exact):
         with pytest.raises(ValueError, match="different data"):
             compare(one, new)
 

@@ -88,8 +88,9 @@ def _checked(
     _check_values(request, kept)
     target = _find_target(request, kept)
     y, found = _find_classes(request, kept[target])
-    X = kept.loc[y.index].drop(columns=target)
-    other = _find_other(X)
+    X = kept.drop(columns=target)
+    other = _find_other(X)  # of all rows: what counts them does so in the file
+    X = X.loc[y.index]
     found += [f"left out: {name} ({why})" for name, why in other.items()]
     X = X.drop(columns=list(other))
     if not X.shape[1]:

@@ -1,6 +1,7 @@
 """A described file's rows: divided as the file has them, or encoded as numbers."""
 
 import hashlib
+import re
 import warnings
 from functools import lru_cache
 from pathlib import Path
@@ -53,7 +54,8 @@ def divide(file: DataFile, data: "pd.DataFrame") -> Parts:
     y: Any = data[target]
     X, y = data.drop(columns=[target, *file.left_out]), y.astype(file.target_dtype)
     if names := list(file.as_numbers):
-        X[names] = X[names].astype(np.float64)
+        mark = re.escape(dict(file.arguments).get("decimal", "."))
+        X[names] = X[names].replace(mark, ".", regex=True).astype(np.float64)
     X = X.astype(np.float64) if numeric(X).all() else X
     X_train, X_test, y_train, y_test = train_test_split(
         X, y.to_numpy(), test_size=file.n_test, random_state=0, stratify=y

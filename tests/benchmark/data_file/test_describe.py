@@ -1,22 +1,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+from file_columns import label, other, spread
 
 from fastlogit.benchmark.data_file import ReadOptions, describe, frames, load
 from fastlogit.benchmark.data_file.describe import _check_values
 from fastlogit.benchmark.data_file.description import Request
-
-
-def spread(i):
-    return i * i % 17 + 0.5
-
-
-def other(i):
-    return i * 7 % 13
-
-
-def label(i):
-    return "ab"[i % 2]
 
 
 @pytest.mark.parametrize("name", ["target", "LABEL", "Class", "y"])
@@ -104,6 +93,13 @@ def test_what_says_nothing_is_left_out(write, rows):
     assert list(frames(file).X.columns) == ["u", "name"]
     for finding in ("Unnamed: 0 (without a name)", "row (counts the rows)", "id (an identifier)"):
         assert f"left out: {finding}" in file.findings
+
+
+def test_what_counts_the_rows_does_so_beside_rows_without_a_target(write, rows):
+    classes = lambda i: "" if i in (3, 20) else label(i)  # noqa: E731
+    file = describe(write("a.csv", rows(40, lambda i: i + 5, spread, classes, header="row,u,y")))
+    assert list(frames(file).X.columns) == ["u"]
+    assert "left out: row (counts the rows)" in file.findings
 
 
 def test_seasons_are_no_reason_to_refuse(write, rows):

@@ -3,21 +3,9 @@ import gzip
 import numpy as np
 import pandas as pd
 import pytest
+from file_columns import label, other, spread
 
 from fastlogit.benchmark.data_file import ReadOptions, describe, frames, load
-
-
-def spread(i):
-    return i * i % 17 + 0.5
-
-
-def other(i):
-    return i * 7 % 13
-
-
-def label(i):
-    return "ab"[i % 2]
-
 
 THREE = (spread, other, label)
 
