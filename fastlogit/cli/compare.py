@@ -106,6 +106,7 @@ def _show(compared: "Comparison", *, as_json: bool, every: bool) -> None:
     lines += [f"different: {note}" for note in compared.notes]
     for case_id, name, status, error in compared.failures:
         lines.append(f"{status} in NEW only: {name} in {case_id}: {error}")
+    lines += ["changes of the time beside the baseline's, with 95 % intervals:"] * every
     for rows in (cases if every else cases[cases["verdict"] == "slower"], models):
         by_change = rows.sort_values("slowdown", ascending=False)
         lines += [_line(row) for row in by_change.to_dict("records")]

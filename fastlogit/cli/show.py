@@ -52,6 +52,7 @@ def print_run(run: "StoredRun", *, every: bool, as_json: bool) -> None:
     if every:
         print_cases(out, run)
     if advice := run.facts.get("advice"):
+        out.print("This program trains the model that suits the file:\n")
         out.print(f"{advice['source'].strip()}\n", soft_wrap=True)
         for line in advice_lines(add_costs(advice, run.summary)):
             out.print(line)

@@ -70,6 +70,21 @@ def test_an_unfinished_run_is_called_so(call, tmp_path):
     assert out.startswith("nothing was measured")  # there are no parts
 
 
+def test_the_advice_and_its_program_come_first(call, tmp_path):
+    figures = dict.fromkeys(("accuracy", "accuracy_low", "accuracy_high"), 0.75)
+    figures |= dict.fromkeys(("baseline_accuracy", "balanced_accuracy", "roc_auc"), 0.5)
+    counts = {"n_train": 80, "n_test": 20, "imbalance": 1.5, "folds": 5}
+    advice = {"file": "a.csv", "model": "LogisticRegression", "arguments": {"C": 0.1}}
+    advice |= {"source": "import pandas as pd [b]\n", **figures, **counts}
+    write_run(tmp_path / "results", **SMALL, facts={"advice": advice})
+    lines = call("bench", "show", "latest")[1].splitlines()
+    assert lines[:3] == [
+        "This program trains the model that suits the file:", "", "import pandas as pd [b]",
+    ]  # fmt: skip
+    assert "Advice for a.csv (80 training and 20 test rows):" in lines
+    assert "Model: LogisticRegression(C=0.1), by 5-fold cross-validation" in lines
+
+
 def test_why_there_is_no_advice_is_printed(call, tmp_path):
     write_run(tmp_path / "results", **SMALL, facts={"advice_error": "timeout after 600 s"})
     assert "no advice on the file: timeout after 600 s\n" in call("bench", "show", "latest")[1]
