@@ -304,7 +304,7 @@ class CaseRunner:
         if hasattr(self, "problem"):
             common["n_samples"], common["n_features"] = self.problem.X.shape
             common["n_classes"] = self.problem.n_classes
-            if getattr(run.cls, "by_epoch", True):
+            if run.cls.by_epoch:
                 common |= {"samples": self.problem.samples, "flops": self.problem.flops}
         if hasattr(self, "reference"):
             common["loss_ref"] = self.reference.loss
@@ -334,6 +334,9 @@ def common_fields(case: Case, cls: type[Implementation]) -> dict[str, Any]:
     names = ("case_id", "model", "dataset", "n_hidden", "solver", "dtype", "threads", "seed")
     common = {name: getattr(case, name) for name in names}
     common |= {"batch_size": case.batch_size or None, "epochs": case.epochs or None}
+    if cls.solver:
+        epochs = common["epochs"] if cls.by_epoch else None
+        common |= {"solver": cls.solver, "batch_size": None, "epochs": epochs}
     common |= {"implementation": cls.name, "comparison": cls.comparison}
     return common | {"version": cls.version()}
 

@@ -221,8 +221,10 @@ def _frame(source: Any, kind: type[Timing | CurvePoint]) -> "pd.DataFrame":
     types = {field.name: field.type for field in fields(kind)}
     text = {name: str for name, type_ in types.items() if type_ not in (int, int | None)}
     frame = pd.read_csv(source, usecols=[*types], dtype=text, keep_default_na=False, na_values=[""])
-    # From text to the last digit, which read_csv does not do in all versions.
-    return frame.astype({name: float for name in types if types[name] in (float, float | None)})
+    # From text to the last digit, which read_csv does not do in all versions; whole numbers stay
+    # whole where some are missing.
+    target: dict[Any, str] = {float: "float64", float | None: "float64", int | None: "Int64"}
+    return frame.astype({name: target[types[name]] for name in types if types[name] in target})
 
 
 def find_run(name: str, out: Path) -> Path:

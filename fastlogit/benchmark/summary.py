@@ -47,7 +47,7 @@ def summarise(
             if compared and (ratio := paired_ratio(times[baseline], times[name])):
                 row |= {"baseline": baseline} | dict(zip(_RATIO, ratio, strict=True))
             rows.append(row)
-    return pd.DataFrame(rows, columns=list(SUMMARY_COLUMNS))
+    return pd.DataFrame(rows, columns=list(SUMMARY_COLUMNS)).astype({"batch_size": "Int64"})
 
 
 def repeat_times(group: "pd.DataFrame") -> "pd.Series[float]":

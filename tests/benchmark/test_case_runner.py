@@ -127,6 +127,15 @@ def test_another_algorithm_may_end_elsewhere(timings):
     assert rows[0].loss_final == 0.5
 
 
+def test_a_solver_of_its_own_is_named_without_the_case_s_batches(timings):
+    rows = timings("numpy", "fastlogit-lbfgs", "sklearn-saga", "sklearn-sgd", repeats=1)
+    found = {row.implementation: (row.solver, row.batch_size, row.epochs) for row in rows}
+    assert found == {
+        "numpy": ("sgd", 32, 2), "fastlogit-lbfgs": ("lbfgs", None, None),
+        "sklearn-saga": ("saga", None, 2), "sklearn-sgd": ("sgd", 32, 2),
+    }  # fmt: skip
+
+
 def test_what_an_implementation_cannot_do_is_no_failure(timings):
     rows = timings("unable", "numpy")
     assert [row.status for row in rows] == ["unsupported"] + ["ok"] * 3

@@ -95,7 +95,6 @@ class FullBatchSolver(_Solver):
     """A solver over all rows at once; the case's solver, learning rate and batches do not count."""
 
     by_epoch = False
-    solver: ClassVar[str]  # what the estimators call it
 
     def run(self) -> None:
         """Fit to the optimum, or for as many iterations as a user would by default."""

@@ -30,6 +30,8 @@ class Implementation(ABC):
     install: ClassVar[str] = 'pip install "fastlogit[peers]"'
     by_default: ClassVar[bool] = False  # takes part where no implementation is asked for by name
     rank: ClassVar[int] = 100  # its place in lists and tables, lower ones first
+    by_epoch: ClassVar[bool] = True  # an iteration is a pass over the rows: it has a rate in rows
+    solver: ClassVar[str] = ""  # its own, where the case's solver and batches do not count
     # What it can do of a case's axes; anything, where one is not named.
     covers: ClassVar[dict[str, tuple[str, ...]]] = {
         "model": ("logistic", "softmax", "mlp-logistic", "mlp-softmax"),
@@ -108,8 +110,6 @@ class AnyAlgorithm(Implementation):
     """
 
     comparison = "any-algorithm"
-    # Whether an iteration is one pass over the rows, so that a rate in rows says something.
-    by_epoch: ClassVar[bool] = True
 
     @abstractmethod
     def fit(self, iterations: int) -> None:

@@ -136,3 +136,7 @@ def test_cases_differ_by_their_label(stored):
     pairs = pair_up(run)
     labels = pairs[(pairs["model"] == "LogisticRegression") & (pairs["task"] == "fit")]["label"]
     assert set(labels) == {"digits · dtype float32", "digits · dtype float64"}
+    pairs = pair_up(stored(batch_sizes=(8, 32), datasets=("digits",)))  # estimators have none
+    assert set(pairs.loc[pairs["model"] == "softmax", "label"]) == {
+        "digits · batch 8", "digits · batch 32",
+    }  # fmt: skip
