@@ -11,6 +11,7 @@ def test_a_known_name_passes():
     ("name", "message"),
     [
         ("softmx", r"no model 'softmx' \(did you mean 'softmax'\?\); there are logistic, softmax"),
+        ("SOFTMAX", r"no model 'SOFTMAX' \(did you mean 'softmax'\?\)"),
         ("tree", r"no model 'tree'; there are logistic, softmax"),
         (None, r"no model None; there are logistic, softmax"),
         (["softmax"], r"no model \['softmax'\] .*; there are logistic, softmax"),
@@ -19,3 +20,8 @@ def test_a_known_name_passes():
 def test_an_unknown_name_says_what_exists(name, message):
     with pytest.raises(ValueError, match=message):
         check_name("model", name, {"logistic": 1, "softmax": 2})
+
+
+def test_of_many_names_the_first_are_listed():
+    with pytest.raises(ValueError, match=r"there are g0, g1, .*, g29 and 20,501 more$"):
+        check_name("column", "age", [f"g{i}" for i in range(20_531)])

@@ -1,6 +1,5 @@
 """A user's file checked before a run begins: its classes, its features, what cannot be used."""
 
-import difflib
 import os
 import re
 import zlib
@@ -14,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastlogit.benchmark.data_file import formats, text
-from fastlogit.benchmark.data_file.description import DataFile, ReadOptions, Request, listed
+from fastlogit.benchmark.data_file.description import DataFile, ReadOptions, Request
 from fastlogit.benchmark.data_file.loading import digest, divide, encode, numeric
 from fastlogit.benchmark.text import pluralize
+from fastlogit.names import check_name, listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -107,12 +107,10 @@ def _checked(
 
 
 def _check_column(file: str, name: str, names: list[str]) -> None:
-    """Raise ValueError, naming the columns and the nearest one, unless there is such a column."""
-    if name not in names:
-        lower = {each.lower(): each for each in names}
-        nearest = difflib.get_close_matches(name.lower(), lower, n=1)
-        hint = f" (did you mean {lower[nearest[0]]!r}?)" if nearest else ""
-        raise ValueError(f"{file} has no column {name!r}{hint}; there are {listed(names, 30)}")
+    try:
+        check_name("column", name, names)
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from None
 
 
 def _find_target(request: Request, frame: "pd.DataFrame") -> str:

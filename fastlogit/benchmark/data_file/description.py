@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fastlogit.benchmark.text import pluralize
+from fastlogit.names import listed
 
 
 @dataclass(frozen=True)
@@ -82,12 +83,6 @@ def facts(file: DataFile) -> dict[str, Any]:
     classes = dict(zip(file.classes, file.class_rows, strict=True))
     found = {"file": file.path.name, "notes": notes(file), "classes": classes}
     return found | {name: getattr(file, name) for name in same} | {"drop": list(file.drop)}
-
-
-def listed(names: list[str], most: int = 8) -> str:
-    """Return names with commas between them, and how many more there are."""
-    rest = len(names) - most
-    return ", ".join(names[:most]) + (f" and {rest:,} more" if rest > 0 else "")
 
 
 def require(package: str, what: str) -> Any:

@@ -10,7 +10,8 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fastlogit.benchmark.data_file.description import Request, listed, require
+from fastlogit.benchmark.data_file.description import Request, require
+from fastlogit.names import listed
 
 if TYPE_CHECKING:
     import pandas as pd
