@@ -267,9 +267,7 @@ def test_a_run_killed_at_any_moment_is_finished_without_loss(tmp_path, step):
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    moments, by_clock = map(int, done.stdout.split())
-    assert moments >= 36 // step
-    assert by_clock >= 1
+    assert int(done.stdout) >= 36 // step
 
 
 def test_a_resumed_run_gives_the_same_files_as_an_undisturbed_one(tmp_path):
