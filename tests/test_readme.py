@@ -67,6 +67,8 @@ def test_snippets_run(source, capsys):
 
 def test_the_table_and_the_picture_are_the_reference_run_s():
     run = read_run(REFERENCE)
+    summary = (REFERENCE / "summary.csv").read_text()
+    assert run.summary.to_csv(index=False, lineterminator="\n") == summary
     assert set(run.summary["status"]) <= {"ok", "unsupported"}
     command = "write it anew: fastlogit bench report results/reference --readme README.md"
     assert readme.update(run, README) == README, command
