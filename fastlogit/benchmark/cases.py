@@ -151,8 +151,11 @@ class Grid:
         if (file := self.data_file) is None:
             sets = tuple(datasets.TOY_SETS)
             return {"models": tuple(MODELS), "datasets": sets, "batch_sizes": (32,)}
-        two = len(file.classes) == 2
-        suited = tuple(name for name, model in MODELS.items() if two or not model.binary)
+        two, networks = len(file.classes) == 2, suits_networks(file)
+        suited = tuple(
+            name for name, model in MODELS.items()
+            if (two or not model.binary) and (networks or not model.has_hidden)
+        )  # fmt: skip
         # A batch of more than all rows is one of all rows, and no way to train a small file.
         batch_sizes = (32, 256) if file.n_train > 256 else (32,)
         return {"models": suited, "datasets": (file.name,), "batch_sizes": batch_sizes}
@@ -247,6 +250,11 @@ class Grid:
         return max(1, min(enough, round(_OWN_REPEAT_SECONDS / slowest)))
 
 
+def suits_networks(file: DataFile) -> bool:
+    """Return whether a run fits networks to a user's file unless it is asked to."""
+    return file.n_train * file.n_features <= _MOST_NETWORK_ELEMENTS
+
+
 def sizes(model: str, dataset: str, data_file: DataFile | None = None) -> tuple[int, int, int]:
     """Return the rows trained on, the features and the classes of a data set in a model's form."""
     if data_file is not None:
@@ -272,6 +280,8 @@ _STEP_SECONDS, _FLOPS_PER_SECOND, _REPEAT_SECONDS = 20e-6, 3e10, 0.05
 # With a user's own file the epochs are so many that enough rows were seen, unless the slowest model
 # would take too long.
 _OWN_ROWS, _MOST_OWN_EPOCHS, _OWN_REPEAT_SECONDS = 100_000, 100, 0.5
+# With more elements of X one fit of MLPClassifier may take minutes, and a run makes a dozen.
+_MOST_NETWORK_ELEMENTS = 1 << 20
 
 
 def epoch_seconds(

@@ -14,7 +14,7 @@ from fastlogit.cli import completion
 from fastlogit.cli.ending import consoles, refuse
 
 if TYPE_CHECKING:
-    from fastlogit.benchmark.cases import Grid
+    from fastlogit.benchmark.cases import Grid, suits_networks
     from fastlogit.benchmark.data_file import DataFile
     from fastlogit.benchmark.implementations import Implementation
 
@@ -86,7 +86,7 @@ class Selection(NamedTuple):
 
 def select(given: dict[str, Any]) -> Selection:
     """Return the selection that options describe; ValueError for what cannot be had here."""
-    from fastlogit.benchmark.cases import Grid
+    from fastlogit.benchmark.cases import Grid, suits_networks
     from fastlogit.benchmark.implementations import choose
     from fastlogit.benchmark.machine import check_threads
 
@@ -98,7 +98,13 @@ def select(given: dict[str, Any]) -> Selection:
     if not timeout > 0:
         raise ValueError(f"--timeout is {timeout:g}; it must be positive")
     axes = {field.name: given[field.name] for field in fields(Grid) if field.name in given}
-    grid = Grid(**axes, data_file=_data_file(given))
+    file = _data_file(given)
+    grid = Grid(**axes, data_file=file)
+    if file is not None and "models" not in given and not suits_networks(file):
+        consoles()[1].print(
+            f"networks are left out: a fit to {file.n_train:,} x {file.n_features:,} numbers may "
+            "take minutes; -m mlp-softmax measures them"
+        )
     check_threads(grid.threads)
     implementations = choose(given.get("implementation"), grid.questions)
     quick, limit = bool(given.get("quick")), None if math.isinf(timeout) else timeout

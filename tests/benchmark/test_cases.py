@@ -207,6 +207,12 @@ def test_a_file_gets_the_models_for_its_classes():
     assert Grid(data_file=data_file(2, rows=150)).batch_sizes == (32,)
 
 
+def test_networks_are_left_out_of_a_large_file_unless_they_are_asked_for():
+    large = data_file(2, rows=1000, n_features=2000)
+    assert Grid(data_file=large).models == ("logistic", "softmax")
+    assert Grid(data_file=large, models=("mlp-softmax",)).models == ("mlp-softmax",)
+
+
 def test_axes_asked_for_beside_a_file_are_kept():
     chosen = grid(data_file=data_file(2), models=("logistic",), batch_sizes=(8,), epochs=3)
     assert [case.case_id for case in chosen.cases()] == ["logistic/flowers/sgd/b8/float32/t1/e3/s0"]
