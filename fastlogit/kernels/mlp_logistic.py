@@ -1,26 +1,27 @@
-"""One hidden sigmoid layer, one output, σ.
+"""One hidden layer, one output, σ.
 
 Shapes: B rows, D features, H hidden units. X (B, D), y (B,) of 0 and 1, W1 (D, H), b1 (H,),
 pre-activations S and hidden A (B, H), W2 (H, 1) kept transposed as W2t (1, H), b2 (1,), logits
 z (B, 1).
 
-    S = X W1 + b1      A = σ(S)      z = A W2 + b2      p = σ(z)
+    S = X W1 + b1      A = φ(S)      z = A W2 + b2      p = σ(z)
     loss of a row = softplus(z) − y z
 
 The output layer sees A as its input, so its gradient is that of logistic regression:
 
     ∂L/∂z = p − y      ∂L/∂w2ⱼ = (p − y) aⱼ      ∂L/∂b2 = p − y
 
-A hidden unit j acts through aⱼ = σ(sⱼ), sⱼ = Σᵢ xᵢ w1ᵢⱼ + b1ⱼ, with σ'(s) = σ(s) (1 − σ(s)):
+A hidden unit j acts through aⱼ = φ(sⱼ), sⱼ = Σᵢ xᵢ w1ᵢⱼ + b1ⱼ. φ is the activation (see
+layers/activations.py), by default σ, for which σ'(s) = σ(s) (1 − σ(s)) = a (1 − a):
 
-    ∂L/∂aⱼ = (p − y) w2ⱼ      ∂L/∂sⱼ = (p − y) w2ⱼ aⱼ (1 − aⱼ)
+    ∂L/∂aⱼ = (p − y) w2ⱼ      ∂L/∂sⱼ = (p − y) w2ⱼ φ'(sⱼ)
     ∂L/∂w1ᵢⱼ = ∂L/∂sⱼ · xᵢ    ∂L/∂b1ⱼ = ∂L/∂sⱼ
 
 z is the output's logit, y always the label, and every hidden unit has a bias of its own: b1 is a
 vector. Over a batch, with row weights w (1 if none) and the mean taken as Σ w loss / Σ w:
 
     dz = w (p − y) / Σ w     dW2 = Aᵀ dz      db2 = Σ_rows dz
-    dA = dz W2ᵀ              dS = dA ∘ A ∘ (1 − A)
+    dA = dz W2ᵀ              dS = dA ∘ φ'(S)
     dW1 = Xᵀ dS              db1 = Σ_rows dS
 """
 

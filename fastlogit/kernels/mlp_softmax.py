@@ -1,10 +1,10 @@
-"""One hidden sigmoid layer, K outputs, softmax.
+"""One hidden layer, K outputs, softmax.
 
 Shapes: B rows, D features, H hidden units, K classes. X (B, D), y (B,) of 0..K−1, W1 (D, H),
 b1 (H,), pre-activations S and hidden A (B, H), W2 (H, K) kept transposed as W2t (K, H), b2 (K,),
 logits Z (B, K).
 
-    S = X W1 + b1      A = σ(S)      Z = A W2 + b2      P = softmax(Z)
+    S = X W1 + b1      A = φ(S)      Z = A W2 + b2      P = softmax(Z)
     loss of a row = logsumexp(z) − z_y
 
 The output layer sees A as its input, so its gradient is that of softmax regression, with yₖ = 1
@@ -13,16 +13,17 @@ for the row's class and 0 elsewhere:
     ∂L/∂zₖ = pₖ − yₖ      ∂L/∂w2ⱼₖ = (pₖ − yₖ) aⱼ      ∂L/∂b2ₖ = pₖ − yₖ
 
 A hidden unit j feeds every output, so its derivative sums over all of them. With sⱼ the unit's
-pre-activation, aⱼ = σ(sⱼ) and σ'(s) = σ(s) (1 − σ(s)):
+pre-activation and aⱼ = φ(sⱼ), where φ is the activation (see layers/activations.py), by default σ,
+for which σ'(s) = σ(s) (1 − σ(s)) = a (1 − a):
 
-    ∂L/∂aⱼ = Σₖ (pₖ − yₖ) w2ⱼₖ      ∂L/∂sⱼ = ∂L/∂aⱼ · aⱼ (1 − aⱼ)
+    ∂L/∂aⱼ = Σₖ (pₖ − yₖ) w2ⱼₖ      ∂L/∂sⱼ = ∂L/∂aⱼ · φ'(sⱼ)
     ∂L/∂w1ᵢⱼ = ∂L/∂sⱼ · xᵢ          ∂L/∂b1ⱼ = ∂L/∂sⱼ
 
 Every hidden unit has a bias of its own: b1 is a vector. Over a batch, with row weights w (1 if
 none) and the mean taken as Σ w loss / Σ w:
 
     dZ = w (P − onehot(y)) / Σ w     dW2 = Aᵀ dZ      db2 = Σ_rows dZ
-    dA = dZ W2ᵀ                      dS = dA ∘ A ∘ (1 − A)
+    dA = dZ W2ᵀ                      dS = dA ∘ φ'(S)
     dW1 = Xᵀ dS                      db1 = Σ_rows dS
 """
 

@@ -162,12 +162,22 @@ BACKENDS = _by_name(
 
 ACTIVATIONS = _by_name(
     Activation(
-        "logistic",
-        (activations.logistic, activations.logistic_grad),
-        (reference.logistic, reference.logistic_grad),
-        init_factor=2.0,
-    )
-)
+        "logistic", (activations.logistic, activations.logistic_grad),
+        (reference.logistic, reference.logistic_grad), init_factor=2.0,
+    ),
+    Activation(
+        "relu", (activations.relu, activations.relu_grad),
+        (reference.relu, reference.relu_grad), init_factor=6.0,
+    ),
+    Activation(
+        "tanh", (activations.tanh, activations.tanh_grad),
+        (reference.tanh, reference.tanh_grad), init_factor=6.0,
+    ),
+    Activation(
+        "identity", (activations.identity, activations.identity_grad),
+        (reference.identity, reference.identity_grad), init_factor=6.0,
+    ),
+)  # fmt: skip
 
 OPTIMIZERS = _by_name(
     Optimizer(

@@ -69,6 +69,36 @@ def logistic_grad(hidden, d_hidden):
     d_hidden *= hidden
 
 
+def tanh(hidden):
+    """Compute A = tanh(S). OUT: hidden."""
+    np.tanh(hidden, out=hidden)
+
+
+def tanh_grad(hidden, d_hidden):
+    """Multiply by tanh'(S) = (1 − A) (1 + A). OUT: d_hidden; hidden is used up."""
+    d_hidden *= 1 + hidden
+    np.subtract(1, hidden, out=hidden)
+    d_hidden *= hidden
+
+
+def relu(hidden):
+    """Compute A = max(S, 0). OUT: hidden."""
+    np.maximum(hidden, 0, out=hidden)
+
+
+def relu_grad(hidden, d_hidden):
+    """Multiply by 1 where S > 0, by 0 elsewhere. OUT: d_hidden."""
+    d_hidden[hidden == 0] = 0
+
+
+def identity(hidden):
+    """Compute A = S. OUT: hidden."""
+
+
+def identity_grad(hidden, d_hidden):
+    """Multiply by 1. OUT: d_hidden."""
+
+
 def logistic_loss(logits, y, weight, scale):
     """Return Σ w softplus(u) · scale, u = ∓z by label; logits become dz = w (p − y) · scale.
 

@@ -145,7 +145,12 @@ BAD = [
     (ONLY_TRAIN, {"order": [[0, 1, 2], [0, 1]], "epochs": 2}, ValueError, ["order"]),
     # activation
     (ALL, {"activation": "logisti"}, ValueError, ["no activation 'logisti'", "mean 'logistic'"]),
-    (ALL, {"activation": 1}, ValueError, ["no activation 1", "there are logistic"]),
+    (
+        ALL,
+        {"activation": 1},
+        ValueError,
+        ["no activation 1", "there are logistic, relu, tanh, identity"],
+    ),
     # hidden
     (ONLY_TRAIN, {"hidden": 4}, ValueError, ["hidden=4", "None", "'logistic'"]),
     (ONLY_TRAIN, {"hidden": 4, "params": PARAMS}, ValueError, ["hidden=4", "None"]),

@@ -22,8 +22,10 @@ def _by_dtype(f32_version, f64_version):
     return chosen_by_type(choose, EXACT)(f64_version)
 
 
-def _exp_f32(x):
-    # exp(x) = 2^k exp(r), k = round(x / ln 2), |r| <= ln 2 / 2; exp(r) = 1 + r + r² q(r).
+@register_jitable(**EXACT)
+def _reduced_f32(x):
+    """Return r, exp(r) − 1 − r, and 2^k in two factors, of exp(x) = 2^k exp(r)."""
+    # k = round(x / ln 2), |r| <= ln 2 / 2; exp(r) = 1 + r + r² q(r).
     x = f32(-104.0) if x < f32(-104.0) else x
     x = f32(89.0) if x > f32(89.0) else x
     k = np.rint(x * f32(1.4426950408889634))
@@ -40,11 +42,24 @@ def _exp_f32(x):
     half = i32(whole >> i32(1))
     first = i32(i32(half + i32(127)) << i32(23)).view(f32)
     second = i32(i32(i32(whole - half) + i32(127)) << i32(23)).view(f32)
+    return r, q * r2 + low, first, second
+
+
+def _exp_f32(x):
+    r, rest, first, second = _reduced_f32(x)
     near = f32(1.0) + r
-    return (near + ((r - (near - f32(1.0))) + (q * r2 + low))) * first * second
+    return (near + ((r - (near - f32(1.0))) + rest)) * first * second
 
 
-def _exp_f64(x):
+def _expm1_f32(x):
+    r, rest, first, second = _reduced_f32(x)
+    scale = first * second
+    return (r + rest) * scale + (scale - f32(1.0))
+
+
+@register_jitable(**EXACT)
+def _reduced_f64(x):
+    """Return what _reduced_f32 returns."""
     x = -746.0 if x < -746.0 else x
     x = 710.0 if x > 710.0 else x
     k = np.rint(x * 1.4426950408889634)
@@ -63,8 +78,19 @@ def _exp_f64(x):
     half = i32(whole >> i32(1))
     first = i64(i64(i64(half) + i64(1023)) << i64(52)).view(np.float64)
     second = i64(i64(i64(i32(whole - half)) + i64(1023)) << i64(52)).view(np.float64)
+    return r, q * r2 + low, first, second
+
+
+def _exp_f64(x):
+    r, rest, first, second = _reduced_f64(x)
     near = 1.0 + r
-    return (near + ((r - (near - 1.0)) + (q * r2 + low))) * first * second
+    return (near + ((r - (near - 1.0)) + rest)) * first * second
+
+
+def _expm1_f64(x):
+    r, rest, first, second = _reduced_f64(x)
+    scale = first * second
+    return (r + rest) * scale + (scale - 1.0)
 
 
 def _log1p_f32(e):
@@ -104,6 +130,8 @@ def _log_cosh_f64(t):
 
 # e to the x, for every x of the dtype.
 exp = _by_dtype(_exp_f32, _exp_f64)
+# exp(x) − 1 for x <= 0, as accurate near 0 as elsewhere.
+expm1 = _by_dtype(_expm1_f32, _expm1_f64)
 # log(1 + e) for 0 <= e <= 1, as accurate near 0 as elsewhere.
 log1p = _by_dtype(_log1p_f32, _log1p_f64)
 # log(cosh(z / 2)) / z² for t = z² <= 1.
@@ -130,3 +158,13 @@ def softplus(z):
     near = scalar(LOG_2) + (scalar(0.5) * z + z * z * log_cosh(z * z))
     positive = near if z < scalar(1) else z + far
     return positive if z > scalar(0) else far
+
+
+@register_jitable(**EXACT)
+def tanh(z):
+    """Return tanh(z) = (1 − e^−2z) / (1 + e^−2z)."""
+    # From e^−2|z| − 1, in which no digit of a small z is lost.
+    scalar = type(z)
+    m = expm1(scalar(-2) * abs(z))
+    positive = -m / (scalar(2) + m)
+    return positive if z >= scalar(0) else -positive

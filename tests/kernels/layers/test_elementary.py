@@ -1,12 +1,18 @@
-"""exp, log1p, sigmoid and softplus against NumPy in a wider type, in units in the last place."""
+"""exp, its relatives and logarithms against NumPy in a wider type, in units in the last place."""
 
 import numpy as np
 import pytest
 
 from fastlogit.kernels.layers import elementary
 
-# The error allowed, in units in the last place of the exact value.
-ULPS = {np.float32: 2, np.float64: 4}
+
+def most_ulps(name, dtype):
+    """Return the error allowed, in units in the last place of the exact value."""
+    if dtype is np.float64:
+        return 4
+    return 3 if name == "tanh" else 2  # a quotient, of whose terms the error counts twice
+
+
 # Where results run from 0 over the denormals to the largest finite number.
 EXP_RANGE = {np.float32: (-103.2, 88.7), np.float64: (-744.4, 709.7)}
 WIDER = {np.float32: np.float64, np.float64: np.longdouble}
@@ -21,7 +27,10 @@ def exact_softplus(z):
     return np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))
 
 
-EXACT = {"exp": np.exp, "log1p": np.log1p, "sigmoid": exact_sigmoid, "softplus": exact_softplus}
+EXACT = {
+    "exp": np.exp, "expm1": np.expm1, "log1p": np.log1p, "sigmoid": exact_sigmoid,
+    "softplus": exact_softplus, "tanh": np.tanh,
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -43,20 +52,16 @@ def vectorised(jit):
 
         return call
 
-    return {
-        "exp": over_arrays(elementary.exp),
-        "log1p": over_arrays(elementary.log1p),
-        "sigmoid": over_arrays(elementary.sigmoid),
-        "softplus": over_arrays(elementary.softplus),
-    }
+    return {name: over_arrays(getattr(elementary, name)) for name in EXACT}
 
 
 def sample(name, dtype, size):
     """Return sorted values, evenly spread over the function's range and dense around zero."""
     rng = np.random.default_rng(0)
-    low, high = (0.0, 1.0) if name == "log1p" else EXP_RANGE[dtype]
+    least, most = EXP_RANGE[dtype]
+    low, high = {"log1p": (0.0, 1.0), "expm1": (least, 0.0)}.get(name, (least, most))
     near_zero = np.exp(rng.uniform(np.log(np.finfo(dtype).tiny), 0, size // 4))
-    signs = 1 if name == "log1p" else rng.choice([-1, 1], near_zero.size)
+    signs = {"log1p": 1, "expm1": -1}.get(name, rng.choice([-1, 1], near_zero.size))
     values = np.concatenate([np.linspace(low, high, size), near_zero * signs, [low, 0.0, high]])
     return np.sort(np.clip(values.astype(dtype), dtype(low), dtype(high)))
 
@@ -72,14 +77,16 @@ def test_error_in_ulps(vectorised, name, dtype, sample_size):
     with np.errstate(under="ignore"):
         exact = EXACT[name](values.astype(WIDER[dtype]))
     error = ulp_error(vectorised[name](values), exact)
-    assert error.max() <= ULPS[dtype], f"{error.max():.2f} ulp at {values[error.argmax()]!r}"
+    assert error.max() <= most_ulps(name, dtype), (
+        f"{error.max():.2f} ulp at {values[error.argmax()]!r}"
+    )
 
 
 @pytest.mark.parametrize("name", EXACT)
 def test_monotone(vectorised, name, dtype, sample_size):
     values = sample(name, dtype, sample_size)
     results = vectorised[name](values)
-    falls = -np.diff(results) / np.spacing(results[1:])
+    falls = -np.diff(results) / np.spacing(np.abs(results[1:]))
     assert falls.max() <= 0, f"falls by {falls.max()} ulp at {values[falls.argmax()]!r}"
 
 
@@ -87,7 +94,9 @@ def test_monotone(vectorised, name, dtype, sample_size):
     ("name", "values", "expected"),
     [
         ("exp", [-np.inf, -1e4, -0.0, 0.0, 1e4, np.inf], [0, 0, 1, 1, np.inf, np.inf]),
+        ("expm1", [-np.inf, -1e4, -0.0, 0.0], [-1, -1, 0, 0]),
         ("log1p", [0.0, 1.0], [0, np.log(2)]),
+        ("tanh", [-np.inf, -1e4, -0.0, 0.0, 1e4, np.inf], [-1, -1, 0, 0, 1, 1]),
         ("sigmoid", [-np.inf, -1e4, -0.0, 0.0, 1e4, np.inf], [0, 0, 0.5, 0.5, 1, 1]),
         (
             "softplus",
@@ -120,8 +129,8 @@ def test_exp_reaches_the_denormals_and_the_largest_numbers(vectorised, dtype):
 
 def test_the_type_is_kept(vectorised, dtype):
     """Called in Python, with the compiler off, the functions keep their argument's type too."""
-    for function in (elementary.exp, elementary.log1p, elementary.sigmoid, elementary.softplus):
-        assert type(function(dtype(0.25))) is dtype
+    for name in EXACT:
+        assert type(getattr(elementary, name)(dtype(-0.25 if name == "expm1" else 0.25))) is dtype
 
 
 @pytest.mark.parametrize("name", EXACT)
@@ -131,4 +140,4 @@ def test_python_bodies_equal_the_jitted_ones(vectorised, dtype, name):
         plain = np.array([getattr(elementary, name)(value) for value in values])
         exact = EXACT[name](values.astype(WIDER[dtype]))
     assert plain.dtype == dtype
-    assert ulp_error(plain, exact).max() <= ULPS[dtype]
+    assert ulp_error(plain, exact).max() <= most_ulps(name, dtype)
