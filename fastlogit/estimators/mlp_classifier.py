@@ -27,9 +27,8 @@ class MLPClassifier(KernelClassifier, _SklearnMLPClassifier):  # type: ignore[mi
     Arguments, fitted attributes, random draws and numbers are those of
     :class:`sklearn.neural_network.MLPClassifier`, which documents them. Differences:
 
-    - The default of ``activation`` is ``"logistic"``.
-    - The kernels run one hidden layer with an activation of ``fastlogit.models.ACTIVATIONS``, by
-      any solver, with one label per row. scikit-learn's code runs everything else.
+    - The kernels run one hidden layer with any activation, by any solver, with one label per row.
+      scikit-learn's code runs everything else.
     - ``predict_log_proba`` is computed from the logits, and finite where probabilities underflow.
     - The loss is exact where scikit-learn clips probabilities to the machine epsilon.
     - A loss that is not finite ends training with a ConvergenceWarning and the parameters of the
@@ -91,7 +90,7 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
     }
 
     def __init__(
-        self, hidden_layer_sizes: Any = (100,), activation: str = "logistic", *,
+        self, hidden_layer_sizes: Any = (100,), activation: str = "relu", *,
         solver: str = "adam", alpha: float = 0.0001, batch_size: Any = "auto",
         learning_rate: str = "constant", learning_rate_init: float = 0.001, power_t: float = 0.5,
         max_iter: int = 200, shuffle: bool = True, random_state: Any = None, tol: float = 1e-4,

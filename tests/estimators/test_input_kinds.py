@@ -146,7 +146,7 @@ def test_several_labels_run_on_scikit_learn(several, caplog, solver, early_stopp
         ours = MLPClassifier((4,), **arguments).fit(X, y)
     assert [(r.name, r.levelname) for r in caplog.records] == [("fastlogit", "INFO")]
     assert caplog.records[0].getMessage().endswith("scikit-learn: y has several labels per row")
-    theirs = SklearnMLPClassifier((4,), "logistic", **arguments).fit(X, y)
+    theirs = SklearnMLPClassifier((4,), **arguments).fit(X, y)
     assert ours.backend_ == "scikit-learn"
     np.testing.assert_equal(params_of(ours), params_of(theirs))
     for method in ("predict_proba", "predict_log_proba"):
@@ -161,7 +161,7 @@ def test_several_labels_in_partial_fit(several, solver):
     X, y = several
     arguments = {"solver": solver, "random_state": 0}
     ours = MLPClassifier((4,), **arguments)
-    theirs = SklearnMLPClassifier((4,), "logistic", **arguments)
+    theirs = SklearnMLPClassifier((4,), **arguments)
     for _ in range(3):
         ours.partial_fit(X, y, classes=range(4))
         theirs.partial_fit(X, y, classes=range(4))

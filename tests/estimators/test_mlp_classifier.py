@@ -113,7 +113,7 @@ def test_warm_start_equals_scikit_learn(toy_set, assert_equal, settings):
 def test_partial_fit_equals_scikit_learn(toy_set, assert_equal, settings, dtype):
     X, y = toy_set("digits", "softmax", dtype)
     pair = [
-        estimator((9,), "logistic", random_state=1, batch_size=30, **settings)
+        estimator((9,), random_state=1, batch_size=30, **settings)
         for estimator in (MLPClassifier, SklearnMLPClassifier)
     ]
     weight = np.random.default_rng(0).uniform(0.5, 2, 100)
@@ -196,11 +196,7 @@ def test_warns_as_scikit_learn_at_max_iter_and_at_large_batches(toy_set):
 
 @pytest.mark.parametrize(
     ("arguments", "labels", "reason"),
-    [
-        ({"activation": "relu"}, None, "activation='relu'"),
-        ({"hidden_layer_sizes": (4, 4)}, None, "2 hidden layers"),
-        ({}, "several", "several labels"),
-    ],
+    [({"hidden_layer_sizes": (4, 4)}, None, "2 hidden layers"), ({}, "several", "several labels")],
 )
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 @unconverged
@@ -220,7 +216,7 @@ def test_unsupported_fits_run_on_scikit_learn(
     assert reason in caplog.text
     assert ours.backend_ == "scikit-learn"
     assert not hasattr(ours, "model_")
-    theirs = SklearnMLPClassifier(**{"activation": "logistic"} | arguments).fit(X, y)
+    theirs = SklearnMLPClassifier(**arguments).fit(X, y)
     assert largest_difference(ours.coefs_, theirs.coefs_) == 0
     np.testing.assert_array_equal(ours.predict_proba(X), theirs.predict_proba(X))
     np.testing.assert_array_equal(ours.predict_log_proba(X), theirs.predict_log_proba(X))
@@ -269,7 +265,8 @@ def test_partial_fit_refuses_early_stopping_and_lbfgs(toy_set):
 def test_log_proba_stays_finite_at_large_logits(dtype, n_classes):
     X = np.array([[1.0], [-1.0], [2.0]], dtype)
     y = np.arange(3) % n_classes
-    network = MLPClassifier((1,), random_state=0).partial_fit(X, y, classes=range(n_classes))
+    network = MLPClassifier((1,), "logistic", random_state=0)
+    network.partial_fit(X, y, classes=range(n_classes))
     network.coefs_[0][:] = 100
     network.intercepts_[1][:] = 0
     network.coefs_[1][:] = 1e4 * np.arange(1, 1 + network.coefs_[1].shape[1])

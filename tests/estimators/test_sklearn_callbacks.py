@@ -114,11 +114,13 @@ def test_callbacks_are_torn_down_after_an_error(toy_set, recorder, estimator):
 
 
 @unconverged
-@pytest.mark.parametrize("arguments", [{"solver": "lbfgs"}, {"activation": "relu"}])
+@pytest.mark.parametrize("arguments", [{"solver": "lbfgs"}, {"hidden_layer_sizes": (4, 4)}])
 def test_a_network_without_epochs_of_ours_is_one_task(toy_set, recorder, arguments):
     X, y = toy_set("iris", "softmax")
     callback = recorder()
-    MLPClassifier((4,), max_iter=5, **arguments).set_callbacks(callback).fit(X, y)
+    MLPClassifier(**{"hidden_layer_sizes": 4, "max_iter": 5} | arguments).set_callbacks(
+        callback
+    ).fit(X, y)
     assert callback.calls == ["setup", "begin fit", "end fit", "teardown"]
 
 
