@@ -32,6 +32,11 @@ ESTIMATORS = {
 }
 
 
+def usual_activation(task: Task) -> str:
+    """Return the activation of a network unless another is asked for."""
+    return "logistic" if task == "train" else "relu"  # of the four models; of MLPClassifier
+
+
 def usual_rate(solver: str) -> float:
     """Return the learning rate that a solver of mini-batches has unless another is asked for."""
     return 0.1 if solver == "sgd" else 0.001  # which train all toy sets
@@ -73,8 +78,8 @@ class Case:
             parts.append(f"e{self.epochs}")
         if self.n_hidden is not None:
             parts.append(f"h{self.n_hidden}")
-        if self.activation != "logistic":
-            parts.append(self.activation)
+            if self.activation != usual_activation(self.task):
+                parts.append(self.activation)
         if self.learning_rate not in (0, usual_rate(self.solver)):
             parts.append(f"lr{self.learning_rate:g}")
         return "/".join([*parts, f"s{self.seed}"])
@@ -113,7 +118,7 @@ class Grid:
     learning_rate: float | None = None
     target_loss: float | None = None
     data_file: DataFile | None = None
-    activation: str = "logistic"
+    activation: str | None = None  # of the networks; the usual one of each task
     brief: bool = False  # one first fit, no cold fits, and networks on one data set alone
 
     def __post_init__(self) -> None:
@@ -124,7 +129,7 @@ class Grid:
         for kind, names, known in (
             ("question", self.questions, QUESTIONS), ("model", self.models, MODELS),
             ("dtype", self.dtypes, DTYPES), ("solver", self.solvers, known_solvers),
-            ("activation", (self.activation,), ACTIVATIONS),
+            ("activation", (self.activation,) if self.activation else (), ACTIVATIONS),
         ):  # fmt: skip
             for name in names:
                 check_name(kind, name, known)
@@ -209,7 +214,7 @@ class Grid:
                 case = Case(
                     estimator, dataset, solver, dtype, threads, seed, task="fit",
                     n_hidden=(self.n_hidden or 100) if hidden else None, data_file=self.data_file,
-                    activation=self.activation if hidden else "logistic",
+                    activation=self.activation or usual_activation("fit"),
                 )  # fmt: skip
                 own += [case, replace(case, task="predict_proba")]
             cases += own
@@ -234,7 +239,7 @@ class Grid:
                 model, dataset, solver, dtype, threads, seed, batch_size=batch_size, epochs=epochs,
                 n_hidden=n_hidden, learning_rate=self.learning_rate or usual_rate(solver),
                 target_loss=self.target_loss, data_file=self.data_file,
-                activation="logistic" if n_hidden is None else self.activation,
+                activation=self.activation or usual_activation("train"),
             ))  # fmt: skip
         return cases
 

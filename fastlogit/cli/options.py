@@ -63,7 +63,8 @@ _OPTIONS: dict[str, Any] = {
     "threads": _option(_COUNTS, "--threads", "N", "Threads of every implementation. [1]"),
     "epochs": _option(int, "--epochs", "N", "Epochs of one training. [about 0.05 s of NumPy]"),
     "n_hidden": _option(int, "--hidden", "N", "Hidden units. [64; of an estimator 100]"),
-    "activation": _option(str, "--activation", "NAME", "Of the hidden layer. [logistic]"),
+    "activation": _option(str, "--activation", "NAME", "Of the hidden layer. [logistic; of an "
+        "estimator relu]"),
     "learning_rate": _option(float, "--learning-rate", "RATE", "Step size. [0.1; of adam 0.001]"),
     "target_loss": _option(float, "--target-loss", "LOSS", "Loss to reach. [NumPy's last loss]"),
     "seeds": _option(_COUNTS, "--seed --seeds", "N", "Seed of parameters, row order and generated "

@@ -22,6 +22,10 @@ from fastlogit.benchmark.problem import Outcome, Problem
 _ITERATIONS, _TOL = 100, 1e-6
 
 
+# Of scikit-learn's MLPClassifier.
+_ACTIVATIONS = ("identity", "logistic", "tanh", "relu")
+
+
 class _Solver(AnyAlgorithm):
     # An estimator, fitted anew in every run; it checks and converts the arrays each time.
 
@@ -67,6 +71,7 @@ class SklearnSgd(_Solver):
     rank = 40
     distribution = "scikit-learn"
     module = "sklearn"
+    covers: ClassVar[dict[str, tuple[str, ...]]] = _Solver.covers | {"activation": _ACTIVATIONS}
 
     def estimator(self, iterations: int) -> Any:
         """Return one with the case's steps, that never stops before max_iter."""
@@ -76,7 +81,7 @@ class SklearnSgd(_Solver):
             from sklearn.neural_network import MLPClassifier
 
             return MLPClassifier(
-                (case.n_hidden,), activation="logistic", solver=case.solver, alpha=0,
+                (case.n_hidden,), activation=case.activation, solver=case.solver, alpha=0,
                 batch_size=min(case.batch_size, len(self.problem.X)), tol=0, momentum=0,
                 learning_rate_init=case.learning_rate, nesterovs_momentum=False,
                 n_iter_no_change=iterations + 1, **common,
@@ -147,7 +152,7 @@ class OwnNewtonCholesky(_Own):
 class _Sklearn(FullBatchSolver):
     distribution = "scikit-learn"
     module = "sklearn"
-    covers: ClassVar[dict[str, tuple[str, ...]]] = _Own.covers | {"activation": ("logistic",)}
+    covers: ClassVar[dict[str, tuple[str, ...]]] = _Own.covers | {"activation": _ACTIVATIONS}
 
 
 class SklearnLbfgs(_Sklearn):

@@ -9,7 +9,7 @@ iris at batches of 1 to 256 rows.
 import os
 from functools import cache, lru_cache, partial
 from importlib import import_module
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -18,6 +18,8 @@ from fastlogit.benchmark.implementations.rules import ADAM, adam_rates
 from fastlogit.benchmark.problem import Outcome, Problem
 from fastlogit.models import MODELS
 
+# By their names in jax.nn.
+_ACTIVATIONS = {"logistic": "sigmoid", "relu": "relu", "tanh": "tanh", "identity": "identity"}
 _COMPILED = "/jax/core/compile/backend_compile_duration"
 
 
@@ -27,6 +29,9 @@ class JaxImplementation(SameSteps):
     name = "jax"
     rank = 20
     distribution = module = "jax"
+    covers: ClassVar[dict[str, tuple[str, ...]]] = SameSteps.covers | {
+        "activation": tuple(_ACTIVATIONS)
+    }
 
     def prepare(self, problem: Problem) -> None:
         """Put everything on the device, the order cut into full batches and a last short one."""
@@ -52,7 +57,9 @@ class JaxImplementation(SameSteps):
         import jax
 
         case = self.problem.case
-        train = partial(_train, MODELS[case.model].binary, case.solver, case.learning_rate)
+        activation = getattr(jax.nn, _ACTIVATIONS[case.activation])
+        loss = partial(_loss, MODELS[case.model].binary, activation)
+        train = partial(_train, loss, case.solver, case.learning_rate)
         self.rewind()
         with self._precision():
             lowered = jax.jit(train, donate_argnums=0).lower(
@@ -129,7 +136,7 @@ def _on_device(arrays: Any) -> Any:
 
 
 def _train(
-    binary: bool, solver: str, learning_rate: float, reached: Any, first: Any, end: Any, X: Any,
+    loss: Any, solver: str, learning_rate: float, reached: Any, first: Any, end: Any, X: Any,
     y: Any, batches: Any, last: Any, rates: Any,
 ) -> Any:  # fmt: skip
     """Train through the epochs from first up to end; return the state and the mean loss of each.
@@ -140,33 +147,33 @@ def _train(
     import jax.numpy as jnp
 
     full, rest, n = batches.shape[1], last.shape[1], y.size
-    value_and_grad = jax.value_and_grad(partial(_loss, binary))
+    value_and_grad = jax.value_and_grad(loss)
     update = partial(_adam, jnp) if solver == "adam" else partial(_sgd, learning_rate)
 
     def step(state: Any, rows_and_rate: Any) -> Any:
         rows, rate = rows_and_rate
-        loss, grads = value_and_grad(state[0], X[rows], y[rows])
-        return update(jax.tree.map, state, grads, rate), loss * rows.size
+        mean, grads = value_and_grad(state[0], X[rows], y[rows])
+        return update(jax.tree.map, state, grads, rate), mean * rows.size
 
     def epoch(index: Any, reached: Any) -> Any:
         state, losses = reached
         state, sums = jax.lax.scan(step, state, (batches[index], rates[index, :full]))
         total = sums.sum()
         if rest:
-            state, loss = step(state, (last[index], rates[index, -1]))
-            total += loss
+            state, of_rest = step(state, (last[index], rates[index, -1]))
+            total += of_rest
         return state, losses.at[index].set(total / n)
 
     return jax.lax.fori_loop(first, end, epoch, reached)
 
 
-def _loss(binary: bool, params: Any, X: Any, y: Any) -> Any:
+def _loss(binary: bool, activation: Any, params: Any, X: Any, y: Any) -> Any:
     """Return the mean loss of a batch: X (B, D), y (B,)."""
     import jax
     import jax.numpy as jnp
 
     *hidden, W, b = params
-    A = jax.nn.sigmoid(X @ hidden[0] + hidden[1]) if hidden else X
+    A = activation(X @ hidden[0] + hidden[1]) if hidden else X
     logits = A @ W + b
     if binary:
         z = logits[:, 0]

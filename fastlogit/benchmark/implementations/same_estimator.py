@@ -1,8 +1,8 @@
 """The same estimator of two libraries: fastlogit's class in the place of scikit-learn's.
 
-Both get the same arguments, the defaults of scikit-learn but for the activation of the networks,
-which is the case's. What is timed is the call as a user makes it, validation of the data included.
-The first fit of a process is timed by a process of its own, from before the imports.
+Both get the same arguments, by default scikit-learn's own. What is timed is the call as a user
+makes it, validation of the data included. The first fit of a process is timed by a process of its
+own, from before the imports.
 """
 
 import json

@@ -8,13 +8,20 @@ calls for every model.
 import math
 import time
 from itertools import accumulate, pairwise
-from typing import Any
+from typing import Any, ClassVar
 
 from fastlogit.benchmark.implementations.base import SameSteps
 from fastlogit.benchmark.implementations.rules import ADAM, adam_rates
 from fastlogit.benchmark.problem import Outcome, Problem
 from fastlogit.models import MODELS
 
+# A tensor's method, and the operator that makes the gradient of S of that of A, and of A itself.
+_ACTIVATIONS = {
+    "logistic": ("sigmoid_", lambda torch, d_A, A: torch.ops.aten.sigmoid_backward(d_A, A)),
+    "relu": ("relu_", lambda torch, d_A, A: torch.ops.aten.threshold_backward(d_A, A, 0)),
+    "tanh": ("tanh_", lambda torch, d_A, A: torch.ops.aten.tanh_backward(d_A, A)),
+    "identity": ("contiguous", lambda _torch, d_A, _A: d_A),
+}
 # To choose a form: so many steps of each, in turns, and the best of so many rounds.
 _TRIAL_STEPS, _TRIAL_ROUNDS = 30, 5
 
@@ -25,6 +32,9 @@ class TorchImplementation(SameSteps):
     name = "torch"
     rank = 30
     distribution = module = "torch"
+    covers: ClassVar[dict[str, tuple[str, ...]]] = SameSteps.covers | {
+        "activation": tuple(_ACTIVATIONS)
+    }
 
     def prepare(self, problem: Problem) -> None:
         """Make tensors of the rows, the labels and the order."""
@@ -87,13 +97,14 @@ class TorchImplementation(SameSteps):
 
         case = self.problem.case
         flat, gradient, step = self._flat, self._gradient, _FORMS[self._form]
-        binary = MODELS[case.model].binary
+        model, activation = MODELS[case.model], _ACTIVATIONS[case.activation]
+        kind = torch, model.binary, activation
         with torch.no_grad():
             for order in orders:
                 batches = (of[order].split(case.batch_size) for of in (self._X, self._y))
                 sums = []
                 for X, y in zip(*batches, strict=True):
-                    sums.append(step(torch, binary, self._params, X, y, gradient, self._grads))
+                    sums.append(step(*kind, self._params, X, y, gradient, self._grads))
                     if case.solver == "adam":
                         _adam(flat, gradient, self._moments, next(self._next_rates))
                     else:
@@ -108,13 +119,14 @@ def _views(flat: Any, shapes: list[tuple[int, ...]]) -> list[Any]:
 
 
 def _autograd(
-    torch: Any, binary: bool, params: Any, X: Any, y: Any, gradient: Any, _grads: Any
-) -> Any:
+    torch: Any, binary: bool, activation: Any, params: Any, X: Any, y: Any, gradient: Any,
+    _grads: Any,
+) -> Any:  # fmt: skip
     """Return the sum of the batch's losses. OUT: gradient of their mean."""
     functional = torch.nn.functional
     *hidden, W, b = params
     with torch.enable_grad():
-        A = torch.addmm(hidden[1], X, hidden[0]).sigmoid() if hidden else X
+        A = getattr(torch.addmm(hidden[1], X, hidden[0]), activation[0])() if hidden else X
         logits = torch.addmm(b, A, W)
         loss = functional.binary_cross_entropy_with_logits if binary else functional.cross_entropy
         mean = loss(logits, y)
@@ -124,15 +136,16 @@ def _autograd(
 
 
 def _written_out(
-    torch: Any, binary: bool, params: Any, X: Any, y: Any, _gradient: Any, grads: Any
-) -> Any:
+    torch: Any, binary: bool, activation: Any, params: Any, X: Any, y: Any, _gradient: Any,
+    grads: Any,
+) -> Any:  # fmt: skip
     """Return the sum of the batch's losses. OUT: grads, of their mean.
 
     The steps are those of the kernels, in as few calls as PyTorch has for them.
     """
     functional = torch.nn.functional
     *hidden, W, b = params
-    A = torch.addmm(hidden[1], X, hidden[0]).sigmoid_() if hidden else X
+    A = getattr(torch.addmm(hidden[1], X, hidden[0]), activation[0])() if hidden else X
     logits = torch.addmm(b, A, W)
     if binary:
         loss = functional.binary_cross_entropy_with_logits(logits, y, reduction="sum")
@@ -145,7 +158,7 @@ def _written_out(
     torch.mm(A.t(), d_logits, out=grads[-2])
     torch.sum(d_logits, 0, out=grads[-1])
     if hidden:
-        d_hidden = torch.ops.aten.sigmoid_backward(d_logits.mm(W.t()), A)
+        d_hidden = activation[1](torch, d_logits.mm(W.t()), A)
         torch.mm(X.t(), d_hidden, out=grads[0])
         torch.sum(d_hidden, 0, out=grads[1])
     return loss

@@ -21,8 +21,9 @@ from fastlogit.benchmark.implementations import (
 from fastlogit.benchmark.implementations.any_algorithm import SklearnSgd
 from fastlogit.benchmark.problem import Outcome, build
 from fastlogit.benchmark.schema import BASELINES
-from fastlogit.benchmark.verification import train_reference
+from fastlogit.benchmark.verification import compare, train_reference
 from fastlogit.kernels.codegen import cache
+from fastlogit.models import ACTIVATIONS
 
 
 def names(kinds):
@@ -80,6 +81,19 @@ def test_an_implementation_refuses_what_it_does_not_cover(small_case, axis):
     other = replace(problem, case=replace(small_case, **{axis: "another"}))
     with pytest.raises(UnsupportedError, match=f"sklearn-sgd has no {axis} another"):
         SklearnSgd().prepare(other)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize(
+    "kind",
+    [kind for kind in IMPLEMENTATIONS if issubclass(kind, SameSteps) and not kind.missing()],
+    ids=lambda kind: kind.name,
+)
+def test_the_same_steps_have_every_activation(prepared, kind, activation, small_case):
+    case = replace(small_case, model="mlp-softmax", n_hidden=8, activation=activation)
+    implementation, problem = prepared(kind, case)
+    implementation.run()
+    assert compare(implementation.result(), train_reference(problem), case).holds
 
 
 @pytest.mark.parametrize("solver", ["sgd", "adam"])
