@@ -143,7 +143,9 @@ def _findings(compared: "Comparison") -> list[str]:
     counts = [f"{n} {name}" for name, n in models["verdict"].value_counts().items()]
     judged = ", ".join(counts) or "none, since none has two cases"
     lines.append(f"models and tasks, {100 * compared.max_slowdown:.3g}% allowed: {judged}")
-    if verdict == "inconclusive":
+    if verdict == "inconclusive" and not len(models):
+        verdict += ": a model is judged by two cases or more, which more data sets (-d) give it"
+    elif verdict == "inconclusive":
         unclear = models[models["verdict"] == "inconclusive"]
         verdict += f" for {len(unclear)} of {len(models)} models and tasks"
         if len(unclear):

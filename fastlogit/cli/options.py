@@ -14,7 +14,7 @@ from fastlogit.cli import completion
 from fastlogit.cli.ending import consoles, refuse
 
 if TYPE_CHECKING:
-    from fastlogit.benchmark.cases import Grid, suits_networks
+    from fastlogit.benchmark.cases import Grid
     from fastlogit.benchmark.data_file import DataFile
     from fastlogit.benchmark.implementations import Implementation
 

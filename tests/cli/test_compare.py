@@ -74,6 +74,7 @@ def test_one_data_set_is_inconclusive_too(call, runs, tmp_path):
     code, out, _ = call("bench", "check", "base", "base", "--fail-on-inconclusive")
     assert code == 5
     assert "none has two cases" in out
+    assert "verdict: inconclusive: a model is judged by two cases or more" in out
     assert not re.search(r"\bok\b", out)
 
 

@@ -27,7 +27,7 @@ class Implementation(ABC):
     comparison: ClassVar[Comparison]  # the question that it answers
     distribution: ClassVar[str]  # whose version is recorded
     module: ClassVar[str]  # what must be importable
-    install: ClassVar[str] = 'pip install "fastlogit[peers]"'
+    install: ClassVar[str] = 'pip install "fastlogit[libraries]"'
     by_default: ClassVar[bool] = False  # takes part where no implementation is asked for by name
     rank: ClassVar[int] = 100  # its place in lists and tables, lower ones first
     by_epoch: ClassVar[bool] = True  # an iteration is a pass over the rows: it has a rate in rows

@@ -1,4 +1,4 @@
-"""Cases for the peers: every model, solver and dtype, with a last short batch and without."""
+"""Cases for the libraries: every model, solver and dtype, with a last short batch and without."""
 
 from dataclasses import replace
 
