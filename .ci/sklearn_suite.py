@@ -1,9 +1,10 @@
 #!/usr/bin/env python
-"""Runs scikit-learn's own tests of the two estimators on ours, unchanged.
+"""Runs scikit-learn's own tests of the estimators, and of what is built on them, on our classes.
 
-Each test module runs twice, in processes of their own: with our classes under scikit-learn's names,
-and with scikit-learn's own under the same conditions, that is with our arguments and defaults. A
-test that passes with theirs and does not with ours fails the run.
+Each test module runs twice, in processes of their own. Those of the estimators run with our classes
+under scikit-learn's names, and with scikit-learn's own under the same conditions, that is with our
+arguments and defaults; those of pipelines, searches and ensembles run with ``patch_sklearn`` and
+without. A test that passes with theirs and does not with ours fails the run.
 
     python .ci/sklearn_suite.py [arguments for pytest, such as -k sag]
 """
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -29,7 +31,17 @@ HOMES = {
     "LogisticRegression": ("sklearn.linear_model", "sklearn.linear_model._logistic"),
     "MLPClassifier": ("sklearn.neural_network", "sklearn.neural_network._multilayer_perceptron"),
 }
-TEST_MODULES = ("sklearn.linear_model.tests.test_logistic", "sklearn.neural_network.tests.test_mlp")
+# The two sides of each comparison, and the test modules.
+COMPARISONS = {
+    ("theirs", "ours"): (
+        "sklearn.linear_model.tests.test_logistic", "sklearn.neural_network.tests.test_mlp",
+    ),
+    ("unpatched", "patched"): (
+        "sklearn.tests.test_pipeline", "sklearn.model_selection.tests.test_search",
+        "sklearn.tests.test_calibration", "sklearn.ensemble.tests.test_voting",
+        "sklearn.ensemble.tests.test_stacking",
+    ),
+}  # fmt: skip
 SITE_PACKAGES = Path(sklearn.__file__).parents[1]
 # Set for the two processes: whose classes they run, and where they leave the tests' outcomes.
 WHOSE, OUTCOMES = "FASTLOGIT_SUITE_WHOSE", "FASTLOGIT_SUITE_OUTCOMES"
@@ -59,6 +71,10 @@ def substitute(whose: str) -> dict[str, type]:
     """Put the classes under scikit-learn's names; they are read when a test module is imported."""
     import fastlogit
 
+    if whose == "patched":
+        fastlogit.patch_sklearn()
+    if whose.endswith("patched"):
+        return {name: getattr(import_module(HOMES[name][0]), name) for name in HOMES}
     classes = {}
     for name, homes in HOMES.items():
         modules = [import_module(home) for home in homes]
@@ -80,8 +96,9 @@ class Recorder:
     def pytest_collection_modifyitems(self, items: list[pytest.Function]) -> None:
         """Refuse test modules that were imported with other classes."""
         for module in {item.module for item in items}:
-            if not any(getattr(module, name, None) is c for name, c in self.classes.items()):
-                raise pytest.UsageError(f"{module.__name__} tests none of {list(self.classes)}")
+            named = [name for name in self.classes if isinstance(getattr(module, name, None), type)]
+            if any(getattr(module, name) is not self.classes[name] for name in named):
+                raise pytest.UsageError(f"{module.__name__} tests other classes than {named}")
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep what came of a test."""
@@ -100,7 +117,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(recorder)
 
 
-def run(whose: str, folder: Path, arguments: list[str]) -> tuple[dict[str, str], str]:
+def run(
+    whose: str, modules: Sequence[str], folder: Path, arguments: list[str]
+) -> tuple[dict[str, str], str]:
     """Return the tests' outcomes with the classes of one side, and what pytest printed."""
     outcomes, settings = folder / f"{whose}.json", folder / "pytest.ini"
     settings.write_text("[pytest]\n")  # not this project's, which makes errors of warnings
@@ -108,7 +127,7 @@ def run(whose: str, folder: Path, arguments: list[str]) -> tuple[dict[str, str],
     command = [
         sys.executable, "-m", "pytest", "-c", str(settings), f"--rootdir={SITE_PACKAGES}", "-q",
         "--tb=short", "--disable-warnings", "-p", "no:randomly", "-p", "no:cacheprovider",
-        "-p", Path(__file__).stem, *arguments, "--pyargs", *TEST_MODULES,
+        "-p", Path(__file__).stem, *arguments, "--pyargs", *modules,
     ]  # fmt: skip
     environment = {WHOSE: whose, OUTCOMES: str(outcomes), "PYTHONPATH": os.pathsep.join(paths)}
     environment["OPENBLAS_NUM_THREADS"] = "1"  # two spin where something else has a core
@@ -121,12 +140,12 @@ def run(whose: str, folder: Path, arguments: list[str]) -> tuple[dict[str, str],
     return found, done.stdout
 
 
-def main(arguments: list[str]) -> int:
-    """Compare the two sides; return 1 where ours do worse."""
+def compare(sides: tuple[str, str], modules: Sequence[str], arguments: list[str]) -> bool:
+    """Compare the two sides; return whether ours do worse."""
     with tempfile.TemporaryDirectory() as folder:
-        theirs, _ = run("theirs", Path(folder), arguments)
-        ours, printed = run("ours", Path(folder), arguments)
-    for whose, outcomes in (("scikit-learn's classes", theirs), ("ours", ours)):
+        theirs, _ = run(sides[0], modules, Path(folder), arguments)
+        ours, printed = run(sides[1], modules, Path(folder), arguments)
+    for whose, outcomes in zip(sides, (theirs, ours), strict=True):
         counts = Counter(outcomes.values())
         print(f"{whose}:", ", ".join(f"{counts[o]} {o}" for o in ("passed", "skipped", "failed")))
     failed = {test for test, outcome in ours.items() if outcome == "failed"}
@@ -135,7 +154,13 @@ def main(arguments: list[str]) -> int:
     worse = [test for test, o in theirs.items() if o == "passed" and ours.get(test) != "passed"]
     if worse:
         print(printed, "pass with scikit-learn's class and not with ours:", *worse, sep="\n")
-    return int(bool(worse))
+    return bool(worse)
+
+
+def main(arguments: list[str]) -> int:
+    """Return 1 where ours do worse in a comparison."""
+    worse = [compare(sides, modules, arguments) for sides, modules in COMPARISONS.items()]
+    return int(any(worse))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,9 @@
 
 ``from fastlogit import LogisticRegression, MLPClassifier`` gives scikit-learn's estimators on
 jitted kernels; :func:`train`, :func:`loss_and_gradient` and :func:`predict_proba` are the four
-models as functions of plain arrays. Names are imported when they are first used.
+models as functions of plain arrays. :func:`patch_sklearn` and ``python -m fastlogit script.py``
+put the estimators in scikit-learn's place where imports stay as they are. Names are imported when
+they are first used.
 """
 
 import importlib
@@ -11,17 +13,21 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fastlogit.estimators import LogisticRegression, MLPClassifier, to_onnx
     from fastlogit.functional import loss_and_gradient, predict_proba, train, warmup
+    from fastlogit.patching import patch_sklearn, unpatch_sklearn
+    from fastlogit.support import supports
     from fastlogit.training.trainer import DivergenceError, TrainResult
 
 __version__ = "0.1.0"
 
 __all__ = [
     "DivergenceError", "LogisticRegression", "MLPClassifier", "TrainResult", "loss_and_gradient",
-    "predict_proba", "to_onnx", "train", "warmup",
+    "patch_sklearn", "predict_proba", "supports", "to_onnx", "train", "unpatch_sklearn", "warmup",
 ]  # fmt: skip
 
 _HOMES = {
     "estimators": {"LogisticRegression", "MLPClassifier", "to_onnx"},
+    "patching": {"patch_sklearn", "unpatch_sklearn"},
+    "support": {"supports"},
     "training.trainer": {"DivergenceError", "TrainResult"},
     "functional": {"loss_and_gradient", "predict_proba", "train", "warmup"},
 }

@@ -1,5 +1,6 @@
 """What the core's tests share: every model, random problems, scikit-learn's toy sets."""
 
+import os
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -11,7 +12,10 @@ from scipy.special import softmax
 from sklearn import datasets
 from sklearn.preprocessing import StandardScaler
 
+from fastlogit import verbosity
 from fastlogit.models import BACKENDS, MODELS, OPTIMIZERS
+
+os.environ[verbosity.VARIABLE] = "0"  # what tests expect on stderr does not depend on the cache
 
 TOY_SETS = {
     "iris": lambda: datasets.load_iris(return_X_y=True),

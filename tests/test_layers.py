@@ -9,14 +9,17 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "fastlogit"
 # From bottom to top. A module may import its own part and the layers below; kernels and reference
-# stand side by side, and neither they nor names know anything of the package outside themselves.
+# stand side by side, and neither they nor names know anything of the package but verbosity.
 LAYERS = [
+    {"verbosity"},
     {"kernels", "reference", "names"},
     {"models", "datasets"},
     {"training"},
     {"solvers", "functional"},
     {"estimators"},
-    {"benchmark"},
+    {"support"},
+    {"patching"},
+    {"benchmark", "__main__"},
     {"cli"},
 ]
 # Compiler internals, and what may name them.

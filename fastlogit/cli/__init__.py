@@ -17,6 +17,7 @@ if any(importlib.util.find_spec(module) is None for module in ("typer", "rich", 
 
 import typer
 
+from fastlogit import verbosity
 from fastlogit.cli.compare import CHECK_EXAMPLES, bench_check, bench_compare
 from fastlogit.cli.ending import CLOSED_PIPE, CRASHED
 from fastlogit.cli.info import show_info
@@ -65,6 +66,7 @@ def _version(version: bool = typer.Option(False, "--version", help="Print the ve
 
 def main() -> None:
     """Run the command line; an exit code of 1 is `check`'s alone."""
+    os.environ.setdefault(verbosity.VARIABLE, "0")  # no line of a fit's between a run's own
     codecs.register_error("fastlogit.ascii", _replace)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

@@ -1,8 +1,9 @@
 """What both estimators share. Their parameters are (W, b) or (W1, b1, W2, b2)."""
 
-import logging
+from abc import ABCMeta
 from collections.abc import Callable, Sequence
 from numbers import Integral
+from time import perf_counter
 from typing import Any, Self
 
 import numpy as np
@@ -21,8 +22,7 @@ from fastlogit.models.checks import FLOATS, finite
 from fastlogit.solvers import warn
 from fastlogit.training.objective import has_nan_rows, predict
 from fastlogit.training.orders import restore_generator
-
-logger = logging.getLogger("fastlogit")
+from fastlogit.verbosity import logger, report
 
 
 def match_model(model: Model, params: Sequence[Floats], n_features: int) -> bool:
@@ -82,7 +82,31 @@ def _has_partial_fit(estimator: Any) -> bool:
     return True
 
 
-class KernelClassifier(sklearn_compat.CallbackSupport):  # type: ignore[misc]
+class Substitute(ABCMeta):
+    """Type of a class that stands in for scikit-learn's while ``patch_sklearn`` is on.
+
+    By then a program knows one class by both names, and has instances of either.
+    """
+
+    _stands_for: Any  # an attribute of the class itself, while it does
+
+    def __subclasscheck__(cls, subclass: type) -> bool:
+        """Return whether a class is derived from this one, or from what it stands for."""
+        return type.__subclasscheck__(cls, subclass) or cls._covers(subclass)
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        """Return the same of an object's class."""
+        return type.__instancecheck__(cls, instance) or cls._covers(type(instance))
+
+    def _covers(cls, other: type) -> bool:
+        return vars(cls).get("_stands_for") in other.__mro__
+
+
+class KernelClassifier(
+    sklearn_compat.NamedInHTML,
+    sklearn_compat.CallbackSupport,  # type: ignore[misc]
+    metaclass=Substitute,
+):
     """Base of both estimators, to stand before scikit-learn's class in the bases."""
 
     # What a subclass defines.
@@ -124,7 +148,7 @@ class KernelClassifier(sklearn_compat.CallbackSupport):  # type: ignore[misc]
         self
             The fitted estimator.
         """
-        before = self.__dict__.copy()
+        before, started = self.__dict__.copy(), perf_counter()
         try:
             call = FitCall(self, X, y, sample_weight, X_val, y_val, callback)
             self._run_fit(call, X, y, sample_weight)
@@ -133,6 +157,8 @@ class KernelClassifier(sklearn_compat.CallbackSupport):  # type: ignore[misc]
             self.__dict__.clear()
             self.__dict__.update(before)
             raise
+        code = f"scikit-learn: {reason}" if (reason := call.sklearn_reason) else "kernels"
+        report(f"{type(self).__name__} ran on {code} ({perf_counter() - started:.3g} s)")
         return self
 
     @available_if(_has_partial_fit)  # type: ignore[untyped-decorator]
@@ -238,9 +264,12 @@ class KernelClassifier(sklearn_compat.CallbackSupport):  # type: ignore[misc]
         """Record that the kernels train the model."""
         self.backend_, self.model_ = "numba", self._model.name
 
-    def _use_sklearn(self, reason: str) -> None:
-        """Record that scikit-learn's code runs the fit, and log the reason."""
-        logger.info("%s runs on scikit-learn: %s", type(self).__name__, reason)
+    def _use_sklearn(self, reason: str, call: FitCall | None = None) -> None:
+        """Record that scikit-learn's code runs, and why; a fit reports it when it ends."""
+        if call is None:  # partial_fit, which need not fill a terminal
+            logger.info("%s runs on scikit-learn: %s", type(self).__name__, reason)
+        else:
+            call.sklearn_reason = reason
         self.backend_ = "scikit-learn"
         self.__dict__.pop("model_", None)  # from an earlier fit
 

@@ -182,21 +182,26 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
             rows = self._training_rows(dense, y, sample_weight, resumed=False, incremental=False)
             params = self._initial_params(rows.X, warm=self.warm_start)
             n_weights = params[0].size  # known after validation only, which finds the classes
-            if self.l1_ratio == 0 or n_weights <= MAX_PROXIMAL_WEIGHTS:
+            reason = self._unsupported_size(n_weights)
+            if reason is None:
                 self._params, n_iter = full_batch.minimise(self, rows, params, call)
                 self.n_iter_ = np.array([n_iter], np.int32)
                 return
-            most = MAX_PROXIMAL_WEIGHTS
-            reason = f"l1_ratio={self.l1_ratio!r} and {n_weights} weights, above {most}"
-        self._use_sklearn(reason)
+        self._use_sklearn(reason, call)
         super(KernelClassifier, self).fit(X, y, sample_weight)
 
     @property
     def _has_l2_penalty(self) -> bool:
         return self.penalty in ("deprecated", "l2") and self.l1_ratio == 0 and not self.dual
 
-    def _unsupported_reason(self, X: Any) -> str | None:
-        """Return why the kernels do not support a fit by a full-batch solver, None if they do."""
+    def _unsupported_reason(self, X: Any = None, y: Any = None) -> str | None:
+        """Return why the kernels do not support a fit, None if they do.
+
+        Without X and y the answer is for dense rows and few weights; a fit looks at X alone.
+        """
+        if self.solver in MINIBATCH_SOLVERS:
+            self._check_minibatch_penalty()
+            return None
         if self.solver not in FULL_BATCH_SOLVERS:
             return f"solver={self.solver!r}, the kernels support {SOLVERS}"
         is_supported, text = self._has_l2_penalty, "the L2 penalty, or none by C=inf, in the primal"
@@ -209,12 +214,29 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
             return f"{given}, dual={self.dual!r}; the kernels support {text}"
         if get_config()["array_api_dispatch"]:
             return "array_api_dispatch is on"
-        if not is_sparse(X) or self.solver == "lbfgs":
+        if X is not None and is_sparse(X) and self.solver != "lbfgs":
+            size = math.prod(X.shape)
+            # A fit of the dense array is then faster than scikit-learn's saga on X.
+            is_small = self.solver == "saga" and size <= 1 << 22
+            if not (is_small and issparse(X) and 0.25 * size <= X.nnz):
+                return f"X is sparse, the kernels support it by solver='lbfgs', not {self.solver!r}"
+        if X is None or y is None:
             return None
-        size = math.prod(X.shape)
-        if self.solver == "saga" and issparse(X) and 0.25 * size <= X.nnz and size <= 1 << 22:
-            return None  # a fit of the dense array is faster than scikit-learn's saga on X
-        return f"X is sparse, the kernels support it by solver='lbfgs', not {self.solver!r}"
+        n_outputs = len(np.unique(y))
+        return self._unsupported_size(np.shape(X)[1] * (1 if n_outputs == 2 else n_outputs))
+
+    def _unsupported_size(self, n_weights: int) -> str | None:
+        """Return why the kernels do not support a fit of so many weights, None if they do."""
+        if self.l1_ratio == 0 or n_weights <= MAX_PROXIMAL_WEIGHTS:
+            return None
+        most = MAX_PROXIMAL_WEIGHTS
+        return f"l1_ratio={self.l1_ratio!r} and {n_weights} weights, above {most}"
+
+    def _check_minibatch_penalty(self) -> None:
+        if not self._has_l2_penalty:
+            text = f"Solver {self.solver} supports only the L2 penalty, or C=inf, and dual=False"
+            given = f"penalty={self.penalty!r}, l1_ratio={self.l1_ratio!r} and dual={self.dual!r}"
+            raise ValueError(f"{text}, got {given}")
 
     def _warn_of_deprecations(self) -> None:
         """Issue scikit-learn's deprecation warnings, where its own code does not run."""
@@ -228,10 +250,7 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
         self, X: Any, y: Any, sample_weight: Any, classes: Any = None, call: FitCall | None = None
     ) -> None:
         """Train until a stopping criterion is met, or for one epoch if call is None."""
-        if not self._has_l2_penalty:
-            text = f"Solver {self.solver} supports only the L2 penalty, or C=inf, and dual=False"
-            given = f"penalty={self.penalty!r}, l1_ratio={self.l1_ratio!r} and dual={self.dual!r}"
-            raise ValueError(f"{text}, got {given}")
+        self._check_minibatch_penalty()
         self._warn_of_deprecations()
         incremental = call is None
         if incremental:

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.linear_model import LogisticRegression as _SklearnLogisticRegression
 from sklearn.neural_network import MLPClassifier as _SklearnMLPClassifier
+from sklearn.utils.multiclass import type_of_target
 
 from fastlogit.estimators import sklearn_compat
 from fastlogit.estimators.base import KernelClassifier, kernel_proba
@@ -132,7 +133,7 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
         n_hidden = self.hidden_layer_sizes
         if type(n_hidden) in (tuple, list) and len(n_hidden) == 1:
             n_hidden = n_hidden[0]
-        if self._unsupported_reason() is not None or type(n_hidden) is not int:
+        if self._unsupported_reason(in_fit=True) is not None or type(n_hidden) is not int:
             return False
         if self.warm_start is not False:  # then scikit-learn requires all classes in y
             return False
@@ -161,12 +162,12 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
     ) -> None:  # fmt: skip
         labels, weight = self._labels_and_weight(y, sample_weight)
         call = None if incremental else self._call_of_fit()
-        if reason := self._unsupported_reason():
+        if reason := self._unsupported_reason(in_fit=True):
             if self._resumes_exactly(incremental=incremental):
                 text = "exact_resume=True is for fits on the kernels, which do not run here"
                 raise ValueError(f"{text}: {reason}")
             self._begin_without_epochs(call, reason)
-            self._use_sklearn(reason)
+            self._use_sklearn(reason, call)
             super()._fit_stochastic(
                 X, y, weight, activations, deltas, coef_grads, intercept_grads, layer_units,
                 incremental,
@@ -184,9 +185,10 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
         intercept_grads: Any, layer_units: Any,
     ) -> None:  # fmt: skip
         labels, weight = self._labels_and_weight(y, sample_weight)
-        self._begin_without_epochs(self._call_of_fit(), f"solver={self.solver!r}")
-        if reason := self._unsupported_reason():
-            self._use_sklearn(reason)
+        call = self._call_of_fit()
+        self._begin_without_epochs(call, f"solver={self.solver!r}")
+        if reason := self._unsupported_reason(in_fit=True):
+            self._use_sklearn(reason, call)
             super()._fit_lbfgs(
                 X, y, weight, activations, deltas, coef_grads, intercept_grads, layer_units
             )
@@ -204,10 +206,10 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
         self._params = tuple(objective.params.copies())
         self._coef_indptr, self._intercept_indptr = sklearn_compat.packed_offsets(layer_units)
 
-    def _use_sklearn(self, reason: str) -> None:
+    def _use_sklearn(self, reason: str, call: FitCall | None = None) -> None:
         if self.activation not in sklearn_compat.ACTIVATIONS:
             raise ValueError(f"activation={self.activation!r} is for the kernels only; {reason}")
-        super()._use_sklearn(reason)
+        super()._use_sklearn(reason, call)
 
     def _begin_without_epochs(self, call: FitCall | None, reason: str) -> None:
         """Begin the task of a fit without epochs for callbacks; refuse arguments that need them."""
@@ -216,14 +218,22 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
             call.refuse_epoch_arguments(reason)
             call.begin(0)
 
-    def _unsupported_reason(self) -> str | None:
-        """Return why the kernels do not support a fit, None if they do."""
+    def _unsupported_reason(
+        self, _X: Any = None, y: Any = None, *, in_fit: bool = False
+    ) -> str | None:
+        """Return why the kernels do not support a fit, None if they do.
+
+        In a fit the parameters have been drawn, or are an earlier fit's, whose layers are to count.
+        Without y the answer is for one label per row.
+        """
         if self.activation not in ACTIVATIONS:
             names = ", ".join(map(repr, ACTIVATIONS))
             return f"activation={self.activation!r}, the kernels support {names}"
-        if len(self.coefs_) != 2:
-            return f"{len(self.coefs_) - 1} hidden layers, the kernels support one"
-        if self._is_multilabel:
+        n_layers = len(self.coefs_) - 1 if in_fit else np.size(self.hidden_layer_sizes)
+        if n_layers != 1:
+            return f"{n_layers} hidden layers, the kernels support one"
+        several = y is not None and type_of_target(y) == "multilabel-indicator"
+        if self._is_multilabel if in_fit else several:
             return "y has several labels per row"
         return None
 

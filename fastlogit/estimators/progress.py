@@ -147,6 +147,7 @@ class FitCall:
         if callback is not None and not callable(callback):
             raise TypeError(f"callback must be callable or None, got {callback!r}")
         self.estimator, self.X_val, self.y_val, self.callback = estimator, X_val, y_val, callback
+        self.sklearn_reason = ""  # why scikit-learn's code runs, if it does
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         self._data = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
         self._task: Any = None

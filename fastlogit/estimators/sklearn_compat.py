@@ -21,6 +21,7 @@ from sklearn.neural_network._base import ACTIVATIONS
 from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils._param_validation import Interval, StrOptions, validate_parameter_constraints
+from sklearn.utils._repr_html.estimator import _VisualBlock
 from sklearn.utils.fixes import _get_additional_lbfgs_options_dict as lbfgs_print_option
 from sklearn.utils.multiclass import _check_partial_fit_first_call as is_first_partial_fit
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
@@ -37,7 +38,7 @@ except ImportError:  # below scikit-learn 1.9
 
 
 __all__ = [
-    "ACTIVATIONS", "CallbackSupport", "StrOptions", "check_sample_weight",
+    "ACTIVATIONS", "CallbackSupport", "NamedInHTML", "StrOptions", "check_sample_weight",
     "fit_context", "fitted_binarizer", "has_callbacks", "is_first_partial_fit",
     "lbfgs_print_option", "load_moments", "new_optimizer", "optimizer_from_state",
     "optimizer_settings", "optimizer_state", "packed_offsets", "root_task", "solver_of",
@@ -61,6 +62,25 @@ PLAIN_TYPES = {int, float, str, bool, type(None), tuple, np.float64, np.random.R
 CALLBACKS_EXIST = hasattr(CallbackSupport, "set_callbacks")
 # Decorates a fit to validate the estimator's arguments first, as in scikit-learn.
 fit_context = _fit_context(prefer_skip_nested_validation=True)
+
+
+class NamedInHTML:
+    """Has the HTML representation of an estimator name the package and link to its documentation.
+
+    That is the docstring of the class, whose file in the repository the link leads to.
+    """
+
+    _doc_link_module = "fastlogit"
+    _doc_link_template = "https://github.com/fastlogit/fastlogit/blob/main/{file}"
+
+    def _doc_link_url_param_generator(self) -> dict[str, str]:
+        return {"file": type(self).__module__.replace(".", "/") + ".py"}
+
+    def _sk_visual_block_(self) -> Any:
+        names, details = type(self).__name__, str(self)
+        return _VisualBlock(
+            "single", self, names=names, name_details=details, name_caption=self._doc_link_module
+        )
 
 
 def validate_plain_arguments(estimator: Any) -> bool:

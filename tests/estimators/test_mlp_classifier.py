@@ -130,7 +130,7 @@ def test_continues_from_a_fit_of_scikit_learns_and_back(toy_set, assert_equal, m
     ours, theirs = fitted_pair(X, y, max_iter=3)
     weight = np.ones(len(y))  # full validation
     for reason in ("asked to", None, "asked to", None):
-        monkeypatch.setattr(MLPClassifier, "_unsupported_reason", lambda _self, given=reason: given)
+        monkeypatch.setattr(MLPClassifier, "_unsupported_reason", lambda *_, in_fit, r=reason: r)
         ours.partial_fit(X, y, weight)
         assert ours.backend_ == ("numba" if reason is None else "scikit-learn")
         assert hasattr(ours, "model_") is (reason is None)
@@ -142,7 +142,7 @@ def test_continues_from_a_fit_of_scikit_learns_and_back(toy_set, assert_equal, m
 def test_early_stopping_continues_in_scikit_learns_code(toy_set, largest_difference, monkeypatch):
     X, y = toy_set("iris", "softmax")
     ours, theirs = fitted_pair(X, y, early_stopping=True, warm_start=True, max_iter=5, tol=10)
-    monkeypatch.setattr(MLPClassifier, "_unsupported_reason", lambda _self: "asked to")
+    monkeypatch.setattr(MLPClassifier, "_unsupported_reason", lambda *_, in_fit: "asked to")
     for estimator in (ours, theirs):
         estimator.set_params(learning_rate_init=1e-9).fit(X, y)
     assert ours.backend_ == "scikit-learn"

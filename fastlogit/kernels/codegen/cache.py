@@ -22,6 +22,8 @@ from typing import Any
 import llvmlite
 import numba
 
+from fastlogit import verbosity
+
 PACKAGE = "fastlogit.kernels"
 _counts = {"compiled": 0, "loaded": 0}
 
@@ -80,6 +82,13 @@ def cache_directory() -> Path | None:
     return None
 
 
+@cache
+def announce_compilation() -> None:
+    """Print at the first compilation of a process that it takes a while."""
+    kept = "once" if cache_directory() else "anew in each process: no cache directory is writable"
+    verbosity.announce(f"compiling kernels for this CPU, {kept} (about 7 s) ...")
+
+
 class CacheEntry:
     """The file of one signature of a function: a checksum, then a pickle; written atomically."""
 
@@ -95,9 +104,10 @@ class CacheEntry:
         try:
             content = self._file.read_bytes() if self._file else b""
             if hashlib.sha256(content[32:]).digest() != content[:32]:
-                return None
+                raise ValueError("no entry, or a damaged one")
             result = rebuild(pickle.loads(content[32:]))  # noqa: S301
         except Exception:  # an unreadable entry, whatever the reason, is compiled again
+            announce_compilation()
             return None
         _counts["loaded"] += 1
         return result
