@@ -4,15 +4,23 @@ import math
 import warnings
 from collections.abc import Callable
 from itertools import product
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from scipy.sparse import csr_array
 
 from fastlogit.models import ACTIVATIONS, BACKENDS, MODELS, OPTIMIZERS, Floats, Model, Rows
 from fastlogit.models import checks as check
-from fastlogit.models.arrays import as_writable_view
-from fastlogit.names import check_name
+from fastlogit.models.arrays import LayerParams, NetworkParams, as_writable_view
+from fastlogit.names import (
+    ActivationName,
+    BackendName,
+    LayerName,
+    ModelName,
+    NetworkName,
+    SolverName,
+    check_name,
+)
 from fastlogit.training.objective import Objective, has_nan_rows, predict
 from fastlogit.training.orders import FreshOrders, LegacyOrders, epochs_ahead
 from fastlogit.training.trainer import Trainer, TrainResult, train_epochs
@@ -21,10 +29,22 @@ from fastlogit.training.trainer import Trainer, TrainResult, train_epochs
 FAR_ABOVE = 10
 
 
+# The model's name tells a type checker which parameters there are.
+@overload
 def loss_and_gradient(
-    model: str, params: Any, X: Any, y: Any, *, alpha: float = 0.0, sample_weight: Any = None,
-    activation: str = "logistic", backend: str = "numba",
-) -> tuple[float, tuple[Floats, ...]]:  # fmt: skip
+    model: LayerName, params: Any, X: Any, y: Any, *, alpha: float = ..., sample_weight: Any = ...,
+    activation: ActivationName = ..., backend: BackendName = ...,
+) -> tuple[float, LayerParams]: ...  # fmt: skip
+@overload
+def loss_and_gradient(
+    model: NetworkName, params: Any, X: Any, y: Any, *, alpha: float = ...,
+    sample_weight: Any = ..., activation: ActivationName = ..., backend: BackendName = ...,
+) -> tuple[float, NetworkParams]: ...  # fmt: skip
+def loss_and_gradient(
+    model: ModelName, params: Any, X: Any, y: Any, *, alpha: float = 0.0,
+    sample_weight: Any = None, activation: ActivationName = "logistic",
+    backend: BackendName = "numba",
+) -> tuple[float, Any]:  # fmt: skip
     """Compute a model's loss over the rows of X, and its gradient in every parameter.
 
     The formulas and their derivation stand in ``fastlogit/kernels``, one file per model.
@@ -82,8 +102,9 @@ def loss_and_gradient(
 
 
 def predict_proba(
-    model: str, params: Any, X: Any, *, activation: str = "logistic", backend: str = "numba"
-) -> Floats:
+    model: ModelName, params: Any, X: Any, *, activation: ActivationName = "logistic",
+    backend: BackendName = "numba",
+) -> Floats:  # fmt: skip
     """Compute the class probabilities of the rows of X.
 
     Parameters
@@ -116,14 +137,35 @@ def predict_proba(
     return proba
 
 
+@overload
 def train(
-    model: str, X: Any, y: Any, params: Any = None, *, hidden: int | None = None,
-    solver: str = "sgd", learning_rate: float = 0.1, momentum: float = 0.0, nesterov: bool = False,
-    beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8, alpha: float = 0.0,
-    batch_size: int = 32, epochs: int = 1, order: Any = None, sample_weight: Any = None,
-    random_state: Any = None, n_threads: int = 1, activation: str = "logistic",
-    backend: str = "numba", callback: Callable[[int, float, Any], Any] | None = None,
-) -> TrainResult:  # fmt: skip
+    model: LayerName, X: Any, y: Any, params: Any = ..., *, hidden: int | None = ...,
+    solver: SolverName = ..., learning_rate: float = ..., momentum: float = ...,
+    nesterov: bool = ..., beta_1: float = ..., beta_2: float = ..., epsilon: float = ...,
+    alpha: float = ..., batch_size: int = ..., epochs: int = ..., order: Any = ...,
+    sample_weight: Any = ..., random_state: Any = ..., n_threads: int = ...,
+    activation: ActivationName = ..., backend: BackendName = ...,
+    callback: Callable[[int, float, LayerParams], Any] | None = ...,
+) -> TrainResult[LayerParams]: ...  # fmt: skip
+@overload
+def train(
+    model: NetworkName, X: Any, y: Any, params: Any = ..., *, hidden: int | None = ...,
+    solver: SolverName = ..., learning_rate: float = ..., momentum: float = ...,
+    nesterov: bool = ..., beta_1: float = ..., beta_2: float = ..., epsilon: float = ...,
+    alpha: float = ..., batch_size: int = ..., epochs: int = ..., order: Any = ...,
+    sample_weight: Any = ..., random_state: Any = ..., n_threads: int = ...,
+    activation: ActivationName = ..., backend: BackendName = ...,
+    callback: Callable[[int, float, NetworkParams], Any] | None = ...,
+) -> TrainResult[NetworkParams]: ...  # fmt: skip
+def train(
+    model: ModelName, X: Any, y: Any, params: Any = None, *, hidden: int | None = None,
+    solver: SolverName = "sgd", learning_rate: float = 0.1, momentum: float = 0.0,
+    nesterov: bool = False, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8,
+    alpha: float = 0.0, batch_size: int = 32, epochs: int = 1, order: Any = None,
+    sample_weight: Any = None, random_state: Any = None, n_threads: int = 1,
+    activation: ActivationName = "logistic", backend: BackendName = "numba",
+    callback: Callable[[int, float, Any], Any] | None = None,
+) -> TrainResult[Any]:  # fmt: skip
     """Train a model over mini-batches.
 
     Parameters
@@ -279,9 +321,10 @@ def warmup(*, sparse: bool = False) -> None:
             spec.with_activation(activation).record(BACKENDS["numba"], dtype)
         hidden = 1 if spec.has_hidden else None
         for X in [dense.astype(dtype), csr_array(dense, dtype=dtype)][: 1 + sparse]:
-            params = train(spec.name, X, y, hidden=hidden, random_state=0).params
-            loss_and_gradient(spec.name, params, X, y)
-            predict_proba(spec.name, params, X)
+            name: Any = spec.name
+            params = train(name, X, y, hidden=hidden, random_state=0).params
+            loss_and_gradient(name, params, X, y)
+            predict_proba(name, params, X)
 
 
 def _model(name: str, activation: str, backend: str) -> Model:

@@ -1,7 +1,18 @@
-"""Names that users give, checked against those that exist."""
+"""Names that users give: types for a type checker, and a check against those that exist.
+
+The tables of ``models/table.py`` decide; a test holds the types to them.
+"""
 
 import difflib
 from collections.abc import Collection
+from typing import Literal
+
+LayerName = Literal["logistic", "softmax"]
+NetworkName = Literal["mlp-logistic", "mlp-softmax"]
+ModelName = LayerName | NetworkName
+SolverName = Literal["sgd", "adam"]
+ActivationName = Literal["logistic", "relu", "tanh", "identity"]
+BackendName = Literal["numba", "numpy"]
 
 
 def check_name(kind: str, name: object, known: Collection[str]) -> None:

@@ -10,6 +10,7 @@ import pytest
 from sklearn.datasets import load_iris
 from synthetic_run import write_run
 
+from fastlogit import LogisticRegression
 from fastlogit.benchmark.report import readme
 from fastlogit.benchmark.storage import read_run
 
@@ -73,6 +74,19 @@ def test_the_table_and_the_picture_are_the_reference_run_s():
     command = "write it anew: fastlogit bench report results/reference --readme README.md"
     assert readme.update(run, README) == README, command
     assert (REFERENCE / readme.PICTURE).read_text(encoding="utf-8") == readme.picture(run), command
+
+
+def test_the_table_of_support_is_what_the_code_decides(monkeypatch):
+    begin, end = README.index("<!-- support -->\n"), README.index("<!-- end of support -->")
+    assert README[begin:end] == f"<!-- support -->\n{readme.support_table()}\n"
+
+    def reason(self, X=None, y=None):
+        return None if self.solver == "sag" and X is None else "as asked"
+
+    monkeypatch.setattr(LogisticRegression, "_unsupported_reason", reason)
+    first = readme.support_table().splitlines()[2]
+    rows = "L2 penalty, no penalty (`C=inf`), L1 (`l1_ratio=1`), elastic net, `dual=True`"
+    assert first == f"| `LogisticRegression` | {rows} | `sag` | none |"
 
 
 def test_the_table_follows_from_the_times_alone():

@@ -42,7 +42,8 @@ class Evaluation:
     """The rows of a problem, ready to judge parameters by: in float64, by the NumPy reference."""
 
     def __init__(self, problem: Problem) -> None:
-        self._model, self._y, self._y_test = problem.case.model, problem.y, problem.y_test
+        self._model: Any = problem.case.model
+        self._y, self._y_test = problem.y, problem.y_test
         self._options: dict[str, Any] = {"activation": problem.case.activation, "backend": "numpy"}
         self._X = problem.X.astype(np.float64)
         self._X_test = None if problem.X_test is None else problem.X_test.astype(np.float64)
@@ -50,6 +51,7 @@ class Evaluation:
     def loss(self, params: Params) -> float:
         """Return the mean loss over all training rows."""
         wide = tuple(array.astype(np.float64) for array in params)
+        loss: float
         loss, _ = fastlogit.loss_and_gradient(self._model, wide, self._X, self._y, **self._options)
         return loss
 

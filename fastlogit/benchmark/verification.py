@@ -76,7 +76,7 @@ class VerificationResult:
 
 def train_reference(problem: Problem, callback: Callable[..., Any] | None = None) -> Outcome:
     """Train the NumPy reference on the problem, until a callback ends it if there is one."""
-    case = problem.case
+    case: Any = problem.case  # its names may be of other models and solvers too
     result = fastlogit.train(
         case.model, problem.X, problem.y, problem.params, solver=case.solver,
         learning_rate=case.learning_rate, batch_size=case.batch_size, epochs=case.epochs,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from threadpoolctl import ThreadpoolController
 
 from fastlogit.kernels.training.epoch import BLOCK_ROWS, CHAIN_ROWS, Rule, Span, State
 from fastlogit.models import BACKENDS, OPTIMIZERS, FlatParams, Floats, Indices, Model, Rows
+from fastlogit.models.arrays import LayerParams, NetworkParams
 from fastlogit.models.checks import finite
 from fastlogit.training.threads import ThreadPool, cut, team_size, workspace
 
@@ -21,14 +22,17 @@ from fastlogit.training.threads import ThreadPool, cut, team_size, workspace
 SLICE_SECONDS = 0.1
 
 
+Params = TypeVar("Params", bound=LayerParams | NetworkParams)
+
+
 @dataclass(frozen=True)
-class TrainResult:
+class TrainResult(Generic[Params]):
     """What :func:`fastlogit.train` returns.
 
     Attributes
     ----------
-    params : named tuple of ndarray
-        (W, b), or (W1, b1, W2, b2), each an array of its own.
+    params : LayerParams or NetworkParams
+        The named tuple (W, b), or (W1, b1, W2, b2), each an array of its own.
     loss_curve : ndarray of shape (epochs,), float64
         Mean over an epoch's rows of the loss that their batch had before its step, the penalty
         included.
@@ -36,7 +40,7 @@ class TrainResult:
         Optimizer steps taken.
     """
 
-    params: Any
+    params: Params
     loss_curve: NDArray[np.float64]
     n_steps: int
 
@@ -50,7 +54,7 @@ class DivergenceError(ArithmeticError):
         The parameters before the epoch that diverged, and the loss up to then.
     """
 
-    result: TrainResult
+    result: TrainResult[Any]
 
 
 # A state of training that one assignment sets: all of it, or nothing.
@@ -192,14 +196,14 @@ class Trainer:
 def train_epochs(
     trainer: Trainer, rows: Rows, orders: Iterable[Indices], epochs: int,
     callback: Callable[[int, float, Any], Any] | None,
-) -> TrainResult:  # fmt: skip
+) -> TrainResult[Any]:  # fmt: skip
     """Train through chunks of orders, (epochs of the chunk, n) each, with a callback after each.
 
     A DivergenceError, and a KeyboardInterrupt, carry the ``result`` of the last whole epoch.
     """
     losses = np.zeros(epochs)
 
-    def result() -> TrainResult:
+    def result() -> TrainResult[Any]:
         curve = losses[: trainer.checkpoint.epochs].copy()
         return TrainResult(trainer.flat.copies(), curve, int(trainer.steps[0]))
 

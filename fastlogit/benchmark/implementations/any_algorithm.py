@@ -50,7 +50,8 @@ class _Solver(AnyAlgorithm):
             self._fitted = self.estimator(iterations).fit(self.problem.X, self.problem.y)
 
     def result(self) -> Outcome:
-        problem, case = self.problem, self.problem.case
+        problem = self.problem
+        case: Any = problem.case
         arrays = fitted_params(self._fitted, len(problem.params[-1]))
         params = tuple(array.astype(case.dtype) for array in arrays)
         loss, _ = fastlogit.loss_and_gradient(

@@ -1,6 +1,6 @@
 """The package's own two backends, through its public `fastlogit.train`."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import fastlogit
 from fastlogit.benchmark.implementations.base import SameSteps
@@ -47,14 +47,16 @@ class _BothBackends(SameSteps):
     def result(self) -> Outcome:
         return Outcome(tuple(self._reached.params), tuple(map(float, self._reached.loss_curve)))
 
-    def _train(self, problem: Problem) -> TrainResult:
-        case = problem.case
-        return fastlogit.train(
+    def _train(self, problem: Problem) -> TrainResult[Any]:
+        case: Any = problem.case
+        backend: Any = self.backend
+        result: TrainResult[Any] = fastlogit.train(
             case.model, problem.X, problem.y, problem.params, solver=case.solver,
             learning_rate=case.learning_rate, batch_size=case.batch_size, epochs=case.epochs,
             order=problem.order, n_threads=case.threads, activation=case.activation,
-            backend=self.backend,
+            backend=backend,
         )  # fmt: skip
+        return result
 
 
 class Numpy(_BothBackends):

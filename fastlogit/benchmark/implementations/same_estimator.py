@@ -102,10 +102,11 @@ class _Estimator(SameEstimator):
             own = np.maximum(self._proba[np.arange(len(problem.y)), problem.y], np.finfo("f4").tiny)
             return Outcome((self._proba,), (-float(np.log(own, dtype=np.float64).mean()),))
         params = fitted_params(self._fitted, problem.n_classes)
+        model: Any = "softmax" if case.n_hidden is None else "mlp-softmax"
+        activation: Any = case.activation
         loss, _ = fastlogit.loss_and_gradient(
-            "softmax" if case.n_hidden is None else "mlp-softmax",
-            tuple(array.astype(np.float64) for array in params),
-            problem.X.astype(np.float64), problem.y, activation=case.activation, backend="numpy",
+            model, tuple(array.astype(np.float64) for array in params),
+            problem.X.astype(np.float64), problem.y, activation=activation, backend="numpy",
         )  # fmt: skip
         return Outcome(params, (loss,), int(np.max(self._fitted.n_iter_)))
 

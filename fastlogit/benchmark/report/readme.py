@@ -1,20 +1,43 @@
-"""The picture and the figures of README, drawn from a run."""
+"""README's picture and figures, drawn from a run, and its table of what the kernels support."""
 
 import re
+from collections.abc import Iterator
+from typing import Any
+
+from scipy.sparse import csr_array
 
 from fastlogit.benchmark.report import answers, charts
 from fastlogit.benchmark.storage import StoredRun
+from fastlogit.support import CLASSES, supports
 
 PICTURE = "speedup.svg"
 _MARKED = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
+_SUPPORT = re.compile(r"(<!-- support -->\n).*?(<!-- end of support -->)", re.DOTALL)
+# What a row of the table of support is about: a class, and arguments by the words for them.
+_ARGUMENTS: dict[str, dict[str, dict[str, Any]]] = {
+    "LogisticRegression": {
+        "L2 penalty": {},
+        "no penalty (`C=inf`)": {"C": float("inf")},
+        "L1 (`l1_ratio=1`)": {"l1_ratio": 1},
+        "elastic net": {"l1_ratio": 0.5},
+        "`dual=True`": {"dual": True},
+    },
+    "MLPClassifier": {
+        **{f"`{name}`": {"activation": name} for name in ("relu", "tanh", "logistic", "identity")},
+        "several hidden layers": {"hidden_layer_sizes": (2, 2), "activation": "logistic"},
+    },
+}
 
 
 def update(run: StoredRun, readme_text: str) -> str:
     """Return a README with the picture and the figures of a run between its marks.
 
     These are the lines ``<!-- table: ADDRESS -->``, of the run's directory, and ``<!-- end of table
-    -->``. ValueError without them, or if the run is not complete or lacks the same estimator.
+    -->``. ValueError without them, or if the run is not complete or lacks the same estimator. The
+    table of what the kernels support is written too, where there are marks for it.
     """
+    table = support_table()
+    readme_text = _SUPPORT.sub(lambda it: f"{it[1]}{table}\n{it[2]}", readme_text)
     if len(found := _MARKED.findall(readme_text)) != 1:
         marks = "'<!-- table: ADDRESS OF THE RUN -->' and '<!-- end of table -->'"
         raise ValueError(f"the README needs one pair of lines {marks}, to be written between")
@@ -35,6 +58,39 @@ def update(run: StoredRun, readme_text: str) -> str:
             than = (f"{word} than {title.removeprefix('against ')}" for word, title in words)
             lines += ["", f"{name}: fastlogit is {', '.join(than)}."]
     return _MARKED.sub(lambda it: "\n".join([it[1] + lines[0], *lines[1:], it[3]]), readme_text)
+
+
+def support_table() -> str:
+    """Return the solvers whose fits the kernels run, for what the code decides by, in Markdown."""
+    sparse = csr_array(([1.0], ([0], [0])), shape=(9, 9))
+    lines = ["| | | dense `X` | sparse `X` |", "|---|---|---|---|"]
+    for name, arguments in _ARGUMENTS.items():
+        rows: dict[tuple[str, str], list[str]] = {}
+        for words, given in arguments.items():
+            cells = _supported(name, given, None), _supported(name, given, sparse)
+            rows.setdefault(cells, []).append(words)
+        for cells, together in rows.items():
+            lines.append(f"| `{name}` | {', '.join(together)} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _supported(name: str, arguments: dict[str, Any], X: Any) -> str:
+    """Return the solvers that the kernels support with these arguments, "all" or "none"."""
+    known = sorted(set(_solvers(name)))
+    runs = [solver for solver in known if _runs(CLASSES[name](solver=solver, **arguments), X)]
+    return "all" if runs == known else ", ".join(f"`{solver}`" for solver in runs) or "none"
+
+
+def _solvers(name: str) -> Iterator[str]:
+    for constraint in CLASSES[name]._parameter_constraints["solver"]:
+        yield from constraint.options
+
+
+def _runs(estimator: Any, X: Any) -> bool:
+    try:
+        return supports(estimator, X) is None
+    except ValueError:  # arguments that no code runs
+        return False
 
 
 def picture(run: StoredRun) -> str:
