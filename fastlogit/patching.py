@@ -115,17 +115,18 @@ def _bindings(classes: dict[Any, Any]) -> Iterator[tuple[ModuleType, str, Any]]:
 
 
 class _LoadHook(MetaPathFinder):
-    """Waits for scikit-learn to load one of the homes, and then puts our classes there.
+    """Waits until one of the homes or our estimators are imported, and then binds our classes.
 
     So a program still sets environment variables before it imports NumPy, and one that does without
-    scikit-learn does not wait for it.
+    scikit-learn does not wait for it. The import that comes first has to end, since it may be one
+    of ours: that of the estimators loads the homes.
     """
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Return the spec that the other finders have for a home, with a loader that patches."""
-        if name not in HOMES:
+        """Return the spec that the other finders have, with a loader that binds our classes."""
+        if name not in (*HOMES, "fastlogit.estimators"):
             return None
         others = (finder for finder in sys.meta_path if finder is not self)
         found = (finder.find_spec(name, path, target) for finder in others)
@@ -137,12 +138,18 @@ class _LoadHook(MetaPathFinder):
 
         def exec_module(module: ModuleType) -> None:
             del loader.exec_module
-            execute(module)
-            if self in sys.meta_path:
-                sys.meta_path.remove(self)
-                for home in HOMES:
-                    importlib.import_module(home)
-                _replace_all()
+            if self not in sys.meta_path:  # another import came first
+                execute(module)
+                return
+            sys.meta_path.remove(self)
+            try:
+                execute(module)
+            except BaseException:
+                sys.meta_path.insert(0, self)
+                raise
+            for home in HOMES:
+                importlib.import_module(home)
+            _replace_all()
 
         loader.exec_module = exec_module
         return spec

@@ -8,6 +8,7 @@ import sys
 import pytest
 from synthetic_run import write_run
 
+from fastlogit import verbosity
 from fastlogit.benchmark import session, storage
 from fastlogit.benchmark.implementations import IMPLEMENTATIONS
 
@@ -23,6 +24,15 @@ def program(*arguments, cwd, code=MAIN, **environment):
 
 def test_version(call):
     assert call("--version") == (0, f"fastlogit {importlib.metadata.version('fastlogit')}\n", "")
+
+
+@pytest.mark.parametrize(("given", "then"), [(None, "0"), ("1", "1")])
+def test_fits_print_no_lines_unless_asked_to(call, monkeypatch, given, then):
+    monkeypatch.delenv(verbosity.VARIABLE)
+    if given is not None:
+        monkeypatch.setenv(verbosity.VARIABLE, given)
+    call("--version")
+    assert os.environ[verbosity.VARIABLE] == then
 
 
 @pytest.mark.parametrize("arguments", [(), ("bench",)], ids=["fastlogit", "bench"])
