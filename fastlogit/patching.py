@@ -9,7 +9,7 @@ name.
 
 import importlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -73,10 +73,10 @@ def unpatch_sklearn() -> None:
         for module, name, _ in _bindings(pairs)
         if module.__name__.partition(".")[0] == "sklearn"
     ]
+    theirs_of = {id(ours): theirs for ours, theirs in pairs.items()}
     for module, name in [*_replaced, *later]:
-        ours = vars(module).get(name)
-        if isinstance(ours, type) and ours in pairs:
-            setattr(module, name, pairs[ours])
+        if theirs := theirs_of.get(id(vars(module).get(name))):
+            setattr(module, name, theirs)
     _replaced.clear()
     for ours in pairs:
         del ours._stands_for
@@ -100,8 +100,9 @@ def _replace_all() -> None:
         ours._stands_for = theirs
 
 
-def _bindings(classes: dict[Any, Any]) -> Iterator[tuple[ModuleType, str, Any]]:
+def _bindings(classes: Collection[Any]) -> Iterator[tuple[ModuleType, str, Any]]:
     """Yield the modules' names that are bound to one of the classes, fastlogit's own left out."""
+    known = set(map(id, classes))  # what else is bound need not be hashable
     modules: list[Any] = list(sys.modules.values())
     for module in modules:
         if not isinstance(module, ModuleType):  # anything may be there
@@ -110,7 +111,7 @@ def _bindings(classes: dict[Any, Any]) -> Iterator[tuple[ModuleType, str, Any]]:
         names: dict[str, Any] = object.__getattribute__(module, "__dict__")
         if str(names.get("__name__")).partition(".")[0] != "fastlogit":
             for name, value in list(names.items()):
-                if isinstance(value, type) and value in classes:
+                if id(value) in known:
                     yield module, name, value
 
 

@@ -177,6 +177,20 @@ except ImportError:
     assert run("-c", program).stdout == "True\n"
 
 
+def test_an_exporter_that_knows_only_the_patched_names():
+    program = """
+import numpy as np
+import fastlogit
+fastlogit.patch_sklearn()
+from sklearn.linear_model import LogisticRegression
+from sklearn.neural_network import MLPClassifier
+X, y = np.array([[0.0], [1.0], [2.0], [3.0]]), [0, 1, 0, 1]
+for estimator in (LogisticRegression(), MLPClassifier((2,), solver="lbfgs", max_iter=50)):
+    print(len(fastlogit.to_onnx(estimator.fit(X, y), X[:1]).graph.output))
+"""
+    assert run("-W", "ignore", "-c", program).stdout == "2\n2\n"
+
+
 @pytest.mark.slow
 def test_any_part_of_scikit_learn_may_be_imported_first():
     parts = [path.parent.name for path in Path(sklearn.__file__).parent.glob("[a-z]*/__init__.py")]

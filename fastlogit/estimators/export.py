@@ -14,6 +14,9 @@ def register_converters() -> None:
     from skl2onnx._supported_operators import sklearn_operator_name_map
 
     for cls in (LogisticRegression, MLPClassifier):
+        # Done before, or by skl2onnx if it was imported with our classes in scikit-learn's place.
+        if cls in sklearn_operator_name_map:
+            continue
         _, parent = cls.__bases__  # KernelClassifier and scikit-learn's class
         # An alias: registering the converter again would replace that of scikit-learn's class.
         sklearn_operator_name_map[cls] = get_model_alias(parent)
