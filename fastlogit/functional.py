@@ -21,7 +21,7 @@ from fastlogit.names import (
     SolverName,
     check_name,
 )
-from fastlogit.training.objective import Objective, has_nan_rows, predict
+from fastlogit.training.objective import Objective, has_nan_rows, predict, predict_classes
 from fastlogit.training.orders import FreshOrders, LegacyOrders, epochs_ahead
 from fastlogit.training.trainer import Trainer, TrainResult, train_epochs
 
@@ -325,6 +325,7 @@ def warmup(*, sparse: bool = False) -> None:
             params = train(name, X, y, hidden=hidden, random_state=0).params
             loss_and_gradient(name, params, X, y)
             predict_proba(name, params, X)
+            predict_classes(spec, params, X)
 
 
 def _model(name: str, activation: str, backend: str) -> Model:

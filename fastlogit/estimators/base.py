@@ -17,10 +17,10 @@ from fastlogit.estimators import fast_path, sklearn_compat
 from fastlogit.estimators.minibatch import RESUME_ATTRIBUTES, EpochLoop
 from fastlogit.estimators.progress import FitCall, ValidationSet, split_rows
 from fastlogit.estimators.rows import apply_class_weight, as_kernel_rows, class_indices, kernel_rows
-from fastlogit.models import Floats, Model, Rows
-from fastlogit.models.checks import FLOATS, finite
+from fastlogit.models import Floats, Indices, Model, Rows
+from fastlogit.models.checks import FEW, FLOATS, finite
 from fastlogit.solvers import warn
-from fastlogit.training.objective import has_nan_rows, predict
+from fastlogit.training.objective import has_nan_rows, predict, predict_classes
 from fastlogit.training.orders import restore_generator
 from fastlogit.verbosity import logger, report
 
@@ -35,23 +35,47 @@ def match_model(model: Model, params: Sequence[Floats], n_features: int) -> bool
     return shapes == tuple([array.shape for array in params])
 
 
-def kernel_proba(
-    model: Model, params: Sequence[Floats], X: Any, n_threads: int = 1
-) -> Floats | None:
-    """Return class probabilities in the wider dtype of params and X, None if params do not fit."""
+def kernel_input(model: Model, params: Sequence[Floats], X: Any) -> tuple[list[Floats], Any] | None:
+    """Return params and rows in the wider of their dtypes, None if params do not fit."""
     # The kernels check no shapes; scikit-learn's code then raises the error.
     if not match_model(model, params, X.shape[1]):
         return None
     dtype = X.dtype if params[0].dtype == X.dtype else np.result_type(params[0], X.dtype)
     if dtype not in FLOATS:
         return None
-    arrays = [array.astype(dtype, copy=False) for array in params]
-    rows = as_kernel_rows(X, dtype)
-    proba = predict(model, arrays, rows, n_threads=n_threads)
+    return [array.astype(dtype, copy=False) for array in params], as_kernel_rows(X, dtype)
+
+
+def kernel_proba(
+    model: Model, params: Sequence[Floats], X: Any, n_threads: int = 1
+) -> Floats | None:
+    """Return class probabilities in the wider dtype of params and X, None if params do not fit."""
+    given = kernel_input(model, params, X)
+    if given is None:
+        return None
+    rows = given[1]
+    proba = predict(model, *given, n_threads=n_threads)
     # NumPy's own operations would warn of the overflow.
     if has_nan_rows(proba) and finite(rows.data if issparse(rows) else rows):
-        warn(f"Logits overflow {dtype}; the probabilities of their rows are NaN.", RuntimeWarning)
+        text = f"Logits overflow {proba.dtype}; the probabilities of their rows are NaN."
+        warn(text, RuntimeWarning)
     return proba
+
+
+def kernel_classes(
+    model: Model, params: Sequence[Floats], X: Any, n_threads: int = 1
+) -> Indices | None:
+    """Return the most probable classes' indices, None if params do not fit or a logit overflows."""
+    given = kernel_input(model, params, X)
+    return None if given is None else predict_classes(model, *given, n_threads=n_threads)
+
+
+def labels_of(classes: Any, indices: Indices) -> Any:
+    """Return the labels of sorted classes at the indices, of many these themselves if they are."""
+    is_large = indices.size > FEW and classes.dtype == indices.dtype
+    if is_large and classes[0] == 0 and classes[-1] == classes.size - 1:
+        return indices
+    return classes.take(indices)
 
 
 def log_proba(logits: Floats) -> Floats:

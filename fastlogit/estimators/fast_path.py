@@ -14,20 +14,25 @@ from sklearn.utils import check_random_state
 
 from fastlogit.estimators.sklearn_compat import has_callbacks
 from fastlogit.models import Indices, Rows
-from fastlogit.models.checks import plain_matrix
+from fastlogit.models.checks import finite, is_plain_array, plain_matrix
 
 _of_this_thread = threading.local()
 
 
 def is_valid_matrix(estimator: Any, X: Any) -> bool:
     """Return whether the estimator is fitted and scikit-learn would return X unchanged."""
+    return is_valid_if_finite(estimator, X) and finite(X)
+
+
+def is_valid_if_finite(estimator: Any, X: Any) -> bool:
+    """Return whether that is so provided that X is finite, for which its elements are not read."""
     return (
         type(X) is np.ndarray
         and X.ndim == 2
         and X.shape[1] == estimator.__dict__.get("n_features_in_")
         and getattr(estimator, "feature_names_in_", None) is None
         and not hasattr(type(estimator), "__sklearn_is_fitted__")
-        and plain_matrix(X)
+        and is_plain_array(X)
     )
 
 

@@ -9,7 +9,7 @@ from sklearn.neural_network import MLPClassifier as _SklearnMLPClassifier
 from sklearn.utils.multiclass import type_of_target
 
 from fastlogit.estimators import sklearn_compat
-from fastlogit.estimators.base import KernelClassifier, kernel_proba
+from fastlogit.estimators.base import KernelClassifier, kernel_classes, kernel_proba, labels_of
 from fastlogit.estimators.fast_path import is_valid_matrix, plain_classes, set_n_features
 from fastlogit.estimators.progress import FitCall
 from fastlogit.estimators.rows import apply_class_weight, features_off_scale, kernel_rows
@@ -280,6 +280,11 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
         labels = binarizer.classes_
         if getattr(self, "backend_", None) != "numba" or binarizer.sparse_input_ or len(labels) < 2:
             return super()._predict(X, check_input=check_input)
+        if type(self)._forward_pass_fast is MLPClassifier._forward_pass_fast:
+            X, check_input = self._kernel_rows(X) if check_input else X, False
+            indices = kernel_classes(self._model, self._params, X, self.n_threads)
+            if indices is not None:
+                return labels_of(labels, indices)
         # The binarizer's inverse_transform gives the same and takes longer than all the rest.
         output = self._forward_pass_fast(X, check_input=check_input)
         binary = output.shape[1] == 1

@@ -39,6 +39,11 @@ def predict_proba(model, params, X, rows, proba, work):
 
 
 @chosen_by_type(model_function)
+def predict_classes(model, params, X, rows, classes, work):
+    """Call the model's ``predict_classes``."""
+
+
+@chosen_by_type(model_function)
 def train_rows(model, params, X, y, order, learning_rate, work):
     """Call the model's ``train_rows``, which takes dense rows only."""
 

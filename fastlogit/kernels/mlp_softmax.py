@@ -34,7 +34,7 @@ from fastlogit.kernels.codegen.compile import inline
 from fastlogit.kernels.dispatch import hidden_backward, hidden_forward
 from fastlogit.kernels.layers.activations import activate, activation_grad
 from fastlogit.kernels.layers.dense import output_backward, output_forward, output_input_grad
-from fastlogit.kernels.layers.output_losses import softmax_loss, softmax_proba
+from fastlogit.kernels.layers.output_losses import most_probable, softmax_loss, softmax_proba
 from fastlogit.kernels.training.in_place_sgd import network_rows
 
 # The model: its activation, see layers.activations; its parameters are (W1, b1, W2t, b2).
@@ -73,12 +73,27 @@ def loss_and_hidden_gradient(model, params, y, weight, scale, accumulate, grads,
 
 
 @inline
+def forward(model, params, X, rows, logits, work):
+    """Fill the logits (B, K). OUT: logits, work."""
+    W1, b1, W2t, b2 = params
+    hidden = rows_from(work[0], 0, logits.shape[0])
+
+    hidden_forward(X, rows, W1, b1, work[3], work[4], hidden)  # S
+    activate(model.activation, hidden)  # S becomes A
+    output_forward(hidden, W2t, b2, logits)  # Z
+
+
+@inline
 def predict_proba(model, params, X, rows, proba, work):
     """Fill proba (B, K). OUT: proba, work."""
-    W1, b1, W2t, b2 = params
-    hidden, logits = rows_from(work[0], 0, len(proba)), rows_from(work[2], 0, len(proba))
-
-    hidden_forward(X, rows, W1, b1, work[3], work[4], hidden)
-    activate(model.activation, hidden)
-    output_forward(hidden, W2t, b2, logits)
+    logits = rows_from(work[2], 0, proba.shape[0])
+    forward(model, params, X, rows, logits, work)
     softmax_proba(logits, proba)
+
+
+@inline
+def predict_classes(model, params, X, rows, classes, work):
+    """Fill classes (B,); return 0, or NaN if a logit is not finite. OUT: classes, work."""
+    logits = rows_from(work[2], 0, classes.size)
+    forward(model, params, X, rows, logits, work)
+    return most_probable(logits, classes)

@@ -21,7 +21,7 @@ from collections import namedtuple
 from fastlogit.kernels.codegen.arrays import rows_from
 from fastlogit.kernels.codegen.compile import inline
 from fastlogit.kernels.dispatch import linear_backward, linear_forward
-from fastlogit.kernels.layers.output_losses import softmax_loss, softmax_proba
+from fastlogit.kernels.layers.output_losses import most_probable, softmax_loss, softmax_proba
 from fastlogit.kernels.training.in_place_sgd import softmax_rows
 
 # The model has no settings; its parameters are (Wt, b).
@@ -43,9 +43,23 @@ def loss_and_gradient(model, params, X, rows, y, weight, scale, accumulate, grad
 
 
 @inline
+def forward(model, params, X, rows, logits, work):
+    """Fill the logits (B, K). OUT: logits, work."""
+    Wt, b = params
+    linear_forward(X, rows, Wt, b, logits)
+
+
+@inline
 def predict_proba(model, params, X, rows, proba, work):
     """Fill proba (B, K). OUT: proba, work."""
-    Wt, b = params
     logits = rows_from(work[0], 0, proba.shape[0])
-    linear_forward(X, rows, Wt, b, logits)
+    forward(model, params, X, rows, logits, work)
     softmax_proba(logits, proba)
+
+
+@inline
+def predict_classes(model, params, X, rows, classes, work):
+    """Fill classes (B,); return 0, or NaN if a logit is not finite. OUT: classes, work."""
+    logits = rows_from(work[0], 0, classes.size)
+    forward(model, params, X, rows, logits, work)
+    return most_probable(logits, classes)

@@ -104,9 +104,14 @@ def matrix(name: str, value: Any) -> Any:
 
 def plain_matrix(value: Any) -> bool:
     """Return whether value needs no conversion to be a matrix."""
+    return is_plain_array(value) and finite(value)
+
+
+def is_plain_array(value: Any) -> bool:
+    """Return whether value needs no conversion to be a matrix if its elements are finite."""
     if type(value) is not np.ndarray or value.ndim != 2 or value.size == 0:
         return False
-    return value.dtype in FLOATS and value.flags.c_contiguous and finite(value)
+    return bool(value.dtype in FLOATS and value.flags.c_contiguous)
 
 
 def compressed(name: str, value: Any, dtype: Any) -> csr_array:

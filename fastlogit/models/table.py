@@ -36,6 +36,7 @@ class Backend:
     run_batches: Callable[..., None]
     run_sparse_sgd: Callable[..., None]
     predict_proba: Callable[..., None]
+    predict_classes: Callable[..., float]
     allocate: Callable[..., Any]
     code: Callable[..., Any]
 
@@ -151,12 +152,12 @@ def _by_name(*records: Record) -> dict[str, Record]:
 BACKENDS = _by_name(
     Backend(
         "numba", True, epoch.run_batches, in_place_sgd.run_sparse_batches, epoch.predict_proba,
-        epoch.allocate, address_of,
+        epoch.predict_classes, epoch.allocate, address_of,
     ),
     Backend(
         "numpy", False, reference_training.run_batches, reference_training.run_batches,
-        reference_training.predict_proba, reference_training.allocate,
-        lambda function, *_kinds: function,
+        reference_training.predict_proba, reference_training.predict_classes,
+        reference_training.allocate, lambda function, *_kinds: function,
     ),
 )  # fmt: skip
 

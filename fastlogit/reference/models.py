@@ -5,7 +5,7 @@ The names are those of the kernels. Shapes: X (B, D), W (D, H), b (H,), out and 
 arrays, whose products have no out. `scale` is one over the sum of the weights of the rows that the
 mean is taken over; losses are summed in float64, and replace the logits by their gradient. A
 model's `params` and `grads` are (W, b) or (W1, b1, W2, b2), its `work` what `training.allocate`
-makes. OUT: logits, grads, proba, work; of a derivative d_hidden, and hidden, read no more.
+makes. OUT: logits, grads, proba, classes, work; of a derivative d_hidden, and hidden, read no more.
 """
 
 from functools import partial
@@ -156,6 +156,15 @@ def softmax_proba(logits, proba):
     proba /= np.add.reduce(proba, axis=1, keepdims=True)
 
 
+def most_probable(logits, classes):
+    """Fill the class of each row's largest logit, the first of equal ones; of one, 1 above 0.
+
+    Return 0, or NaN if a logit is not finite. OUT: classes (B,).
+    """
+    classes[:] = logits[:, 0] > 0 if logits.shape[1] == 1 else logits.argmax(axis=1)
+    return 0.0 if np.isfinite(logits).all() else np.nan
+
+
 class OneLayer:
     """A linear layer and an output loss."""
 
@@ -178,6 +187,10 @@ class OneLayer:
     def predict_proba(self, params, X, proba, work):
         """Fill the class probabilities."""
         self.proba(self.forward(params, X, work)[-1], proba)
+
+    def predict_classes(self, params, X, classes, work):
+        """Fill the most probable classes; return 0, or NaN if a logit is not finite."""
+        return most_probable(self.forward(params, X, work)[-1], classes)
 
 
 class OneHiddenLayer(OneLayer):

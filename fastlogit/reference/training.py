@@ -1,4 +1,4 @@
-"""Training in NumPy: the batches of an epoch, the optimizers' steps, and probabilities.
+"""Training in NumPy: the batches of an epoch, the optimizers' steps, and predictions.
 
 Arguments and results are those of :mod:`fastlogit.kernels.training`; one thread runs the batches,
 each of which is one group. theta, grad (P,), which is used up; moments (M, P), the rows that an
@@ -52,6 +52,11 @@ def run_batches(
 def predict_proba(buffers, model, params, X, proba):
     """Fill the rows' class probabilities. OUT: proba (n, max(K, 2))."""
     model.predict_proba(params, X, proba, buffers)
+
+
+def predict_classes(buffers, model, params, X, classes):
+    """Fill the most probable classes; return 0, or NaN if a logit is not finite. OUT: classes."""
+    return model.predict_classes(params, X, classes, buffers)
 
 
 def mean_scale(weight, rows):

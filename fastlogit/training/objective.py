@@ -1,18 +1,29 @@
 """A model's loss over given rows as a function of its flat parameters."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import issparse
 
 from fastlogit.kernels.layers.sparse import Csr, csr
 from fastlogit.kernels.training.epoch import Rule, Span, State
 from fastlogit.kernels.training.optimizers import NO_STEP
-from fastlogit.models import BACKENDS, FlatParams, Floats, Model, Rows, arrange, as_writable_view
+from fastlogit.models import (
+    BACKENDS,
+    FlatParams,
+    Floats,
+    Indices,
+    Model,
+    Rows,
+    arrange,
+    as_writable_view,
+)
 from fastlogit.models.arrays import matrix_for_kernels
 from fastlogit.models.checks import finite
+from fastlogit.models.table import Backend
 from fastlogit.training.threads import ThreadPool, by_rows, cut, team_size, workspace
 
 
@@ -69,10 +80,33 @@ def predict(
     model: Model, params: Sequence[Floats], X: Any, backend: str = "numba", n_threads: int = 1
 ) -> Floats:
     """Return the class probabilities of the rows of X for parameters of X's dtype."""
-    code, n_rows, sparse = BACKENDS[backend], X.shape[0], bool(issparse(X))
-    proba = np.empty((n_rows, model.n_classes(params)), X.dtype)
+    code = BACKENDS[backend]
+    proba = np.empty((X.shape[0], model.n_classes(params)), X.dtype)
+    _fill(code, code.predict_proba, model, params, X, proba, n_threads)
+    return proba
+
+
+def predict_classes(
+    model: Model, params: Sequence[Floats], X: Any, backend: str = "numba", n_threads: int = 1
+) -> Indices | None:
+    """Return the indices of the most probable classes, or None if a logit is not finite.
+
+    A dense row of X that is not finite has none that is, in a model without a hidden layer.
+    """
+    code, classes = BACKENDS[backend], np.empty(X.shape[0], np.intp)
+    checks = _fill(code, code.predict_classes, model, params, X, classes, n_threads)
+    return classes if sum(checks) == 0 else None
+
+
+def _fill(
+    code: Backend, function: Callable[..., Any], model: Model, params: Sequence[Floats], X: Any,
+    out: NDArray[Any], n_threads: int,
+) -> list[Any]:  # fmt: skip
+    """Call the backend's function for slices of the rows; return its results. OUT: out."""
+    n_rows, sparse = X.shape[0], bool(issparse(X))
+    results: list[Any] = []
     named = arrange(params, transposed=code.transposes(len(params), sparse))
-    record = model.record(code, X.dtype)
+    record, multiply_adds = model.record(code, X.dtype), sum([a.size for a in params[::2]])
     if code.jitted:
         X = csr(*matrix_for_kernels(X)) if sparse else as_writable_view(X)
 
@@ -82,10 +116,10 @@ def predict(
             taken: Any = X._replace(indptr=X.indptr[rows.start : rows.stop + 1])
         else:
             taken = X[rows]
-        code.predict_proba(buffers, record, named, taken, proba[rows])
+        results.append(function(buffers, record, named, taken, out[rows]))
 
-    by_rows(n_threads, fill, n_rows, sum([array.size for array in params[::2]]))
-    return proba
+    by_rows(n_threads, fill, n_rows, multiply_adds)
+    return results
 
 
 def has_nan_rows(proba: Floats) -> bool:

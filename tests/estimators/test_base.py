@@ -5,6 +5,7 @@ import logging
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 from scipy.special import expit, softmax
 from sklearn import config_context
 from sklearn.exceptions import NotFittedError
@@ -77,6 +78,46 @@ def test_bad_rows_are_refused(kind, method):
         assert len(call(np.where(X > 0, X, np.nan))) == len(X)
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("classes", LABELS.values(), ids=LABELS)
+@pytest.mark.parametrize("kind", METHODS)
+def test_many_rows_are_classified_as_scikit_learn_does(kind, classes, dtype):
+    model, _ = fitted(kind, classes, dtype)
+    X = np.random.default_rng(1).normal(size=(20_000, 4)).astype(dtype)
+    plain = copy.copy(model)
+    plain.backend_ = "scikit-learn"
+    expected = THEIRS[kind].predict(plain, X)
+    assert model.predict(X).dtype == expected.dtype
+    for rows in (X, np.asfortranarray(X), X.view(Array), X.astype(np.float64), csr_array(X)):
+        np.testing.assert_array_equal(model.predict(rows), expected)
+
+
+@pytest.mark.parametrize("kind", METHODS)
+def test_bad_rows_among_many_are_refused(kind):
+    model, _ = fitted(kind)
+    X = np.random.default_rng(1).normal(size=(20_000, 4))
+    for place, value, word in ((0, np.nan, "NaN"), (19_999, np.inf, "infinity")):
+        bad = X.copy()
+        bad[place, 3] = value
+        with pytest.raises(ValueError, match=word):
+            model.predict(bad)
+
+
+@pytest.mark.filterwarnings("ignore:.*encountered in matmul:RuntimeWarning")
+@pytest.mark.filterwarnings("ignore:Logits overflow:RuntimeWarning")
+@pytest.mark.parametrize("classes", LABELS.values(), ids=LABELS)
+def test_overflowing_logits_are_classified_as_scikit_learn_does(classes):
+    X = 1e10 * np.random.default_rng(1).normal(size=(20_000, 4))
+    model, _ = fitted(LogisticRegression, classes)
+    model.coef_ = np.copysign(1e308, model.coef_)
+    np.testing.assert_array_equal(model.predict(X), SklearnLogisticRegression.predict(model, X))
+    network, _ = fitted(MLPClassifier, classes)
+    network.coefs_[1] = np.copysign(1e308, network.coefs_[1])
+    proba = network.predict_proba(X)
+    output = (proba[:, 1] > 0.5).astype(int) if len(classes) == 2 else proba.argmax(axis=1)
+    np.testing.assert_array_equal(network.predict(X), np.take(classes, output))
+
+
 @pytest.mark.parametrize(("kind", "method"), CASES)
 def test_a_frames_names_are_asked_for(kind, method):
     pandas = pytest.importorskip("pandas")
@@ -125,7 +166,8 @@ class Certain(MLPClassifier):
 def test_subclasses_keep_what_they_override():
     model, X = fitted(LogisticRegression, [0, 1])
     contrary, _ = fitted(Contrary, [0, 1])
-    np.testing.assert_array_equal(contrary.predict(X), 1 - model.predict(X))
+    for rows in (X, np.tile(X, (999, 1))):
+        np.testing.assert_array_equal(contrary.predict(rows), 1 - model.predict(rows))
     certain, _ = fitted(Certain, hidden_layer_sizes=(6,), solver="lbfgs", random_state=0)
     assert set(certain.predict(X)) == {2}
 

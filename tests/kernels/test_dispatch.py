@@ -11,7 +11,13 @@ from fastlogit.kernels import dispatch
 from fastlogit.kernels.training.epoch import Rows
 from fastlogit.models import BACKENDS, MODELS, arrange
 
-GENERIC = ("loss_and_gradient", "loss_and_hidden_gradient", "predict_proba", "train_rows")
+GENERIC = (
+    "loss_and_gradient",
+    "loss_and_hidden_gradient",
+    "predict_proba",
+    "predict_classes",
+    "train_rows",
+)
 
 
 def plain(function):
@@ -41,7 +47,7 @@ def test_the_type_names_the_functions(model, name):
 
 def test_models_reach_their_rows_by_the_input_layer_alone(model):
     """Or sparse rows would be taken for an array."""
-    for name in ("loss_and_gradient", "predict_proba"):
+    for name in ("loss_and_gradient", "forward"):
         function = plain(dispatch.model_function(name, record_of(model)))
         forward = "hidden_forward" if MODELS[model].has_hidden else "linear_forward"
         assert function.__globals__[forward] is getattr(dispatch, forward)

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 from scipy.optimize import check_grad, minimize
+from scipy.sparse import csr_array
 from scipy.special import expit, softmax
 
 import fastlogit
 from fastlogit.models import BACKENDS, MODELS, Rows
-from fastlogit.training.objective import Objective, predict
+from fastlogit.training.objective import Objective, predict, predict_classes
 
 ALPHA = 0.3
 
@@ -93,3 +94,34 @@ def test_predict(problem, model, backend, rows, dtype):
     expected = np.hstack([expit(-Z), expit(Z)]) if MODELS[model].binary else softmax(Z, axis=1)
     assert proba.dtype == dtype
     np.testing.assert_allclose(proba, expected, rtol=3e-6 if dtype == np.float32 else 1e-14)
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("rows", [1, 7, 600])
+def test_predict_classes(problem, model, backend, rows, dtype, sparse):
+    task = problem(model, rows, 5, 3, 4, dtype=dtype)
+    X = csr_array(task.X) if sparse else task.X
+    classes = predict_classes(MODELS[model], task.params, X, backend)
+    assert classes.dtype == np.intp
+    expected = predict(MODELS[model], task.params, X, backend).argmax(axis=1)
+    np.testing.assert_array_equal(classes, expected)
+
+
+def test_overflowing_logits_have_no_classes(problem, model, backend):
+    task = problem(model, 600, 5, 3, 4)
+    *rest, W, b = task.params
+    assert predict_classes(MODELS[model], (*rest, W, b), task.X, backend) is not None
+    with np.errstate(over="ignore", invalid="ignore"):
+        params = (*rest, np.full_like(W, 1e308), b)
+        assert predict_classes(MODELS[model], params, 99 * abs(task.X), backend) is None
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_rows_that_are_not_finite_have_no_classes(problem, backend, value):
+    for model in ("logistic", "softmax"):
+        task = problem(model, 600, 5, 3, 4)
+        task.X[597, 3] = value
+        task.params[0][3] = 0
+        with np.errstate(invalid="ignore"):
+            assert predict_classes(MODELS[model], task.params, task.X, backend) is None

@@ -1,4 +1,4 @@
-"""The output layers: loss and its gradient in the logits, and probabilities.
+"""The output layers: loss and its gradient in the logits, probabilities and classes.
 
 Shapes: logits (B, K), y (B,) class indices, weight (B,) or empty for unit weights. `scale` is 1 / Σ
 w of the rows that the mean is taken over. The loss is summed in float64. Both losses replace the
@@ -202,6 +202,29 @@ def softmax_proba(logits, proba):
         total = row_sum(logits, i)
         for k in range(classes):
             proba[i, k] = logits[i, k] / total
+
+
+@compiled_once
+def most_probable(logits, classes) -> float:
+    """Fill the class of each row's largest logit; return 0, or NaN if one is not finite.
+
+    It is the first of equal ones; of a single logit it is 1 above 0. OUT: classes (B,) int64.
+    """
+    values, zero = logits.reshape(-1), logits.dtype.type(0)
+    check = zero
+    for i in range(values.size):
+        check += values[i] * zero
+    if logits.shape[1] == 1:
+        for i in range(classes.size):
+            classes[i] = 1 if values[i] > zero else 0
+        return check
+    for i in range(classes.size):
+        largest, best = logits[i, 0], 0
+        for k in range(1, logits.shape[1]):
+            is_larger = logits[i, k] > largest
+            largest, best = logits[i, k] if is_larger else largest, k if is_larger else best
+        classes[i] = best
+    return check
 
 
 @kernel

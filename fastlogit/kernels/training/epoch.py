@@ -1,4 +1,4 @@
-"""The entry points: the batches of an epoch, and probabilities.
+"""The entry points: the batches of an epoch, probabilities and classes.
 
 A batch of all rows without a step after it is the loss over the data and its gradient.
 
@@ -274,3 +274,16 @@ def predict_proba(buffers, model, params, X, proba):
             model, params, rows_from(X, first, rows), Rows(part(buffers.numbers, 0, (rows,)), True),
             part(proba, first * columns, (rows, columns)), buffers.work,
         )  # fmt: skip
+
+
+@entry_point
+def predict_classes(buffers, model, params, X, classes):
+    """Fill the most probable classes; return 0, or NaN if a logit is not finite. OUT: classes."""
+    check = 0.0
+    for first in range(0, classes.size, BLOCK_ROWS):
+        rows = min(BLOCK_ROWS, classes.size - first)
+        check += dispatch.predict_classes(
+            model, params, rows_from(X, first, rows), Rows(part(buffers.numbers, 0, (rows,)), True),
+            part(classes, first, (rows,)), buffers.work,
+        )  # fmt: skip
+    return check

@@ -13,7 +13,7 @@ ACCURACY = {np.float32: 1e-6, np.float64: 1e-14}
 
 @pytest.fixture(scope="module", params=["numba", "numpy"])
 def functions(request, jit):
-    """Return a backend's four functions as ones that Python can call."""
+    """Return a backend's functions as ones that Python can call."""
     if request.param == "numpy":
         return plain
 
@@ -22,6 +22,7 @@ def functions(request, jit):
         softmax_loss = jit(lambda Z, y, w, s: jitted.softmax_loss(Z, y, w, s))
         logistic_proba = jit(lambda z, proba: jitted.logistic_proba(z, proba))
         softmax_proba = jit(lambda Z, proba: jitted.softmax_proba(Z, proba))
+        most_probable = jit(lambda Z, classes: jitted.most_probable(Z, classes))
 
     return Called
 
@@ -149,3 +150,22 @@ def test_no_bit_depends_on_where_an_empty_array_of_weights_is(functions, classes
         inside[...] = logits
         assert loss_of(inside, y, around[place:place], 1.0) == loss
         np.testing.assert_array_equal(inside, expected)
+
+
+@pytest.mark.parametrize(("rows", "outputs"), [*SIZES, (1, 1), (9, 1), (257, 1)])
+def test_most_probable(functions, rows, outputs, dtype):
+    logits, classes = draw(rows, 2, dtype, outputs, weighted=False)[0], np.full(rows, -1)
+    logits[::3] = np.rint(logits[::3])  # equal ones among them, and zeros
+    expected = logits[:, 0] > 0 if outputs == 1 else logits.argmax(axis=1)
+    assert functions.most_probable(logits.copy(), classes) == 0
+    np.testing.assert_array_equal(classes, expected)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_a_logit_that_is_not_finite_is_reported(functions, outputs, value, dtype):
+    for place in (0, 40 * outputs - 1):
+        logits, classes = np.zeros((40, outputs), dtype), np.empty(40, np.intp)
+        assert functions.most_probable(logits, classes) == 0
+        logits.reshape(-1)[place] = value
+        assert np.isnan(functions.most_probable(logits, classes))
