@@ -7,6 +7,8 @@ from fastlogit.models import MODELS, Rows
 from fastlogit.solvers import lbfgs
 from fastlogit.training.objective import Objective
 
+EPS = float(np.finfo(float).eps)
+ZEROS, NONE = (np.zeros((30, 1)), np.zeros(1)), np.empty(0)
 ADVICE = {"advice": lambda: " look elsewhere"}
 
 
@@ -91,3 +93,44 @@ def test_closing_iterations_come_after_convergence_and_count():
     assert closed(max_iter=1000, callback=callback) == (2, 2)
     with pytest.warns(ConvergenceWarning):
         assert lbfgs.minimise(rosenbrock, **settings, polish=polish, max_iter=3)[2] == 3
+
+
+@pytest.mark.parametrize("tol", [1e-6, 1e-8])
+@pytest.mark.parametrize("C", [1, 100])
+def test_float32_searches_no_longer_than_float64(toy_set, C, tol):
+    evaluations, settings = {}, {"max_iter": 1000, "maxls": 50, "ftol": 64 * EPS} | ADVICE
+    for dtype in (np.float64, np.float32):
+        X, y = toy_set("breast_cancer", "logistic", dtype)
+        exact = Objective(MODELS["logistic"], ZEROS, Rows(X.astype(float), y, NONE), 1 / C / len(y))
+        objective = Objective(
+            MODELS["logistic"], ZEROS, Rows(X, y, NONE.astype(dtype)), 1 / C / len(y)
+        )
+        points = []
+
+        def counted(theta, objective=objective, points=points):
+            points.append(theta)
+            return objective(theta)
+
+        theta, value, _ = lbfgs.minimise(counted, np.zeros(31), tol=tol, **settings)
+        evaluations[dtype] = len(points)
+        loss, gradient = exact(theta.astype(dtype).astype(float))
+        assert value == pytest.approx(loss, rel=1e-5 if dtype == np.float32 else 1e-13)
+        assert np.abs(gradient).max() < max(2 * tol, 1e-7)
+    assert evaluations[np.float32] <= 1.25 * evaluations[np.float64] + 3
+
+
+def test_the_gradient_tells_a_change_that_rounding_hides():
+    resolved, ones = lbfgs.ResolvedLoss(), np.ones(2)
+    step, rounding = np.array([1e-8, -3e-8]), 16 * 2.0**-23
+    assert resolved(ones, 1.0, np.float32([1, 2])) == 1
+    # The mean of both gradients, (2, 1), along the step.
+    assert resolved(ones + step, 1 + 1e-7, np.float32([3, 0])) == pytest.approx(1 - 1e-8, abs=1e-15)
+    assert resolved(ones + 1, 1 + 3 * rounding, np.float32([9, 9])) == 1 + 3 * rounding
+    clipped = resolved(ones + 2, 1 + 2.5 * rounding, np.float32([9, 9]))
+    assert clipped == pytest.approx(1 + 3.5 * rounding, rel=1e-10)
+
+
+def test_a_float64_loss_is_taken_as_it_is():
+    resolved = lbfgs.ResolvedLoss()
+    assert resolved(np.ones(1), 1.0, np.ones(1)) == 1
+    assert resolved(np.ones(1) + 1e-9, 1 + EPS, np.ones(1)) == 1 + EPS
