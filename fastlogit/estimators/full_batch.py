@@ -61,8 +61,8 @@ def minimise(
             end[linear.n_weights :] -= end[linear.n_weights :].mean()
     else:
         end, n_iter = newton.minimise(
-            loss_and_gradient, linear.centred(start), newton_steps(linear, alpha), by_lbfgs,
-            max_iter=est.max_iter, tol=est.tol, eps=eps, name=est.solver,
+            loss_and_gradient, linear.centred(start), newton_steps(linear, alpha, est.tol),
+            by_lbfgs, max_iter=est.max_iter, tol=est.tol, eps=eps, name=est.solver,
             gap=allowed_gap(linear, alpha, est.tol), verbose=est.verbose,
         )  # fmt: skip
     theta[:] = end

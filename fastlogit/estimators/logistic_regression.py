@@ -54,8 +54,8 @@ class LogisticRegression(KernelClassifier, _SklearnLogisticRegression):  # type:
 
     - The kernels run "lbfgs", "newton-cholesky" and "newton-cg", and "saga" with ``l1_ratio`` above
       0. Of these, only "lbfgs" supports sparse X. scikit-learn's code runs everything else.
-    - Both Newton solvers factorise the Hessian for up to 160 weights (of all classes but one) and
-      take preconditioned conjugate gradients for more. Each stops as scikit-learn's does.
+    - Both Newton solvers factorise the Hessian or take preconditioned conjugate gradients, which is
+      faster for many weights, by an estimate of both. Each stops as scikit-learn's does.
     - "lbfgs" with a ``tol`` of 1e-7 or less ends with a few Newton steps if a weak penalty would
       leave it above the optimum, except for ``C=inf`` or sparse X. ``n_iter_`` includes them.
     - "saga" finds the same optimum by proximal Newton steps, for up to 1024 weights, and for a

@@ -182,7 +182,7 @@ def newton_polish(
             size += np.sqrt(square) * float(np.linalg.norm(result.jac[params.n_weights :]))
         if size * size / (2 * alpha) <= gap / NEARER * result.fun:
             return
-        steps, start = newton_steps(params, alpha), params.centred(result.x)
+        steps, start = newton_steps(params, alpha, tol), params.centred(result.x)
         at, decrement = Point(start, *loss_and_gradient(start)), math.inf
         while decrement > gap * at.loss:
             try:
