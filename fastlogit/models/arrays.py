@@ -119,6 +119,12 @@ class Rows:
         """Share of X's elements that are worked on."""
         return self.X.nnz / math.prod(self.X.shape) if self.sparse else 1.0
 
+    @property
+    def row_bytes(self) -> float:
+        """Average size of a row of X."""
+        stored = sum([a.nbytes for a in self._for_kernels]) if self.sparse else self.X.nbytes
+        return float(stored) / self.y.size
+
     def multiply_adds(self, n_weights: int) -> float:
         """Estimate what a training row costs, forward and back; a non-zero costs four times."""
         return 3 * n_weights * (min(4 * self.density, 1) if self.sparse else 1)

@@ -24,7 +24,14 @@ from fastlogit.models import (
 from fastlogit.models.arrays import matrix_for_kernels
 from fastlogit.models.checks import finite
 from fastlogit.models.table import Backend
-from fastlogit.training.threads import ThreadPool, by_rows, cut, team_size, workspace
+from fastlogit.training.threads import (
+    ThreadPool,
+    by_rows,
+    cut,
+    estimate_seconds,
+    team_size,
+    workspace,
+)
 
 
 class Objective:
@@ -60,7 +67,8 @@ class Objective:
             team_size(n_threads, n_rows) if code.jitted else 1,
             lambda: code.allocate(self.params.named, n_rows, rows.sparse),
         )
-        self._run_batches = pool.bind(code.run_batches, n_weights * n_rows * rows.density)
+        seconds = estimate_seconds(n_rows, rows.multiply_adds(n_weights), rows.row_bytes)
+        self._run_batches = pool.bind(code.run_batches, seconds / len(spans))
 
     def __call__(self, theta: Floats) -> tuple[float, Floats]:
         """Return the loss at theta, flat parameters, and its gradient, flat too."""
@@ -107,6 +115,7 @@ def _fill(
     results: list[Any] = []
     named = arrange(params, transposed=code.transposes(len(params), sparse))
     record, multiply_adds = model.record(code, X.dtype), sum([a.size for a in params[::2]])
+    row_bytes = X.nnz / n_rows * (X.dtype.itemsize + 4) if sparse else X.strides[0]
     if code.jitted:
         X = csr(*matrix_for_kernels(X)) if sparse else as_writable_view(X)
 
@@ -118,7 +127,7 @@ def _fill(
             taken = X[rows]
         results.append(function(buffers, record, named, taken, out[rows]))
 
-    by_rows(n_threads, fill, n_rows, multiply_adds)
+    by_rows(n_threads, fill, n_rows, multiply_adds, row_bytes)
     return results
 
 

@@ -1,5 +1,6 @@
 """The training loop: epochs, batches, optimizer state, interrupts. Knows no model by name."""
 
+import math
 import time
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,10 +17,13 @@ from fastlogit.kernels.training.epoch import BLOCK_ROWS, CHAIN_ROWS, Rule, Span,
 from fastlogit.models import BACKENDS, OPTIMIZERS, FlatParams, Floats, Indices, Model, Rows
 from fastlogit.models.arrays import LayerParams, NetworkParams
 from fastlogit.models.checks import finite
-from fastlogit.training.threads import ThreadPool, cut, team_size, workspace
+from fastlogit.training.threads import ThreadPool, cut, estimate_seconds, team_size, workspace
 
 # Duration of a jitted call: between two of them Python handles Ctrl-C.
 SLICE_SECONDS = 0.1
+# Duration of one that several threads may make, before it is asked again whether that is faster,
+# and of one that tries it.
+SHARED_SECONDS, TRIAL_SECONDS = 0.02, 0.003
 
 
 Params = TypeVar("Params", bound=LayerParams | NetworkParams)
@@ -162,13 +166,15 @@ class Trainer:
         """Run batches in calls of about SLICE_SECONDS: between two, Python sees Ctrl-C."""
         jitted, size, n_weights = self._backend.jitted, self.batch_size, self.flat.n_weights
         data, batches = rows.data(jitted=jitted), -(-rows.y.size // size)
-        multiply_adds = int(n_weights * size * rows.density)
+        per_batch = estimate_seconds(size, rows.multiply_adds(n_weights), rows.row_bytes)
         limits: AbstractContextManager[Any] = nullcontext()  # the kernels have threads of their own
         if not jitted:
             limits = _blas().limit(limits=self._n_threads, user_api="blas")
         with limits, np.errstate(all="ignore"):  # what overflows is reported once, later
             while start < end:
                 stop = min(start + self._slice_batches, end)
+                if self._pool.is_trial:
+                    stop = min(stop, start + math.ceil(TRIAL_SECONDS / per_batch))
                 # Batches of one row are trained on in chains, one of many rows in several calls.
                 if size == 1 and self._rule.in_place and stop < end:
                     epoch = (stop - 1) // batches * batches
@@ -179,7 +185,8 @@ class Trainer:
                     n_rows = min(size, rows.y.size - start % batches * size)
                     calls = cut(n_rows, rows.multiply_adds(n_weights))
                 began = time.perf_counter()
-                run = self._pool.bind(self._run_batches, multiply_adds * (stop - start))
+                expected = per_batch * (stop - start) / len(calls)
+                run = self._pool.bind(self._run_batches, expected)
                 for blocks in calls:
                     run(
                         self._record, self.flat.named, self._state, self._gradients, self._rule,
@@ -188,7 +195,8 @@ class Trainer:
                 # A slice of whole epochs is rarely the longest allowed, a last one short.
                 if 2 * (stop - start) >= self._slice_batches:
                     seconds = max(time.perf_counter() - began, 1e-9)
-                    growth = min(max(SLICE_SECONDS / seconds, 0.25), 16)
+                    longest = SHARED_SECONDS if self._pool.is_shared else SLICE_SECONDS
+                    growth = min(max(longest / seconds, 0.25), 16)
                     self._slice_batches = max(int((stop - start) * growth), 1)
                 start = stop
 

@@ -30,6 +30,7 @@ FORK = pytest.mark.skipif(
 def _several_cores_and_nothing_too_small(monkeypatch):
     monkeypatch.setattr(numba.config, "NUMBA_NUM_THREADS", 3)
     monkeypatch.setattr(sharing, "WORTH_SHARING", 0)
+    monkeypatch.setattr(sharing.Pace, "shares", lambda _pace: True)
 
 
 @pytest.fixture(params=ESTIMATORS, ids=str)

@@ -67,6 +67,7 @@ def test_a_loss_and_predictions_cut_into_calls_have_the_same_bits(
     problem, model, weighted, n_threads, as_csr, monkeypatch
 ):
     monkeypatch.setattr("fastlogit.training.threads.WORTH_SHARING", 0)
+    monkeypatch.setattr("fastlogit.training.threads.Pace.shares", lambda _pace: True)
     task = problem(model, 2900, 5, 3, weighted=weighted)
     X = sparse.csr_array(task.X) if as_csr else task.X
     order = np.random.default_rng(0).permutation(2900)[None]

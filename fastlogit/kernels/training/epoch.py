@@ -15,7 +15,14 @@ import numpy as np
 
 from fastlogit.kernels import dispatch
 from fastlogit.kernels.codegen.arrays import flat_views, part, rows_from
-from fastlogit.kernels.codegen.barrier import wait
+from fastlogit.kernels.codegen.barrier import (
+    begin_round,
+    end_rounds,
+    finish_item,
+    is_past,
+    take_item,
+    wait_for_items,
+)
 from fastlogit.kernels.codegen.compile import inline
 from fastlogit.kernels.codegen.linking import compiled_once, entry_point
 from fastlogit.kernels.codegen.simd import NEAR_BYTES, PREFETCH_ROWS, VECTOR_BYTES, prefetch_row
@@ -29,8 +36,6 @@ MAX_GROUPS = 8
 # depends on where that is.
 CHAIN_ROWS = 1024
 ALL_BLOCKS = 1 << 48
-# Elements of a cache line, or two: no two threads write to one.
-SHARED_ELEMENTS = 16
 # Multiply-adds of a jitted call, 0.1 to 1 second: between two calls, Python sees Ctrl-C.
 CALL_MULTIPLY_ADDS = 1 << 29
 # Cost of a row besides its products, in multiply-adds.
@@ -116,10 +121,12 @@ def run_batches(
         return
     theta = Gradients(part(state.theta, 0, (1, state.theta.size)), gradients.losses)
     epoch, last = span.first_batch // batches, span.first_batch % batches * batch_size
-    for _ in range(span.first_batch, span.last_batch):
+    for number in range(1, span.last_batch - span.first_batch + 1):
         if last == n_rows:
             epoch, last = epoch + 1, 0
         first, last = last, min(last + batch_size, n_rows)
+        if team.thread > 0 and is_past(team.barrier, number):
+            continue
         order = part(orders, epoch * orders.shape[1], (orders.shape[1],))
         scale = mean_scale(data.weight, order, first, last)
         if scale == 0:
@@ -128,22 +135,21 @@ def run_batches(
         factor = -rule.settings[0] if in_place else 1.0
         share_groups(
             team, model, params, theta if in_place else gradients, in_place, data, order, first,
-            last, factor * scale, span,
+            last, factor * scale, span, number,
         )  # fmt: skip
+        if team.thread > 0:
+            continue
         n_groups = group_count(gradients, last - first)
+        if team.n_threads > 1 and not wait_for_items(team.barrier, n_groups):
+            break
         if span.last_block * n_groups * BLOCK_ROWS < last - first:  # the largest group has more
-            return
-        if not wait(team.barrier, team.n_threads):
-            return
+            break
         if n_groups > 1:
-            add_groups(gradients.values, n_groups, team.thread, team.n_threads)
-            if not wait(team.barrier, team.n_threads):
-                return
-        if team.thread == 0:
-            loss = step(state, gradients, rule, in_place, n_groups, scale)
-            losses[epoch] += loss / factor * ((last - first) / n_rows)
-        if not wait(team.barrier, team.n_threads):
-            return
+            add_groups(gradients.values, n_groups)
+        loss = step(state, gradients, rule, in_place, n_groups, scale)
+        losses[epoch] += loss / factor * ((last - first) / n_rows)
+    if team.thread == 0 and team.n_threads > 1:
+        end_rounds(team.barrier)
 
 
 @inline
@@ -189,11 +195,16 @@ def group_count(gradients, n_rows):
 
 
 @inline
-def share_groups(team, model, params, gradients, accumulate, data, order, first, last, scale, span):
-    """Compute this thread's groups of order[first:last]; add if accumulate. OUT: gradients."""
+def share_groups(
+    team, model, params, gradients, accumulate, data, order, first, last, scale, span, number
+):
+    """Compute groups of order[first:last], as they are free; add if accumulate. OUT: gradients."""
     n_groups = group_count(gradients, last - first)
     blocks = (last - first + BLOCK_ROWS - 1) // BLOCK_ROWS
-    for group in range(team.thread, n_groups, team.n_threads):
+    if team.thread == 0 and team.n_threads > 1:
+        begin_round(team.barrier, number)
+    group = next_group(team, number, n_groups, -1)
+    while group < n_groups:
         first_block, end = group * blocks // n_groups, (group + 1) * blocks // n_groups
         start = first + min(first_block + span.first_block, end) * BLOCK_ROWS
         stop = min(first + min(first_block + span.last_block, end) * BLOCK_ROWS, last)
@@ -204,16 +215,24 @@ def share_groups(team, model, params, gradients, accumulate, data, order, first,
             model, params, data, order, start, stop, scale, accumulate or continues,
             gradients.losses[group] if continues else 0.0, grads, team.buffers,
         )  # fmt: skip
+        if team.n_threads > 1:
+            finish_item(team.barrier)
+        group = next_group(team, number, n_groups, group)
+
+
+@inline
+def next_group(team, number, n_groups, group):
+    """Return the group to compute after that one, n_groups or more if there is none."""
+    if team.n_threads == 1:
+        return group + 1
+    return take_item(team.barrier, team.thread, number, n_groups)
 
 
 @compiled_once
-def add_groups(values, n_groups, thread, n_threads):
-    """Sum a thread's share of the elements over all groups, in their order. OUT: values[0]."""
-    lines = (values.shape[1] + SHARED_ELEMENTS - 1) // SHARED_ELEMENTS
-    first = lines * thread // n_threads * SHARED_ELEMENTS
-    last = min(lines * (thread + 1) // n_threads * SHARED_ELEMENTS, values.shape[1])
+def add_groups(values, n_groups):
+    """Sum the groups' gradients, in their order. OUT: values[0]."""
     for group in range(1, n_groups):
-        for i in range(first, last):
+        for i in range(values.shape[1]):
             values[0, i] += values[group, i]
 
 
