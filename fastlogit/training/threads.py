@@ -29,7 +29,7 @@ from fastlogit.kernels.training.epoch import (
 )
 
 # What a thread does in a second, roughly: multiply-adds, and reading of rows.
-MULTIPLY_ADDS_A_SECOND = 1.5e10
+MULTIPLY_ADDS_A_SECOND = 3e10
 BYTES_A_SECOND = 1e10
 # Seconds of a call from which on threads may share it: to wake one takes some 0.1 ms, or 0.2 ms on
 # a virtual machine.

@@ -23,7 +23,7 @@ from fastlogit.training.threads import ThreadPool, cut, estimate_seconds, team_s
 SLICE_SECONDS = 0.1
 # Duration of one that several threads may make, before it is asked again whether that is faster,
 # and of one that tries it.
-SHARED_SECONDS, TRIAL_SECONDS = 0.02, 0.003
+SHARED_SECONDS, TRIAL_SECONDS = 0.02, 0.005
 
 
 Params = TypeVar("Params", bound=LayerParams | NetworkParams)

@@ -115,6 +115,12 @@ def test_the_faster_of_both_steps_is_chosen(dtype):
         assert kind_of_steps(n, D, K, dtype=dtype) is ConjugateGradientSteps
 
 
+def test_more_steps_by_products_are_expected_of_a_tight_tol():
+    for tol, kind in ((1e-4, ConjugateGradientSteps), (1e-8, CholeskySteps), (0, CholeskySteps)):
+        assert kind_of_steps(2000, 50, 3, tol=tol) is kind
+        assert kind_of_steps(20_000, 30, 1, tol=tol) is kind_of_steps(20_000, 30, 1)
+
+
 def test_a_hessian_that_may_be_singular_is_factorised():
     assert kind_of_steps(20_000, 30, 6) is ConjugateGradientSteps
     assert kind_of_steps(20_000, 30, 6, alpha=0) is CholeskySteps
