@@ -75,8 +75,8 @@ def cut(n_rows: int, multiply_adds: float) -> list[tuple[int, int]]:
 class Pace:
     """How long calls take by one thread and by all, relative to what is expected.
 
-    The first call is one thread's and not measured: it may compile. Then each is tried once, and
-    from then on the faster, until the slower is due to be tried again.
+    The first call is one thread's, since it may compile, and the second wakes the others: neither is
+    measured. Then each is tried once, and from then on the faster, until the slower is due again.
     """
 
     def __init__(self) -> None:
@@ -86,7 +86,7 @@ class Pace:
     def shares(self) -> bool:
         """Return whether all threads are to make the next call."""
         if len(self._paces) < 2:
-            return self._calls == 1
+            return self._calls in (1, 2)
         return self._paces[True] <= self._paces[False]
 
     def is_trial(self) -> bool:
@@ -96,7 +96,7 @@ class Pace:
     def record(self, shared: bool, pace: float) -> None:
         """Record how long the call took."""
         self._calls, self._last = self._calls + 1, shared
-        if self._calls > 1:
+        if self._calls > 2:
             self._paces[shared] = pace
             if (not shared) in self._paces:
                 self._paces[not shared] *= 1 - FORGOTTEN
