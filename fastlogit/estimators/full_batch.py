@@ -12,12 +12,15 @@ from fastlogit.estimators.progress import FitCall
 from fastlogit.estimators.rows import features_off_scale
 from fastlogit.estimators.sklearn_compat import lbfgs_print_option
 from fastlogit.models import Floats, Rows
-from fastlogit.solvers import lbfgs, newton
+from fastlogit.solvers import lbfgs, newton, optimum, warn
 from fastlogit.solvers import proximal_newton as proximal
+from fastlogit.solvers.dual import DualDescent, is_fastest
 from fastlogit.solvers.newton import allowed_gap, newton_polish
 from fastlogit.solvers.newton_steps import LinearParams, newton_steps
 from fastlogit.training.objective import Objective
 
+# Solvers that name an optimum, "saga" with L2.
+OPTIMUM_SOLVERS = ("liblinear", "sag", "saga")
 ADVICE = (
     "See scikit-learn's user guide on logistic regression for other solvers: "
     "https://scikit-learn.org/stable/modules/linear_model.html#logistic-regression"
@@ -35,7 +38,10 @@ def minimise(
     l2_alpha, eps = alpha * (1 - est.l1_ratio), float(np.finfo(rows.X.dtype).eps)
     objective = Objective(est._model, params, rows, l2_alpha, n_threads=int(est.n_threads))
     loss_and_gradient = objective if est.fit_intercept else lbfgs.weights_only(objective)
-    linear = LinearParams(rows, params[1].size, est.fit_intercept)
+    # liblinear's bias is the weight of a feature of value intercept_scaling.
+    penalised = est.solver == "liblinear" and est.fit_intercept
+    bias_alpha = alpha / est.intercept_scaling**2 if penalised else 0.0
+    linear = LinearParams(rows, params[1].size, est.fit_intercept, bias_alpha)
     theta = objective.params.flat[: None if est.fit_intercept else linear.n_weights]
     start = theta.copy()
     by_lbfgs = partial(_by_lbfgs, est, rows, loss_and_gradient)
@@ -59,6 +65,8 @@ def minimise(
         )  # fmt: skip
         if linear.n_outputs > 1 and est.fit_intercept:  # does not change the loss
             end[linear.n_weights :] -= end[linear.n_weights :].mean()
+    elif est.solver in OPTIMUM_SOLVERS:
+        end, n_iter = _by_fastest(est, loss_and_gradient, start, linear, alpha)
     else:
         end, n_iter = newton.minimise(
             loss_and_gradient, linear.centred(start), newton_steps(linear, alpha, est.tol),
@@ -67,6 +75,35 @@ def minimise(
         )  # fmt: skip
     theta[:] = end
     return tuple(objective.params.copies()), n_iter
+
+
+def _by_fastest(
+    est: Any, loss_and_gradient: Any, start: Floats, linear: LinearParams, alpha: float
+) -> tuple[Floats, int]:
+    """Minimise for a solver that names an optimum; warn in scikit-learn's words."""
+    loss_and_gradient = optimum.with_bias_penalty(loss_and_gradient, linear)
+    in_dual, dual = est.solver == "liblinear" and est.dual, None
+    if alpha > 0 and (in_dual or is_fastest(linear)):
+        dual = DualDescent(linear, alpha, start, est.random_state if in_dual else 0)
+    rule: optimum.Rule
+    if in_dual and dual is not None:
+        rule = optimum.DualGradient(linear, alpha, est.tol, dual.longest)
+    elif est.solver == "liblinear":
+        rule = optimum.GradientNorm(linear, alpha, est.tol, loss_and_gradient)
+    else:
+        rule = optimum.CoefficientChange(linear, alpha, est.tol)
+    end, n_iter, converged = optimum.minimise(
+        loss_and_gradient, start, linear, alpha, rule, dual, max_iter=est.max_iter,
+        eps=float(np.finfo(linear.rows.X.dtype).eps),
+        say=print if est.verbose else lambda _text: None,
+    )  # fmt: skip
+    if not converged:
+        warn(
+            "Liblinear failed to converge, increase the number of iterations."
+            if est.solver == "liblinear"
+            else "The max_iter was reached which means the coef_ did not converge"
+        )
+    return end, n_iter
 
 
 def _begin_iteration(call: FitCall, objective: Objective, theta: Floats) -> bool:

@@ -1,7 +1,8 @@
 """What solves for Newton's steps of the linear models: the factorised Hessian, or products with it.
 
 Shapes: n rows, D features, K outputs (1 for two classes). Parameters θ, gradient and step are flat:
-the weights Wt (K, D) row by row, then the biases (K,) if they are free.
+the weights Wt (K, D) row by row, then the biases (K,) if they are free. With sparse rows they are W
+(D, K) row by row, and there is no Hessian but its products.
 
 Loss and probabilities do not change when the parameters of all classes are shifted alike, so along
 such shifts softmax's H is nothing but the penalty. The penalised optimum is centred, with mean
@@ -19,12 +20,14 @@ parameters is 1 / K; and Newton's first step is solved for by one product.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.linalg import LinAlgError
 from scipy.linalg import lapack
 
 from fastlogit.kernels.full_batch import hessian as kernels
+from fastlogit.kernels.full_batch import sparse_hessian
 from fastlogit.kernels.training.epoch import BLOCK_ROWS
 from fastlogit.models import Floats, Rows
 
@@ -42,19 +45,24 @@ MOST_FOR_FACTOR = 60
 
 
 class LinearParams:
-    """Splits flat parameters into Wt and b, of the rows' dtype for the kernels; b is 0 if fixed."""
+    """Splits flat parameters into Wt and b, of the rows' dtype for the kernels; b is 0 if fixed.
 
-    def __init__(self, rows: Rows, n_outputs: int, fit_bias: bool) -> None:
+    The biases may have a penalty of their own, bias_alpha / 2 · b².
+    """
+
+    def __init__(self, rows: Rows, n_outputs: int, fit_bias: bool, bias_alpha: float = 0.0) -> None:
         self.rows, self.n_outputs, self.fit_bias = rows, n_outputs, fit_bias
+        self.bias_alpha = bias_alpha
         self.n_features = rows.X.shape[1]
         self.n_weights = n_outputs * self.n_features
         total = rows.weight.sum(dtype=np.float64) if rows.weight.size else rows.y.size
         self.scale = float(1 / total)
 
     def split(self, theta: Floats) -> tuple[Floats, Floats]:
-        """Return Wt (K, D) and b (K,) of the rows' dtype."""
+        """Return Wt (K, D), or W (D, K) for sparse rows, and b (K,) of the rows' dtype."""
         theta = theta.astype(self.rows.X.dtype)
-        Wt = theta[: self.n_weights].reshape(self.n_outputs, self.n_features)
+        shape = self.n_outputs, self.n_features
+        Wt = theta[: self.n_weights].reshape(shape[::-1] if self.rows.sparse else shape)
         b = theta[self.n_weights :] if self.fit_bias else np.zeros(self.n_outputs, theta.dtype)
         return Wt, b
 
@@ -62,10 +70,16 @@ class LinearParams:
         """Return parameters in float64, those of softmax less their mean over the classes."""
         theta = theta.astype(np.float64)
         if self.n_outputs > 1:
-            for part in (theta[: self.n_weights], theta[self.n_weights :]):
-                by_class = part.reshape(self.n_outputs, -1)
-                by_class -= np.add.reduce(by_class) / self.n_outputs
+            for part in self.by_class(theta):
+                part -= np.add.reduce(part) / self.n_outputs
         return theta
+
+    def by_class(self, theta: Floats) -> tuple[Floats, Floats]:
+        """Return views of the weights (K, D) and of the biases (K, 1 or 0)."""
+        weights, biases = theta[: self.n_weights], theta[self.n_weights :]
+        K, D = self.n_outputs, self.n_features
+        weights = weights.reshape(D, K).T if self.rows.sparse else weights.reshape(K, D)
+        return weights, biases.reshape(K, -1)
 
 
 class Hessian:
@@ -108,6 +122,8 @@ class CholeskySteps:
         params, K, kept, alpha = self._params, self._params.n_outputs, self._n_kept, self._alpha
         same, other = (alpha, 0.0) if K == 1 else (alpha * (1 - 1 / K), -alpha / K)
         H = self._hessian.fill(*params.split(theta), params.rows.weight, params.scale, same, other)
+        if params.bias_alpha > 0:  # of one output
+            H[-1, -1] += params.bias_alpha
         downhill = -gradient.astype(np.float64)
         if self._least and alpha > 1e4 * self._least * lapack.dlange("1", H):
             self._least = None  # and it need not be asked for
@@ -153,8 +169,12 @@ class ConjugateGradientSteps:
         self._curvature = np.empty((n, n_outputs), dtype)
         self._changes = np.empty((BLOCK_ROWS, n_outputs), dtype)
         self._product = np.empty(n_outputs * (D + 1), dtype)
+        sparse = params.rows.sparse
         cheap = (D + D * D / (3 * n)) / (4 * n_outputs) <= MOST_FOR_FACTOR
-        self._gram = Hessian(params, 1, 1) if cheap and fits_in_memory(D) else None
+        factorise = cheap and not sparse and fits_in_memory(D)
+        self._gram = Hessian(params, 1, 1) if factorise else None
+        self._kernels: Any = sparse_hessian if sparse else kernels
+        self._X = params.rows.data(jitted=True).X
         self._M: Floats = np.empty(0)
         self._products = 0  # of the last step
 
@@ -162,7 +182,8 @@ class ConjugateGradientSteps:
         """Return the step at theta."""
         params, rows = self._params, self._params.rows
         Wt, b = params.split(theta)
-        kernels.fill_curvature(Wt, b, rows.X, rows.weight, params.scale, self._curvature)
+        fill = self._kernels.fill_curvature
+        fill(Wt, b, self._X, rows.weight, params.scale, self._curvature)
         if self._products == 0 or self._products * params.n_outputs > params.n_features:
             self._update_preconditioner()
         gradient = gradient.astype(np.float64)
@@ -174,12 +195,13 @@ class ConjugateGradientSteps:
             if rz <= enough:
                 break
             V, u = params.split(direction)
-            kernels.hessian_product(
-                self._curvature, rows.X, rows.weight, params.scale, V, u, self._changes,
+            self._kernels.hessian_product(
+                self._curvature, self._X, rows.weight, params.scale, V, u, self._changes,
                 out[: V.size].reshape(V.shape), out[V.size :],
             )  # fmt: skip
             image = out[: direction.size].astype(np.float64)
             image[: V.size] += self._alpha * direction[: V.size]
+            image[V.size :] += params.bias_alpha * direction[V.size :]
             bend = float(direction @ image)
             if bend <= 0:  # what is left is rounding
                 break
@@ -201,28 +223,43 @@ class ConjugateGradientSteps:
             v *= params.scale / (params.n_outputs - 1)
             v *= weight if weight.size else 1
         if self._gram is None:
-            squares = np.einsum("i,ij,ij->j", v, X, X) + self._alpha
-            diagonal = np.append(squares, v.sum()) if params.fit_bias else squares
+            squares = self._sums_of_squares(v) + self._alpha
+            bias = v.sum() + params.bias_alpha
+            diagonal = np.append(squares, bias) if params.fit_bias else squares
             self._M = np.asarray(np.maximum(diagonal, eps * diagonal.max()), np.float64)
             return
         # At parameters of 0 p (1 − p) is 1/4, so v weighs 4-fold.
         zeros = np.zeros((1, X.shape[1]), X.dtype)
         M = self._gram.fill(zeros, zeros[0, :1], v, 4.0, self._alpha, 0.0)
+        if params.bias_alpha > 0:
+            M[-1, -1] += params.bias_alpha
         # Without a penalty it may be singular.
         M[np.diag_indices_from(M)] += 16 * eps * M.trace()
         factor, info = factorised(M)
         self._M = factor if info == 0 else np.identity(len(M))
 
+    def _sums_of_squares(self, v: Floats) -> Floats:
+        """Return Σ v x² over the rows."""
+        X: Any = self._params.rows.X
+        if not self._params.rows.sparse:
+            return np.asarray(np.einsum("i,ij,ij->j", v, X, X))
+        by_row = np.repeat(v, np.diff(X.indptr))
+        return np.bincount(X.indices, by_row * X.data * X.data, X.shape[1]).astype(np.float64)
+
     def _precondition(self, residual: Floats) -> Floats:
         """Return M⁻¹ residual, class by class."""
-        K, D, n_weights = self._params.n_outputs, self._params.n_features, self._params.n_weights
-        weights, biases = residual[:n_weights], residual[n_weights:]
-        by_class = np.concatenate([weights.reshape(K, -1), biases.reshape(K, -1)], axis=1)
+        by_class = np.concatenate(self._params.by_class(residual), axis=1)
         if self._gram is None:
-            solution = by_class / self._M
+            by_class /= self._M
         else:
-            solution = lapack.dpotrs(self._M, by_class.T, lower=1)[0].T
-        return np.concatenate([solution[:, :D], solution[:, D:]], axis=None)
+            by_class = lapack.dpotrs(self._M, by_class.T, lower=1)[0].T
+        out = np.empty_like(residual)
+        D = self._params.n_features
+        for part, solution in zip(
+            self._params.by_class(out), (by_class[:, :D], by_class[:, D:]), strict=True
+        ):
+            part[...] = solution
+        return out
 
 
 StepSolver = CholeskySteps | ConjugateGradientSteps
@@ -230,6 +267,8 @@ StepSolver = CholeskySteps | ConjugateGradientSteps
 
 def newton_steps(params: LinearParams, alpha: float, tol: float) -> StepSolver:
     """Return what solves for Newton's steps fastest, in a fit to that tol."""
+    if params.rows.sparse:
+        return ConjugateGradientSteps(params, alpha)
     (n, D), K = params.rows.X.shape, params.n_outputs
     n_weights = D * max(K - 1, 1)
     is_faster = factor_is_faster(n, D, K, params.rows.X.dtype.itemsize, tol)

@@ -75,8 +75,9 @@ def cut(n_rows: int, multiply_adds: float) -> list[tuple[int, int]]:
 class Pace:
     """How long calls take by one thread and by all, relative to what is expected.
 
-    The first call is one thread's, since it may compile, and the second wakes the others: neither is
-    measured. Then each is tried once, and from then on the faster, until the slower is due again.
+    The first call is one thread's, since it may compile, and the second wakes the others: neither
+    is measured. Then each is tried once, and from then on the faster, until the slower is due
+    again.
     """
 
     def __init__(self) -> None:

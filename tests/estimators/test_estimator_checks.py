@@ -68,8 +68,8 @@ VARIANTS = [
     (LogisticRegression(warm_start=True), ()),
     (LogisticRegression(solver="newton-cg"), ()),
     (LogisticRegression(solver="newton-cholesky"), ()),
-    (LogisticRegression(solver="sag"), WEIGHTS),
-    (LogisticRegression(solver="saga"), WEIGHTS),
+    (LogisticRegression(solver="sag"), ()),
+    (LogisticRegression(solver="saga"), ()),
     (LogisticRegression(solver="saga", l1_ratio=0.5), ()),
     # It requires two classes, but its message differs from the one these match.
     (

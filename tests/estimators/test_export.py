@@ -25,16 +25,12 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 ON_KERNELS = [
     *(LogisticRegression(solver=s, random_state=0) for s in ("lbfgs", "sgd", "adam")),
     LogisticRegression(fit_intercept=False),
-    LogisticRegression(solver="newton-cg"),
+    *(LogisticRegression(solver=s) for s in ("newton-cg", "sag", "saga")),
     LogisticRegression(solver="saga", l1_ratio=1.0),
     *(MLPClassifier((7,), "logistic", solver=s, random_state=0) for s in ("lbfgs", "sgd", "adam")),
     *(MLPClassifier((7,), a, random_state=0) for a in ("relu", "tanh", "identity")),
 ]
-ON_SCIKIT_LEARN = [
-    LogisticRegression(solver="sag", random_state=0),
-    LogisticRegression(solver="saga", random_state=0),
-    MLPClassifier((7, 5), random_state=0),
-]
+ON_SCIKIT_LEARN = [MLPClassifier((7, 5), random_state=0)]
 
 
 def outputs(exported, X):

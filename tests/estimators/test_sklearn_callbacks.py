@@ -154,12 +154,14 @@ def test_a_request_to_stop_ends_a_fit_by_lbfgs(toy_set, recorder):
 
 
 @pytest.mark.filterwarnings("ignore:Callbacks are only supported:UserWarning")
+@pytest.mark.filterwarnings("ignore:'penalty' was deprecated:FutureWarning")
 @pytest.mark.parametrize(
     ("arguments", "backend"),
     [
         ({"solver": "newton-cg"}, "numba"),
         ({"solver": "saga", "l1_ratio": 1}, "numba"),
-        ({"solver": "saga", "max_iter": 3000}, "scikit-learn"),
+        ({"solver": "sag"}, "numba"),
+        ({"solver": "saga", "penalty": "l1", "l1_ratio": 1, "max_iter": 3000}, "scikit-learn"),
     ],
 )
 def test_other_solvers_are_one_task(toy_set, recorder, arguments, backend):

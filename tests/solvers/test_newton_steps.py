@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.linalg import LinAlgError
+from scipy.sparse import csr_array
 
 from fastlogit.models import MODELS, Rows
 from fastlogit.solvers import newton_steps as newton_steps_module
@@ -137,3 +138,30 @@ def test_no_hessian_takes_more_memory_than_allowed(monkeypatch):
     solver = ConjugateGradientSteps(params, 0.1)
     assert solver.step(theta, gradient) @ gradient < 0
     assert solver._M.ndim == 1, "M itself is too large: its diagonal preconditions"
+
+
+@pytest.mark.parametrize("fit_bias", [False, True])
+@pytest.mark.parametrize(("n", "D", "K"), [(30, 4, 1), (300, 7, 3)])
+def test_steps_over_sparse_rows_are_those_over_dense_ones(n, D, K, fit_bias, monkeypatch):
+    monkeypatch.setattr(newton_steps_module, "RESIDUAL", 1e-12)
+    params, theta, gradient = case(n, D, K, 0.01, fit_bias=fit_bias)
+    expected = ConjugateGradientSteps(params, 0.01).step(theta, gradient)
+    rows = Rows(csr_array(params.rows.X), params.rows.y, params.rows.weight)
+    sparse = LinearParams(rows, K, fit_bias)
+    flat = [np.append(p[: K * D].reshape(K, D).T, p[K * D :]) for p in (theta, gradient, expected)]
+    shifted = flat[0] + (K > 1)
+    np.testing.assert_allclose(sparse.centred(shifted), sparse.centred(flat[0]), atol=1e-12)
+    solver = newton_steps(sparse, 0.01, 1e-4)
+    assert isinstance(solver, ConjugateGradientSteps)
+    np.testing.assert_allclose(solver.step(flat[0], flat[1]), flat[2], atol=1e-9)
+
+
+@pytest.mark.parametrize("solver", [CholeskySteps, ConjugateGradientSteps])
+def test_a_bias_may_have_a_penalty_of_its_own(penalised_hessian, solver, monkeypatch):
+    monkeypatch.setattr(newton_steps_module, "RESIDUAL", 1e-12)
+    params, theta, gradient = case(50, 6, 1, 0.01)
+    hessian = penalised_hessian(params, theta, 0.01)
+    hessian[-1, -1] += 0.3
+    penalised = LinearParams(params.rows, 1, True, 0.3)
+    step = solver(penalised, 0.01).step(theta, gradient)
+    np.testing.assert_allclose(hessian @ step, -gradient, atol=1e-10)

@@ -125,7 +125,13 @@ def hessian(first, last, Wt, b, X, weight, scale, width, same, other, buffers, o
 def fill_block(Wt, b, X, weight, scale, curvature):
     """Fill what second derivatives need: w p (1 − p) of one output, or P. OUT: curvature (B, K)."""
     dots(X, Wt, b, X.shape[0], Wt.shape[0], X.shape[1], curvature)
-    if Wt.shape[0] > 1:
+    curve_logits(weight, scale, curvature)
+
+
+@kernel
+def curve_logits(weight, scale, curvature):
+    """Replace the logits by w p (1 − p) of one output, or by P. OUT: curvature (B, K)."""
+    if curvature.shape[1] > 1:
         softmax_proba(curvature, curvature)
         return
     values, scalar = curvature.reshape(-1), curvature.dtype.type
