@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from fastlogit.estimators import elastic_net
 from fastlogit.estimators.progress import FitCall
 from fastlogit.estimators.rows import features_off_scale
 from fastlogit.estimators.sklearn_compat import lbfgs_print_option
 from fastlogit.models import Floats, Rows
 from fastlogit.solvers import lbfgs, newton, optimum, warn
-from fastlogit.solvers import proximal_newton as proximal
 from fastlogit.solvers.dual import DualDescent, is_fastest
 from fastlogit.solvers.newton import allowed_gap, newton_polish
 from fastlogit.solvers.newton_steps import LinearParams, newton_steps
@@ -32,11 +32,14 @@ def minimise(
 ) -> tuple[tuple[Floats, ...], int]:
     """Return the parameters at the minimum of the estimator's loss, and the iterations.
 
-    ``theta`` is W, then b if it is free; of the penalty's ``alpha``, the share ``l1_ratio`` is L1.
+    ``theta`` is W, then b if it is free.
     """
     est, alpha = estimator, estimator._penalty(rows)["alpha"]
-    l2_alpha, eps = alpha * (1 - est.l1_ratio), float(np.finfo(rows.X.dtype).eps)
-    objective = Objective(est._model, params, rows, l2_alpha, n_threads=int(est.n_threads))
+    if est._l1_share > 0:
+        call.begin(0)
+        return elastic_net.minimise(est, rows, params)
+    eps = float(np.finfo(rows.X.dtype).eps)
+    objective = Objective(est._model, params, rows, alpha, n_threads=int(est.n_threads))
     loss_and_gradient = objective if est.fit_intercept else lbfgs.weights_only(objective)
     # liblinear's bias is the weight of a feature of value intercept_scaling.
     penalised = est.solver == "liblinear" and est.fit_intercept
@@ -55,16 +58,6 @@ def minimise(
         polish = newton_polish(linear, alpha, est.tol, loss_and_gradient)
         end, n_iter = by_lbfgs(start, est.max_iter, polish=polish, callback=callback)
         call.end_subtask()
-    elif est.l1_ratio > 0:
-        strength = np.zeros(start.size)
-        strength[: linear.n_weights] = est.l1_ratio * alpha
-        end, n_iter = proximal.minimise(
-            proximal.Penalised(loss_and_gradient, strength), start.astype(np.float64),
-            proximal.quadratic_steps(linear, l2_alpha), max_iter=est.max_iter, tol=est.tol,
-            unit=alpha, eps=eps, verbose=est.verbose,
-        )  # fmt: skip
-        if linear.n_outputs > 1 and est.fit_intercept:  # does not change the loss
-            end[linear.n_weights :] -= end[linear.n_weights :].mean()
     elif est.solver in OPTIMUM_SOLVERS:
         end, n_iter = _by_fastest(est, loss_and_gradient, start, linear, alpha)
     else:

@@ -4,7 +4,6 @@ import math
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from scipy.sparse import issparse
 from sklearn import get_config
 from sklearn.linear_model import LogisticRegression as _SklearnLogisticRegression
 from sklearn.neural_network import MLPClassifier as _SklearnMLPClassifier
@@ -13,7 +12,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
-from fastlogit.estimators import full_batch, sklearn_compat
+from fastlogit.estimators import full_batch, liblinear, sklearn_compat
 from fastlogit.estimators.base import KernelClassifier, kernel_classes, labels_of
 from fastlogit.estimators.fast_path import (
     is_valid_if_finite,
@@ -42,8 +41,6 @@ MINIBATCH_ARGUMENTS = (
 MINIBATCH_ATTRIBUTES = ("t_", "loss_", "_optimizer", *HISTORY_ATTRIBUTES, *RESUME_ATTRIBUTES)
 # Multiply-adds up to which NumPy predicts classes faster: a call of the kernels takes some 20 µs.
 MOST_BY_NUMPY = 1 << 16
-# With more weights, one proximal Newton step takes longer than a whole fit by scikit-learn's saga.
-MAX_PROXIMAL_WEIGHTS = 1024
 
 
 class LogisticRegression(KernelClassifier, _SklearnLogisticRegression):  # type: ignore[misc]
@@ -52,17 +49,18 @@ class LogisticRegression(KernelClassifier, _SklearnLogisticRegression):  # type:
     Arguments, fitted attributes and numbers are those of
     :class:`sklearn.linear_model.LogisticRegression`, which documents them. Differences:
 
-    - The kernels run every solver with an L2 penalty, "liblinear" also in the dual, and without one
-      by ``C=inf`` all but "liblinear"; dense or sparse X, two classes or more ("liblinear" two, as
-      in scikit-learn). They run "saga" with ``l1_ratio`` above 0. scikit-learn's code runs the
-      rest.
+    - The kernels run every solver with every penalty that scikit-learn has for it, dense or sparse
+      X, two classes or more ("liblinear" two, as in scikit-learn).
     - "sag", "saga" and "liblinear" name an optimum, not a path, and all of them find it by the
-      method that is fastest for the shape of X: dual coordinate descent for two classes where X is
-      sparse or has more features than rows, Newton's steps elsewhere. ``n_iter_`` counts epochs of
-      the former and steps of the latter, and ``max_iter`` bounds it. ``tol`` bounds the last
-      change of a coefficient relative to the largest ("sag", "saga"), or what LIBLINEAR's does:
-      the gradient relative to that at 0, or with ``dual`` each slope of the dual.
+      method that is fastest for the shape of X: with L2 dual coordinate descent for two classes
+      where X is sparse or has more features than rows, Newton's steps elsewhere. ``n_iter_`` counts
+      epochs of the former and steps of the latter, and ``max_iter`` bounds it. ``tol`` bounds the
+      last change of a coefficient relative to the largest ("sag", "saga"), or what LIBLINEAR's
+      does: the gradient relative to that at 0, or with ``dual`` each slope of the dual.
       ``random_state`` has no effect, except on the order of rows with ``dual``.
+    - With L1, "saga" and "liblinear" take proximal Newton steps on the features that lower the
+      loss. ``n_iter_`` is their number, and ``tol`` applies to the smallest subgradient of C Σ loss
+      plus the penalty.
     - "liblinear" penalises the intercept through ``intercept_scaling``, and gives float64
       coefficients for any X, as scikit-learn's does.
     - Both Newton solvers factorise the Hessian or take preconditioned conjugate gradients, which is
@@ -70,9 +68,6 @@ class LogisticRegression(KernelClassifier, _SklearnLogisticRegression):  # type:
       as scikit-learn's does.
     - "lbfgs" with a ``tol`` of 1e-7 or less ends with a few Newton steps if a weak penalty would
       leave it above the optimum, except for ``C=inf`` or sparse X. ``n_iter_`` includes them.
-    - "saga" with ``l1_ratio`` above 0 takes proximal Newton steps, for up to 1024 weights, and for
-      a sparse X if it is nearly dense. ``n_iter_`` is the number of these steps, and ``tol``
-      applies to the smallest subgradient of C Σ loss plus the penalty.
     - "sgd" and "adam" are added, with MLPClassifier's arguments and ``partial_fit``. They start at
       zero and train on the mean loss of a batch plus ‖w‖² / (2 C Σ weights), the sum over all
       training rows; ``tol`` and ``n_iter_no_change`` apply to the training loss, or with
@@ -209,68 +204,55 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
         reason = self._unsupported_reason(X)
         if reason is None:
             self._warn_of_deprecations()
-            # With L1 a sparse X has a quarter of its elements or more.
-            dense = X.toarray() if self.l1_ratio and is_sparse(X) else X
-            rows = self._training_rows(dense, y, sample_weight, resumed=False, incremental=False)
-            warm = self.warm_start and self.solver != "liblinear"  # as in scikit-learn
-            params = self._initial_params(rows.X, warm=warm)
-            n_weights = params[0].size  # known after validation only, which finds the classes
-            reason = self._unsupported_size(n_weights)
-            if reason is None:
-                fitted, n_iter = full_batch.minimise(self, rows, params, call)
-                if self.solver == "liblinear":  # as scikit-learn's for X of either dtype
-                    fitted = tuple([array.astype(np.float64) for array in fitted])
-                self._params = fitted
-                self.n_iter_ = np.array([n_iter], np.int32)
-                return
+            rows = self._training_rows(X, y, sample_weight, resumed=False, incremental=False)
+            is_liblinear = self.solver == "liblinear"
+            warm = self.warm_start and not is_liblinear  # as in scikit-learn
+            fitted, n_iter = full_batch.minimise(
+                self, rows, self._initial_params(rows.X, warm=warm), call
+            )
+            if is_liblinear:  # as scikit-learn's for X of either dtype
+                fitted = tuple([array.astype(np.float64) for array in fitted])
+            self._params = fitted
+            self.n_iter_ = np.array([n_iter], np.int32)
+            return
         self._use_sklearn(reason, call)
         super(KernelClassifier, self).fit(X, y, sample_weight)
+
+    @property
+    def _l1_share(self) -> float:
+        """Share of the penalty that is L1: l1_ratio, unless the deprecated ``penalty`` says it."""
+        return {"l1": 1.0, "l2": 0.0, None: 0.0}.get(self.penalty, self.l1_ratio or 0.0)
 
     @property
     def _has_l2_penalty(self) -> bool:
         return self.penalty in ("deprecated", "l2") and self.l1_ratio == 0 and not self.dual
 
-    def _unsupported_reason(self, X: Any = None, y: Any = None) -> str | None:
-        """Return why the kernels do not support a fit, None if they do.
-
-        Without X and y the answer is for dense rows and few weights; a fit looks at X alone.
-        """
+    def _unsupported_reason(self, _X: Any = None, _y: Any = None) -> str | None:
+        """Return why the kernels do not support a fit, whatever X and y, None if they do."""
         if self.solver in MINIBATCH_SOLVERS:
             self._check_minibatch_penalty()
             return None
         if self.solver not in FULL_BATCH_SOLVERS:
             return f"solver={self.solver!r}, the kernels support {SOLVERS}"
         is_supported, text = self._has_l2_penalty, "the L2 penalty, or none by C=inf, in the primal"
-        if self.solver == "saga" and self.penalty == "elasticnet":  # L2 too, with l1_ratio=0
-            is_supported = self.l1_ratio == 0 and not self.dual
-        if self.solver == "liblinear":
+        if self.solver in ("saga", "liblinear") and self._l1_share > 0:
+            is_consistent = self.penalty != "l1" or self.l1_ratio in (0, 1)
+            is_supported = is_consistent and not (self.dual or math.isinf(self.C))
+            text = "'saga' with l1_ratio > 0 and a finite C, in the primal"
+            if self.solver == "liblinear":
+                is_supported &= self._l1_share == 1
+                text = "'liblinear' with l1_ratio=1 or L2, and a finite C"
+        elif self.solver == "saga" and self.penalty == "elasticnet":  # with l1_ratio=0
+            is_supported = not self.dual
+        elif self.solver == "liblinear":
             is_l2 = self.penalty in ("deprecated", "l2") and self.l1_ratio == 0
-            is_supported, text = is_l2 and not math.isinf(self.C), "'liblinear' with L2"
-        elif self.solver == "saga" and not is_supported:
-            has_l1_penalty = self.penalty == "deprecated" and self.l1_ratio and not self.dual
-            is_supported = has_l1_penalty and not math.isinf(self.C)
-            text = "'saga' with l1_ratio > 0 and a finite C"
+            is_supported, text = is_l2 and not math.isinf(self.C), "'liblinear' with a finite C"
         if not is_supported:
             given = f"penalty={self.penalty!r}, l1_ratio={self.l1_ratio!r}, C={self.C!r}"
             return f"{given}, dual={self.dual!r}; the kernels support {text}"
         if get_config()["array_api_dispatch"]:
             return "array_api_dispatch is on"
-        if X is not None and is_sparse(X) and self.l1_ratio:
-            size = math.prod(X.shape)
-            # A fit of the dense array is then faster than scikit-learn's saga on X.
-            if not (issparse(X) and size <= 1 << 22 and 0.25 * size <= X.nnz):
-                return f"X is sparse and l1_ratio={self.l1_ratio!r}"
-        if X is None or y is None:
-            return None
-        n_outputs = len(np.unique(y))
-        return self._unsupported_size(np.shape(X)[1] * (1 if n_outputs == 2 else n_outputs))
-
-    def _unsupported_size(self, n_weights: int) -> str | None:
-        """Return why the kernels do not support a fit of so many weights, None if they do."""
-        if self.l1_ratio == 0 or n_weights <= MAX_PROXIMAL_WEIGHTS:
-            return None
-        most = MAX_PROXIMAL_WEIGHTS
-        return f"l1_ratio={self.l1_ratio!r} and {n_weights} weights, above {most}"
+        return None
 
     def _check_minibatch_penalty(self) -> None:
         if not self._has_l2_penalty:
@@ -282,7 +264,10 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
         """Issue scikit-learn's deprecation warnings, where its own code does not run."""
         removed = "scikit-learn 1.8 and will be removed in 1.10; leave it out"
         if self.penalty != "deprecated":
-            warn(f"'penalty' was deprecated in {removed}, the default is L2", FutureWarning)
+            warn(f"'penalty' was deprecated in {removed}, l1_ratio and C replace it", FutureWarning)
+        if self.penalty == "l1" and self.l1_ratio != 1:
+            text = f"Inconsistent values: penalty=l1 with l1_ratio={self.l1_ratio}"
+            warn(f"{text}. penalty is deprecated, use l1_ratio only", UserWarning)
         if self.n_jobs is not None:
             warn(f"'n_jobs' has no effect since {removed}, got n_jobs={self.n_jobs}", FutureWarning)
 
@@ -338,7 +323,7 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
             label = self.classes_.tolist()[indices[0]]
             raise ValueError(f"{text}, got only one class: {label!r}")
         if self.solver == "liblinear":
-            self._check_for_liblinear(X)
+            liblinear.check(self.classes_, X)
         dtype = self.coef_.dtype if resumed and incremental else X.dtype
         if sample_weight is not None:
             sample_weight = sklearn_compat.check_sample_weight(sample_weight, X, dtype=dtype)
@@ -346,21 +331,6 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
         rows = kernel_rows(X, indices, weight, dtype)
         self._use_kernels()
         return rows
-
-    def _check_for_liblinear(self, X: Any) -> None:
-        """Raise ValueError, in scikit-learn's words, for what "liblinear" does not support."""
-        if len(self.classes_) > 2:
-            raise ValueError(
-                "The 'liblinear' solver does not support multiclass classification (n_classes >= "
-                "3). Either use another solver or wrap the estimator in a OneVsRestClassifier to "
-                "keep applying a one-versus-rest scheme."
-            )
-        values = X.data if issparse(X) else X
-        if values.max(initial=0) > 1e30:
-            raise ValueError(
-                "Using the 'liblinear' solver while X contains a maximum value > 1e30 results in a "
-                "frozen fit. Please choose another solver or rescale the input X."
-            )
 
     def _initial_params(self, X: Any, *, warm: bool) -> tuple[Floats, Floats]:
         """Return the initial W and b: zeros, or with a warm start the fitted ones."""

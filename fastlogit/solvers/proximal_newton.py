@@ -21,12 +21,14 @@ from scipy.linalg import lapack
 
 from fastlogit.kernels.full_batch.coordinate_descent import descend
 from fastlogit.models import Floats
-from fastlogit.solvers import LossAndGradient, warn
+from fastlogit.solvers import LossAndGradient
 from fastlogit.solvers.newton import STEP_LENGTHS, Point
 from fastlogit.solvers.newton_steps import Hessian, LinearParams, factorised
 
 # Share of the promised fall.
 SUFFICIENT_DECREASE = 1e-4
+# Share of a violation that a step has to leave at least: single precision does not reach less.
+LEAST_RESIDUAL = 1e-4
 # Sweeps of coordinate descent at a time, and rounds of them and a solve at most.
 SWEEPS = 50
 MOST_ROUNDS = 20
@@ -42,11 +44,15 @@ class Penalised(NamedTuple):
         """Return Σ λ |θ|."""
         return float(self.strength @ np.abs(theta))
 
+    def violations(self, at: Point) -> Floats:
+        """Return the size of each element of F's subgradient of least norm."""
+        at_zero = np.maximum(np.abs(at.gradient) - self.strength, 0)
+        elsewhere = np.abs(at.gradient + self.strength * np.sign(at.theta))
+        return np.where(at.theta == 0, at_zero, elsewhere)
+
     def violation(self, at: Point) -> float:
-        """Return the largest element of F's subgradient of least norm."""
-        at_zero = np.copysign(np.maximum(np.abs(at.gradient) - self.strength, 0), at.gradient)
-        elsewhere = at.gradient + self.strength * np.sign(at.theta)
-        return float(np.max(np.abs(np.where(at.theta == 0, at_zero, elsewhere))))
+        """Return the largest of them."""
+        return float(np.max(self.violations(at)))
 
 
 def quadratic_steps(params: LinearParams, alpha: float) -> Callable[..., Floats]:
@@ -55,41 +61,48 @@ def quadratic_steps(params: LinearParams, alpha: float) -> Callable[..., Floats]
 
     def step(theta: Floats, gradient: Floats, strength: Floats, tol: float) -> Floats:
         """Return the step at θ, to within tol of a subgradient of 0, by coordinate descent."""
-        gradient, (Wt, b) = gradient.astype(np.float64), params.split(theta)
+        Wt, b = params.split(theta)
         H = hessian.fill(Wt, b, params.rows.weight, params.scale, alpha, 0.0)
-        step, slope = np.zeros(theta.size), np.empty(theta.size)
-        for _ in range(MOST_ROUNDS):
-            if descend(H, gradient, theta, strength, tol, SWEEPS, step, slope) < SWEEPS:
-                break
-            solve_for_signs(H, gradient, theta, strength, step)
-        return step
+        return model_step(H, gradient.astype(np.float64), theta, strength, tol)
 
     return step
 
 
-def minimise(
-    problem: Penalised, start: Floats, step_at: Callable[..., Floats], *, max_iter: int, tol: float,
-    unit: float, eps: float, verbose: int = 0,
-) -> tuple[Floats, int]:  # fmt: skip
-    """Return where F is least, in float64 as the start is, and the iterations taken.
+def model_step(
+    H: Floats, gradient: Floats, theta: Floats, strength: Floats, tol: float, ridge: float = 1e-12
+) -> Floats:
+    """Return what minimises the model of Hessian H, to within tol of a subgradient of 0."""
+    step, slope = np.zeros(theta.size), np.empty(theta.size)
+    for _ in range(MOST_ROUNDS):
+        if descend(H, gradient, theta, strength, tol, SWEEPS, step, slope) < SWEEPS:
+            break
+        solve_for_signs(H, gradient, theta, strength, step, ridge)
+    return step
 
-    tol is relative to the unit, the penalty's strength with L2 included; a stop by max_iter warns.
-    Where F falls by no more than eps, the loss's machine precision, rounding ends the fit.
+
+def minimise(
+    problem: Penalised, at: Point, step_at: Callable[..., Floats], *, max_iter: int, tol: float,
+    unit: float, eps: float, verbose: int = 0, n_iter: int = 0, residual: float = 0.1,
+) -> tuple[Point, int]:  # fmt: skip
+    """Return where F is least, in float64 as the start is, and the iterations so far.
+
+    tol is relative to the unit, the penalty's strength with L2 included. A step leaves the share
+    residual of the violation, or as much as this is if that is less. Where F falls by no more than
+    eps, the loss's machine precision, rounding ends the fit.
     """
-    at = Point(start, *problem.smooth(start))
-    for n_iter in range(max_iter):
+    while n_iter < max_iter:
         far = problem.violation(at) / unit
         if far <= tol:
-            return at.theta, n_iter
-        step = step_at(at.theta, at.gradient, problem.strength, unit * far * min(0.1, far))
+            break
+        left = min(residual, max(far, LEAST_RESIDUAL))
+        step = step_at(at.theta, at.gradient, problem.strength, unit * far * left)
         ahead = search_line(problem, at, step, eps)
         if ahead is None:
-            return at.theta, n_iter
-        at = ahead
+            break
+        at, n_iter = ahead, n_iter + 1
         if verbose:
-            print(f"step {n_iter + 1}: objective {at.loss + problem.penalty(at.theta):.8g}")
-    warn("The max_iter was reached which means the coef_ did not converge")
-    return at.theta, max_iter
+            print(f"step {n_iter}: objective {at.loss + problem.penalty(at.theta):.8g}")
+    return at, n_iter
 
 
 def search_line(problem: Penalised, at: Point, step: Floats, eps: float) -> Point | None:
@@ -112,16 +125,19 @@ def search_line(problem: Penalised, at: Point, step: Floats, eps: float) -> Poin
 
 
 def solve_for_signs(
-    H: Floats, gradient: Floats, theta: Floats, strength: Floats, step: Floats
+    H: Floats, gradient: Floats, theta: Floats, strength: Floats, step: Floats, ridge: float = 1e-12
 ) -> None:
-    """Move to the minimum in what is not 0, or until the first weight becomes 0. OUT: step."""
+    """Move to the minimum in what is not 0, or until the first weight becomes 0. OUT: step.
+
+    The ridge, relative to H's trace, keeps the matrix regular.
+    """
     ahead = theta + step
     free = np.flatnonzero((ahead != 0) | (strength == 0))
     ahead, penalised = ahead[free], strength[free] > 0
     slope = gradient[free] + H[free] @ step + strength[free] * np.sign(ahead)
     matrix = H[np.ix_(free, free)]
     # Softmax's H is singular along a shift of all biases, and collinear features make it so too.
-    matrix[np.diag_indices(free.size)] += 1e-12 * matrix.trace()
+    matrix[np.diag_indices(free.size)] += ridge * matrix.trace()
     factor, info = factorised(matrix)
     if info != 0:
         return

@@ -373,7 +373,7 @@ KINDS = (
     partial(regression, solvers=["lbfgs"]),
     partial(regression, solvers=["lbfgs"], sparse=[True]),
     partial(regression, solvers=["newton-cholesky", "newton-cg"]),
-    partial(regression, solvers=["saga"]),
+    partial(regression, solvers=["saga"], sparse=EITHER),
     partial(regression, solvers=["sag", "newton-cg"], sparse=EITHER),
     partial(regression, solvers=["sgd", "adam"], sparse=EITHER),
     partial(of_fit, kind=fastlogit.MLPClassifier, solvers=["sgd", "adam", "lbfgs"], sparse=EITHER),

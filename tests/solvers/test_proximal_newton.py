@@ -10,7 +10,6 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression as SklearnLogisticRegression
 
 from fastlogit import LogisticRegression
-from fastlogit.estimators import logistic_regression
 from fastlogit.solvers import proximal_newton as proximal
 
 
@@ -134,19 +133,6 @@ def test_nearly_dense_sparse_rows_become_dense(toy_set):
     sparse = LogisticRegression(**arguments).fit(csc_array(X), y)
     assert sparse.backend_ == "numba"
     np.testing.assert_array_equal(sparse.coef_, dense.coef_)
-    X[np.arange(len(X)) % 9 > 0] = 0
-    sparser = LogisticRegression(**arguments | {"tol": 1e-2, "max_iter": 5000}).fit(csc_array(X), y)
-    assert sparser.backend_ == "scikit-learn"
-
-
-def test_many_weights_stay_with_scikit_learn(toy_set, monkeypatch):
-    monkeypatch.setattr(logistic_regression, "MAX_PROXIMAL_WEIGHTS", 11)
-    X, y = toy_set("iris", "softmax")
-    arguments = {"solver": "saga", "l1_ratio": 1, "max_iter": 5000, "random_state": 0}
-    ours = LogisticRegression(**arguments).fit(X, y)
-    assert ours.backend_ == "scikit-learn"
-    theirs = SklearnLogisticRegression(**arguments).fit(X, y)
-    np.testing.assert_array_equal(ours.coef_, theirs.coef_)
 
 
 def test_solving_for_signs_stops_at_the_first_that_changes():

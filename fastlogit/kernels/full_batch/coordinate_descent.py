@@ -47,13 +47,24 @@ def sweep(H, x, penalty, only_nonzero, step, slope):
         bend, value = H[j, j], x[j] + step[j]
         if bend <= 0.0 or (only_nonzero and value == 0.0 and penalty[j] > 0.0):
             continue
-        target = value - slope[j] / bend
-        size = max(abs(target) - penalty[j] / bend, 0.0)
-        move = (size if target > 0.0 else -size) - value
+        move = best_move(value, slope[j], bend, penalty[j])
         if move != 0.0:
-            # So that a coordinate that should be 0 is exactly 0.
-            step[j] = -x[j] if size == 0.0 else step[j] + move
+            step[j] = moved(x[j], step[j], move)
             for i in range(slope.size):
                 slope[i] += move * H[j, i]
             largest = max(largest, bend * abs(move))
     return largest
+
+
+@kernel
+def best_move(value, slope, bend, penalty):
+    """Return what leads from a value of x + d to the minimum."""
+    target = value - slope / bend
+    size = max(abs(target) - penalty / bend, 0.0)
+    return (size if target > 0.0 else -size) - value
+
+
+@kernel
+def moved(x, step, move):
+    """Return step + move, exactly −x where their sum is to be 0."""
+    return -x if x + step + move == 0.0 else step + move
