@@ -29,6 +29,7 @@ import sklearn
 # Where scikit-learn's code and tests look each class up: its public module, and its own.
 HOMES = {
     "LogisticRegression": ("sklearn.linear_model", "sklearn.linear_model._logistic"),
+    "LogisticRegressionCV": ("sklearn.linear_model", "sklearn.linear_model._logistic"),
     "MLPClassifier": ("sklearn.neural_network", "sklearn.neural_network._multilayer_perceptron"),
 }
 # The two sides of each comparison, and the test modules.

@@ -11,7 +11,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fastlogit.estimators import LogisticRegression, MLPClassifier, to_onnx
+    from fastlogit.estimators import (
+        LogisticRegression,
+        LogisticRegressionCV,
+        MLPClassifier,
+        to_onnx,
+    )
     from fastlogit.functional import loss_and_gradient, predict_proba, train, warmup
     from fastlogit.patching import patch_sklearn, unpatch_sklearn
     from fastlogit.support import supports
@@ -20,12 +25,13 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
-    "DivergenceError", "LogisticRegression", "MLPClassifier", "TrainResult", "loss_and_gradient",
-    "patch_sklearn", "predict_proba", "supports", "to_onnx", "train", "unpatch_sklearn", "warmup",
+    "DivergenceError", "LogisticRegression", "LogisticRegressionCV", "MLPClassifier", "TrainResult",
+    "loss_and_gradient", "patch_sklearn", "predict_proba", "supports", "to_onnx", "train",
+    "unpatch_sklearn", "warmup",
 ]  # fmt: skip
 
 _HOMES = {
-    "estimators": {"LogisticRegression", "MLPClassifier", "to_onnx"},
+    "estimators": {"LogisticRegression", "LogisticRegressionCV", "MLPClassifier", "to_onnx"},
     "patching": {"patch_sklearn", "unpatch_sklearn"},
     "support": {"supports"},
     "training.trainer": {"DivergenceError", "TrainResult"},

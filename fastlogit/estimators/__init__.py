@@ -2,6 +2,9 @@
 
 from fastlogit.estimators.export import register_converters, to_onnx
 from fastlogit.estimators.logistic_regression import LogisticRegression
+from fastlogit.estimators.logistic_regression_cv import LogisticRegressionCV
 from fastlogit.estimators.mlp_classifier import MLPClassifier
 
-__all__ = ["LogisticRegression", "MLPClassifier", "register_converters", "to_onnx"]
+__all__ = [
+    "LogisticRegression", "LogisticRegressionCV", "MLPClassifier", "register_converters", "to_onnx",
+]  # fmt: skip

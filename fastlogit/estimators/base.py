@@ -1,4 +1,4 @@
-"""What both estimators share. Their parameters are (W, b) or (W1, b1, W2, b2)."""
+"""What all estimators share. Their parameters are (W, b) or (W1, b1, W2, b2)."""
 
 from abc import ABCMeta
 from collections.abc import Callable, Sequence
@@ -131,13 +131,13 @@ class KernelClassifier(
     sklearn_compat.CallbackSupport,  # type: ignore[misc]
     metaclass=Substitute,
 ):
-    """Base of both estimators, to stand before scikit-learn's class in the bases."""
+    """Base of the estimators, to stand before scikit-learn's class in the bases."""
 
     # What a subclass defines.
     classes_: Any
     _model: Model  # of the fitted classes
     _params: tuple[Floats, ...]  # the fitted weights and biases, alternating
-    _run_fit: Callable[[FitCall, Any, Any, Any], None]  # with X, y and sample_weight
+    _run_fit: Callable[..., None]  # with the FitCall, X, y and sample_weight
     _fit_minibatch: Callable[[Any, Any, Any, Any], None]  # with the arguments of partial_fit
     _penalty: Callable[[Rows], dict[str, Any]]  # the trainer's arguments on penalty and biases
     _logits: Callable[[Any], Floats | None]  # of X, None where scikit-learn's code has to predict
@@ -172,10 +172,14 @@ class KernelClassifier(
         self
             The fitted estimator.
         """
+        call = FitCall(self, X, y, sample_weight, X_val, y_val, callback)
+        return self._fit_or_restore(call, X, y, sample_weight)
+
+    def _fit_or_restore(self, call: FitCall, *data: Any, **params: Any) -> Self:
+        """Fit to the data and end the call; on Ctrl-C leave the attributes as they were before."""
         before, started = self.__dict__.copy(), perf_counter()
         try:
-            call = FitCall(self, X, y, sample_weight, X_val, y_val, callback)
-            self._run_fit(call, X, y, sample_weight)
+            self._run_fit(call, *data, **params)
             call.end()
         except KeyboardInterrupt:
             self.__dict__.clear()

@@ -29,7 +29,7 @@ ROUGH, SPARSE_ROUGH = 0.3, 0.01
 
 
 def minimise(
-    estimator: Any, rows: Rows, params: tuple[Floats, Floats]
+    estimator: Any, rows: Rows, params: tuple[Floats, ...]
 ) -> tuple[tuple[Floats, Floats], int]:
     """Return W (D, K) and b (K,) where the estimator's loss is least, and the iterations."""
     est, (W, b), dtype = estimator, params, rows.X.dtype

@@ -3,21 +3,22 @@
 from typing import Any
 
 from fastlogit.estimators.logistic_regression import LogisticRegression
+from fastlogit.estimators.logistic_regression_cv import LogisticRegressionCV
 from fastlogit.estimators.mlp_classifier import MLPClassifier
 
 
 def register_converters() -> None:
-    """Make skl2onnx's functions accept the two estimators with every option, also inside others."""
+    """Make skl2onnx's functions accept the estimators with every option, also inside others."""
     # It finds converters by the exact class. Imported here: it is optional and slow to import.
     from skl2onnx import get_model_alias, update_registered_parser
     from skl2onnx._parse import sklearn_parsers_map
     from skl2onnx._supported_operators import sklearn_operator_name_map
 
-    for cls in (LogisticRegression, MLPClassifier):
+    for cls in (LogisticRegression, LogisticRegressionCV, MLPClassifier):
         # Done before, or by skl2onnx if it was imported with our classes in scikit-learn's place.
         if cls in sklearn_operator_name_map:
             continue
-        _, parent = cls.__bases__  # KernelClassifier and scikit-learn's class
+        parent = cls.__bases__[-1]  # scikit-learn's class
         # An alias: registering the converter again would replace that of scikit-learn's class.
         sklearn_operator_name_map[cls] = get_model_alias(parent)
         update_registered_parser(cls, sklearn_parsers_map[parent])
@@ -29,7 +30,7 @@ def to_onnx(model: Any, X: Any = None, **arguments: Any) -> Any:
     Parameters
     ----------
     model : estimator
-        A LogisticRegression or MLPClassifier, or a pipeline, search or ensemble with them.
+        A fitted estimator of fastlogit, or a pipeline, search or ensemble with them.
     X : array-like of shape (n, D), optional
         Rows, at least one, in the dtype of the ONNX model's input and probabilities.
     **arguments : Any

@@ -1,4 +1,4 @@
-"""The epoch loop of both estimators: schedules, stopping, callbacks.
+"""The epoch loop of the mini-batch solvers: schedules, stopping, callbacks.
 
 The attributes that last from fit to fit are those of scikit-learn's MLPClassifier and, with
 ``exact_resume``, ``_generator_state`` and ``_row_order``: the state of a generator seeded by an

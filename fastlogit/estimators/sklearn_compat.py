@@ -7,6 +7,7 @@ or call MLPClassifier's ``_fit``, ``_fit_stochastic``, ``_fit_lbfgs``, ``_valida
 ``_forward_pass_fast`` and ``_predict``.
 """
 
+import inspect
 import math
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -17,13 +18,17 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, _fit_context
+from sklearn.linear_model import LogisticRegressionCV
+from sklearn.metrics import make_scorer
 from sklearn.neural_network._base import ACTIVATIONS
 from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils._param_validation import Interval, StrOptions, validate_parameter_constraints
 from sklearn.utils._repr_html.estimator import _VisualBlock
 from sklearn.utils.fixes import _get_additional_lbfgs_options_dict as lbfgs_print_option
+from sklearn.utils.metadata_routing import _raise_for_params as raise_for_params
 from sklearn.utils.multiclass import _check_partial_fit_first_call as is_first_partial_fit
+from sklearn.utils.validation import _check_method_params as params_of_rows
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
 from fastlogit.models import OPTIMIZERS, Floats
@@ -41,8 +46,9 @@ __all__ = [
     "ACTIVATIONS", "CallbackSupport", "NamedInHTML", "StrOptions", "check_sample_weight",
     "fit_context", "fitted_binarizer", "has_callbacks", "is_first_partial_fit",
     "lbfgs_print_option", "load_moments", "new_optimizer", "optimizer_from_state",
-    "optimizer_settings", "optimizer_state", "packed_offsets", "root_task", "solver_of",
-    "store_moments", "validate_plain_arguments",
+    "optimizer_settings", "optimizer_state", "packed_offsets", "params_of_rows",
+    "raise_for_params", "root_task", "solver_of", "store_moments", "validate_plain_arguments",
+    "with_labels",
 ]  # fmt: skip
 
 # The methods that MLPClassifier's partial_fit calls, any of which a subclass of ours may override.
@@ -60,6 +66,8 @@ CLASSES = {"sgd": SGDOptimizer, "adam": AdamOptimizer}
 MOMENTS = {"sgd": ("velocities",), "adam": ("ms", "vs")}
 PLAIN_TYPES = {int, float, str, bool, type(None), tuple, np.float64, np.random.RandomState}
 CALLBACKS_EXIST = hasattr(CallbackSupport, "set_callbacks")
+# Of LogisticRegressionCV: None, or from 1.9 on "warn", which is None with a warning.
+DEFAULT_SCORING = inspect.signature(LogisticRegressionCV).parameters["scoring"].default
 # Decorates a fit to validate the estimator's arguments first, as in scikit-learn.
 fit_context = _fit_context(prefer_skip_nested_validation=True)
 
@@ -224,3 +232,22 @@ def has_callbacks(estimator: object) -> bool:
 def root_task(estimator: Any, max_subtasks: int) -> Any:
     """Set up the callbacks of a fit; return its task."""
     return estimator._init_callback_context(max_subtasks=max_subtasks)
+
+
+def with_labels(scorer: Any, classes: Any) -> Any:
+    """Return a scorer that knows all classes, of which test rows may lack some (scikit-learn 1.9).
+
+    For two classes the second is the positive one, as in LogisticRegressionCV's own fit.
+    """
+    if not (CALLBACKS_EXIST and hasattr(scorer, "_score_func")):
+        return scorer
+    accepted = inspect.signature(scorer._score_func).parameters
+    if "labels" not in accepted:
+        return scorer
+    given = {"labels": classes}
+    if len(classes) <= 2 and "pos_label" in accepted:
+        given["pos_label"] = classes[-1]
+    return make_scorer(
+        scorer._score_func, greater_is_better=scorer._sign == 1,
+        response_method=scorer._response_method, **(given | scorer._kwargs),
+    )  # fmt: skip

@@ -2,7 +2,9 @@
 
 import inspect
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 from sklearn.exceptions import ConvergenceWarning
 
@@ -17,8 +19,28 @@ StepAt = Callable[[Floats, Floats, Floats, float], Floats]
 INNER_PACKAGES = {"fastlogit", "sklearn", "joblib"}
 
 
+# A warning's text and category, of a fit that is one of many.
+Warned = tuple[str, type[Warning]]
+_collected: ContextVar[list[Warned] | None] = ContextVar("collected", default=None)
+
+
+@contextmanager
+def collected_warnings() -> Iterator[list[Warned]]:
+    """Collect what would be warned of in this thread; the caller warns once of many fits."""
+    collected: list[Warned] = []
+    token = _collected.set(collected)
+    try:
+        yield collected
+    finally:
+        _collected.reset(token)
+
+
 def warn(message: str, category: type[Warning] = ConvergenceWarning) -> None:
     """Warn at the line that called into this package, or into scikit-learn around it."""
+    collected = _collected.get()
+    if collected is not None:
+        collected.append((message, category))
+        return
     level, frame = 1, inspect.currentframe()
     while frame is not None and frame.f_back is not None:
         if str(frame.f_globals.get("__name__", "")).partition(".")[0] not in INNER_PACKAGES:

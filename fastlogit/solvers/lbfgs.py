@@ -1,12 +1,13 @@
-"""A model's loss over all rows, minimised by SciPy's L-BFGS-B."""
+"""A model's loss over all rows, minimised by SciPy's L-BFGS-B, or the kernel with its steps."""
 
 from collections.abc import Callable, Iterable
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.optimize import minimize
+from scipy.optimize import OptimizeResult, minimize
 
+from fastlogit.kernels.full_batch import quasi_newton as kernel
 from fastlogit.models import Floats
 from fastlogit.solvers import LossAndGradient, warn
 from fastlogit.training.objective import Objective
@@ -15,13 +16,30 @@ from fastlogit.training.objective import Objective
 ROUNDINGS = 16
 # Given SciPy's result, the parameters and values of further iterations.
 Polish = Callable[[Any], Iterable[tuple[Floats, float]]]
+# What SciPy says of a fit that stops early.
+MESSAGES = {
+    kernel.OUT_OF_ITERATIONS: (1, "STOP: TOTAL NO. OF ITERATIONS REACHED LIMIT"),
+    kernel.FAILED: (2, "ABNORMAL: "),
+}
 SCALING = "https://scikit-learn.org/stable/modules/preprocessing.html"
+
+
+class InPlace(NamedTuple):
+    """An objective where its parameters lie: ``evaluate`` returns the loss, fills the gradient.
+
+    If the loss at the start is known then so is the gradient.
+    """
+
+    evaluate: Callable[[], float]
+    theta: Floats
+    gradient: Floats
+    loss: float | None = None
 
 
 def minimise(
     objective: LossAndGradient, start: Floats, *, max_iter: int, tol: float,
     advice: Callable[[], str], refine: int = 0, callback: Callable[[Floats], bool] | None = None,
-    polish: Polish | None = None, **options: Any,
+    polish: Polish | None = None, in_place: InPlace | None = None, taken: int = 0, **options: Any,
 ) -> tuple[Floats, float, int]:  # fmt: skip
     """Return where the objective is least, its value there, and the iterations taken.
 
@@ -29,10 +47,12 @@ def minimise(
     ftol, but the gradient's largest element is above tol, at most `refine` more iterations follow;
     they never warn, being little above rounding. After convergence the steps of polish follow,
     while iterations are left. The callback gets the parameters after each iteration; a true value
-    ends the fit. The options are L-BFGS-B's.
+    ends the fit. The options are L-BFGS-B's. The kernel takes its steps, without calls of SciPy, if
+    the objective in float64 is given in place too, and there is no callback. Iterations taken
+    before count as its own.
     """
     options["gtol"] = tol
-    gradient, stopped, resolved = start, False, ResolvedLoss()
+    gradient, stopped, first, resolved = start, False, start, ResolvedLoss()
 
     # SciPy asks for the loss, then for the gradient at the same parameters. With jac=True it keeps
     # a copy of these and compares with it, which on few rows takes a quarter of an iteration.
@@ -48,13 +68,16 @@ def minimise(
             raise StopIteration
 
     def run(start: Floats, **more: Any) -> Any:
+        if in_place is not None and callback is None:
+            at = in_place if start is first else in_place._replace(loss=None)
+            return minimise_in_place(at, start, **options | more)
         return minimize(
             loss, start, method="L-BFGS-B", jac=lambda _theta: gradient, options=options | more,
             callback=None if callback is None else after_iteration,
         )  # fmt: skip
 
-    result = run(start, maxiter=max_iter)
-    n_iter, converged = min(int(result.nit), max_iter), bool(result.success)
+    result = run(start, maxiter=max_iter - taken)
+    n_iter, converged = min(taken + int(result.nit), max_iter), bool(result.success)
     if not (converged or stopped):  # in scikit-learn's words
         more = "\nIncrease the number of iterations to improve the convergence (max_iter={})."
         warn(
@@ -101,6 +124,31 @@ class ResolvedLoss:
             loss = min(max(float(expected), loss - rounding), loss + rounding)
         self._last = theta.copy(), loss, gradient.astype(np.float64)
         return loss
+
+
+def minimise_in_place(
+    at: InPlace, start: Floats, *, maxiter: int, gtol: float, ftol: float, maxls: int,
+    memory: kernel.Memory | None = None,
+) -> OptimizeResult:  # fmt: skip
+    """Return what SciPy's ``minimize`` returns for the same options, by the kernel.
+
+    A memory that has been used before brings its pairs of steps and changes.
+    """
+    memory = memory or kernel.allocate(start.size)
+    limits = kernel.Limits(gtol, ftol, maxiter, maxls)
+    at.theta[...] = start
+    loss = at.evaluate() if at.loss is None else at.loss
+    status = kernel.advance(loss, at.theta, at.gradient, memory, limits)
+    while status == kernel.EVALUATE:
+        status = kernel.advance(at.evaluate(), at.theta, at.gradient, memory, limits)
+    if status == kernel.FAILED:  # and what was evaluated last is not where it ends
+        at.evaluate()
+    stopped, message = MESSAGES.get(status, (0, "CONVERGENCE"))
+    return OptimizeResult(
+        x=at.theta.copy(), fun=float(memory.search[kernel.F0]), jac=at.gradient.copy(),
+        nit=int(memory.counts[kernel.ITERATIONS]), success=not stopped, status=stopped,
+        message=message,
+    )  # fmt: skip
 
 
 def weights_only(objective: Objective) -> LossAndGradient:

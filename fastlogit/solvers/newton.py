@@ -136,6 +136,25 @@ def take_step(
     return None, -slope / 2
 
 
+def finish(
+    loss_and_gradient: LossAndGradient, start: Floats, steps: StepSolver, *, max_iter: int,
+    tol: float, eps: float,
+) -> tuple[Point, int]:  # fmt: skip
+    """Return where the gradient is within tol, or no step goes down, and the steps taken."""
+    at = Point(start, *loss_and_gradient(start))
+    for n_steps in range(max_iter):
+        if np.max(np.abs(at.gradient)) <= tol:
+            return at, n_steps
+        try:
+            ahead, _ = take_step(loss_and_gradient, at, steps, eps)
+        except LinAlgError:
+            ahead = None
+        if ahead is None:
+            return at, n_steps
+        at = ahead
+    return at, max_iter
+
+
 def allowed_gap(params: LinearParams, alpha: float, tol: float) -> Callable[[Floats], float]:
     """Return the largest decrease that the last Newton step may promise, as a function of theta.
 

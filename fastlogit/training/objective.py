@@ -39,6 +39,7 @@ class Objective:
 
     ``params``, a copy of those given, is where it is evaluated, and ``gradient`` what comes of it,
     both in the rows' dtype. In the kernels n_threads threads share the rows, to the same result.
+    ``loss`` is the last loss, None where it is not that of the present params and gradient.
     """
 
     def __init__(
@@ -53,7 +54,8 @@ class Objective:
         theta, n_weights = self.params.flat, self.params.n_weights
         gradients = workspace(theta, n_rows)
         self.gradient = FlatParams(shapes, dtype, gradients.values[0], transposed=transposed)
-        self._loss = np.zeros(1)
+        self.loss: float | None = None
+        self._loss, self._alpha = np.zeros(1), float(alpha)
         # One batch of all rows as they lie, and no step after it.
         rule = Rule(NO_STEP, np.zeros(1), n_weights, float(alpha), False, False)
         state = State(theta, np.empty((0, theta.size), dtype), np.zeros(1, np.int64))
@@ -81,7 +83,20 @@ class Objective:
         self._loss[0] = 0
         for arguments in self._calls:
             self._run_batches(*arguments)
-        return float(self._loss[0])
+        self.loss = loss = float(self._loss[0])
+        return loss
+
+    def change_alpha(self, alpha: float) -> None:
+        """Set the penalty's factor; a loss and gradient that are known stay so, without a pass."""
+        change, self._alpha = alpha - self._alpha, float(alpha)
+        if change == 0:
+            return
+        if self.loss is not None:
+            weights = self.params.flat[: self.params.n_weights]
+            self.gradient.flat[: weights.size] += change * weights
+            self.loss += change / 2 * float(np.vdot(weights, weights))
+        rule = self._calls[0][4]._replace(alpha=self._alpha)
+        self._calls = [(*call[:4], rule, *call[5:]) for call in self._calls]
 
 
 def predict(

@@ -165,8 +165,6 @@ def test_one_feature(K):
 def test_sparse_indices_of_any_kind():
     X, y = generated(90, 200, 2, 0.05)
     expected = saga(l1_ratio=1).fit(sparse.csr_array(X), y)
-    wide = sparse.csr_array(X)
-    wide.indices, wide.indptr = wide.indices.astype(np.int64), wide.indptr.astype(np.int64)
     halves = sparse.csr_array(X)
     indices = np.repeat(halves.indices, 2)
     twice = sparse.csr_array(
@@ -178,7 +176,7 @@ def test_sparse_indices_of_any_kind():
         unsorted.indices[row] = unsorted.indices[row][::-1].copy()
         unsorted.data[row] = unsorted.data[row][::-1].copy()
     unsorted.has_sorted_indices = False
-    for rows in (wide, twice, unsorted):
+    for rows in (twice, unsorted):
         before = rows.data.copy(), rows.indices.copy()
         model = saga(l1_ratio=1).fit(rows, y)
         assert model.backend_ == "numba"

@@ -12,11 +12,16 @@ from sklearn.utils.estimator_checks import (
     parametrize_with_checks,
 )
 
-from fastlogit import LogisticRegression, MLPClassifier
+from fastlogit import LogisticRegression, LogisticRegressionCV, MLPClassifier
 
+# Few folds, for the few rows of the checks, and no default that scikit-learn warns of. The checks
+# want an iteration of each fit, and predictions to 1e-7: a large C leaves them to rounding.
+CV = {"l1_ratios": (0,), "scoring": "neg_log_loss", "use_legacy_attributes": False, "cv": 3}
+CV |= {"Cs": (0.01, 1.0), "tol": 1e-10}
 ESTIMATORS = [
     *(LogisticRegression(solver=solver) for solver in ("lbfgs", "sgd", "adam")),
     *(MLPClassifier(solver=solver) for solver in ("sgd", "adam")),
+    LogisticRegressionCV(**CV),
 ]
 # The checks reduce max_iter. A divergence warns in the same category and is not ignored.
 pytestmark = [
@@ -30,8 +35,10 @@ pytestmark = [
         "newton-cholesky failed to converge",
         "Newton solver did not converge",
     )
-] + [  # by scikit-learn 1.8's own code for C=inf
-    pytest.mark.filterwarnings("ignore:Setting penalty=None will ignore the C:UserWarning")
+] + [
+    pytest.mark.filterwarnings("ignore:The least populated class:UserWarning"),  # for 3 folds
+    # By scikit-learn 1.8's own code for C=inf.
+    pytest.mark.filterwarnings("ignore:Setting penalty=None will ignore the C:UserWarning"),
 ]
 
 # Checks that fail with some arguments, in scikit-learn's classes too.
@@ -76,6 +83,10 @@ VARIANTS = [
         LogisticRegression(solver="liblinear"),
         ("check_classifier_not_supporting_multiclass", "check_fit2d_1sample"),
     ),
+    (LogisticRegressionCV(solver="newton-cg", **CV), ()),
+    (LogisticRegressionCV(solver="newton-cholesky", class_weight="balanced", **CV), ()),
+    (LogisticRegressionCV(solver="saga", **CV | {"l1_ratios": (0.5, 1)}), ()),
+    (LogisticRegressionCV(**CV | {"scoring": "accuracy", "use_legacy_attributes": True}), ()),
     (LogisticRegression(solver="sgd", learning_rate="adaptive"), ()),
     (MLPClassifier(solver="sgd", learning_rate="adaptive"), ()),
     (LogisticRegression(class_weight="balanced"), ()),

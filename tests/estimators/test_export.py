@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import fastlogit
-from fastlogit import LogisticRegression, MLPClassifier
+from fastlogit import LogisticRegression, LogisticRegressionCV, MLPClassifier
 from fastlogit.estimators import register_converters
 
 skl2onnx = pytest.importorskip("skl2onnx")
@@ -27,6 +27,9 @@ ON_KERNELS = [
     LogisticRegression(fit_intercept=False),
     *(LogisticRegression(solver=s) for s in ("newton-cg", "sag", "saga")),
     LogisticRegression(solver="saga", l1_ratio=1.0),
+    LogisticRegressionCV(
+        Cs=[0.01, 1.0], l1_ratios=(0,), scoring="accuracy", use_legacy_attributes=False
+    ),
     *(MLPClassifier((7,), "logistic", solver=s, random_state=0) for s in ("lbfgs", "sgd", "adam")),
     *(MLPClassifier((7,), a, random_state=0) for a in ("relu", "tanh", "identity")),
 ]

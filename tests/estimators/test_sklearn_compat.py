@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from sklearn import config_context
 from sklearn.linear_model import LogisticRegression as SklearnLogisticRegression
+from sklearn.linear_model import LogisticRegressionCV as SklearnLogisticRegressionCV
 from sklearn.neural_network import MLPClassifier as SklearnMLPClassifier
 
-from fastlogit import LogisticRegression, MLPClassifier
+from fastlogit import LogisticRegression, LogisticRegressionCV, MLPClassifier
 from fastlogit.estimators import fast_path, sklearn_compat
 from fastlogit.estimators.logistic_regression import MINIBATCH_ARGUMENTS
 
@@ -147,6 +148,7 @@ def test_offsets_of_the_flat_parameters_are_scikit_learns():
     [
         (MLPClassifier, SklearnMLPClassifier, {"class_weight", *ADDED}),
         (LogisticRegression, SklearnLogisticRegression, {*MINIBATCH_ARGUMENTS, *ADDED}),
+        (LogisticRegressionCV, SklearnLogisticRegressionCV, {"n_threads"}),
     ],
 )
 def test_arguments_are_scikit_learns_and_the_added_ones(ours, theirs, added):

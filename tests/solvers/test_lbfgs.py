@@ -134,3 +134,33 @@ def test_a_float64_loss_is_taken_as_it_is():
     resolved = lbfgs.ResolvedLoss()
     assert resolved(np.ones(1), 1.0, np.ones(1)) == 1
     assert resolved(np.ones(1) + 1e-9, 1 + EPS, np.ones(1)) == 1 + EPS
+
+
+def test_in_place_it_takes_the_same_steps_and_begins_with_what_is_known():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(300, 8)) * np.logspace(-1, 1, 8), rng.integers(3, size=300)
+    params = np.zeros((8, 3)), np.zeros(3)
+    rows, model = Rows(X, y, np.empty(0)), MODELS["softmax"]
+    for max_iter in (3, 1000):
+        objective = Objective(model, params, rows, 0.01)
+        theta, evaluations = objective.params.flat, []
+
+        def evaluate(objective=objective, evaluations=evaluations):
+            evaluations.append(0)
+            return objective.evaluate()
+
+        known = objective.evaluate()
+        at = lbfgs.InPlace(evaluate, theta, objective.gradient.flat, known)
+        options = {"maxiter": max_iter, "gtol": 1e-6, "ftol": 1e-14, "maxls": 50}
+        ours = lbfgs.minimise_in_place(at, theta.copy(), **options)
+        theirs = minimize(
+            Objective(model, params, rows, 0.01), np.zeros(27), jac=True, method="L-BFGS-B",
+            options=options,
+        )  # fmt: skip
+        np.testing.assert_allclose(ours.x, theirs.x, rtol=0, atol=1e-4 if max_iter > 3 else 1e-10)
+        assert (ours.success, ours.status) == (theirs.success, theirs.status)
+        assert ours.fun == pytest.approx(theirs.fun, rel=1e-9)
+        assert ours.message.split(":")[0] == theirs.message.split(":")[0]
+        # Rounding grows from step to step, to another iteration or two of a whole fit.
+        assert ours.nit == pytest.approx(theirs.nit, rel=0.1 if max_iter > 3 else 0)
+        assert len(evaluations) == pytest.approx(theirs.nfev - 1, rel=0.1 if max_iter > 3 else 0)

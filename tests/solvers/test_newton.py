@@ -130,3 +130,17 @@ def test_a_step_is_halved_until_the_loss_falls():
     assert np.log2(share) == round(np.log2(share))
     assert newton.take_step(steep, at, SteepestDescent(-20), 0)[0] is None
     assert newton.take_step(steep, at, SteepestDescent(20), 0, most=decrement)[0] is None
+
+
+def test_finishing_ends_within_tol_or_where_no_step_goes_down():
+    start, settings = np.full(3, 0.9), {"tol": 1e-9, "eps": 2.2e-16}
+    at, n_steps = newton.finish(rosenbrock, start, ExactSteps(), max_iter=100, **settings)
+    assert np.abs(rosen_der(at.theta)).max() <= 1e-9
+    assert 3 < n_steps < 12
+    assert newton.finish(rosenbrock, at.theta, ExactSteps(), max_iter=100, **settings)[1] == 0
+    assert newton.finish(rosenbrock, start, ExactSteps(), max_iter=2, **settings)[1] == 2
+    for uphill in (False, True):
+        at, n_steps = newton.finish(rosenbrock, start, Failing(2, uphill), max_iter=100, **settings)
+        assert n_steps == 2
+        assert at.loss == rosen(at.theta) < rosen(start)
+        np.testing.assert_array_equal(at.gradient, rosen_der(at.theta))

@@ -125,3 +125,18 @@ def test_rows_that_are_not_finite_have_no_classes(problem, backend, value):
         task.params[0][3] = 0
         with np.errstate(invalid="ignore"):
             assert predict_classes(MODELS[model], task.params, task.X, backend) is None
+
+
+def test_another_penalty_needs_no_pass_over_the_rows(problem, model):
+    given = problem(model, 40, 5)
+    rows = Rows(given.X, given.y, np.empty(0))
+    objective = Objective(MODELS[model], given.params, rows, 0.1)
+    objective.change_alpha(0.3)
+    assert objective.loss is None
+    objective.evaluate()
+    for alpha in (0.05, 0.0, 2.0):
+        objective.change_alpha(alpha)
+        fresh = Objective(MODELS[model], given.params, rows, alpha)
+        assert objective.loss == pytest.approx(fresh.evaluate(), rel=1e-14)
+        np.testing.assert_allclose(objective.gradient.flat, fresh.gradient.flat, atol=1e-14)
+        assert objective.evaluate() == fresh.loss

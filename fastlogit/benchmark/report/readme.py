@@ -4,8 +4,6 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from scipy.sparse import csr_array
-
 from fastlogit.benchmark.report import answers, charts
 from fastlogit.benchmark.storage import StoredRun
 from fastlogit.support import CLASSES, supports
@@ -21,6 +19,10 @@ _ARGUMENTS: dict[str, dict[str, dict[str, Any]]] = {
         "L1 (`l1_ratio=1`)": {"l1_ratio": 1},
         "elastic net": {"l1_ratio": 0.5},
         "`dual=True`": {"dual": True},
+    },
+    "LogisticRegressionCV": {
+        "L2 penalty": {"l1_ratios": (0,)},
+        "L1, elastic net": {"l1_ratios": (0.5, 1)},
     },
     "MLPClassifier": {
         **{f"`{name}`": {"activation": name} for name in ("relu", "tanh", "logistic", "identity")},
@@ -62,22 +64,20 @@ def update(run: StoredRun, readme_text: str) -> str:
 
 def support_table() -> str:
     """Return the solvers whose fits the kernels run, for what the code decides by, in Markdown."""
-    sparse = csr_array(([1.0], ([0], [0])), shape=(9, 9))
-    lines = ["| | | dense `X` | sparse `X` |", "|---|---|---|---|"]
+    lines = ["| | | solvers, dense and sparse `X` |", "|---|---|---|"]
     for name, arguments in _ARGUMENTS.items():
-        rows: dict[tuple[str, str], list[str]] = {}
+        rows: dict[str, list[str]] = {}
         for words, given in arguments.items():
-            cells = _supported(name, given, None), _supported(name, given, sparse)
-            rows.setdefault(cells, []).append(words)
-        for cells, together in rows.items():
-            lines.append(f"| `{name}` | {', '.join(together)} | {' | '.join(cells)} |")
+            rows.setdefault(_supported(name, given), []).append(words)
+        for solvers, together in rows.items():
+            lines.append(f"| `{name}` | {', '.join(together)} | {solvers} |")
     return "\n".join(lines)
 
 
-def _supported(name: str, arguments: dict[str, Any], X: Any) -> str:
+def _supported(name: str, arguments: dict[str, Any]) -> str:
     """Return the solvers that the kernels support with these arguments, "all" or "none"."""
     known = sorted(set(_solvers(name)))
-    runs = [solver for solver in known if _runs(CLASSES[name](solver=solver, **arguments), X)]
+    runs = [solver for solver in known if _runs(CLASSES[name](solver=solver, **arguments))]
     return "all" if runs == known else ", ".join(f"`{solver}`" for solver in runs) or "none"
 
 
@@ -86,9 +86,9 @@ def _solvers(name: str) -> Iterator[str]:
         yield from constraint.options
 
 
-def _runs(estimator: Any, X: Any) -> bool:
+def _runs(estimator: Any) -> bool:
     try:
-        return supports(estimator, X) is None
+        return supports(estimator) is None
     except ValueError:  # arguments that no code runs
         return False
 
