@@ -20,10 +20,6 @@ _ARGUMENTS: dict[str, dict[str, dict[str, Any]]] = {
         "elastic net": {"l1_ratio": 0.5},
         "`dual=True`": {"dual": True},
     },
-    "LogisticRegressionCV": {
-        "L2 penalty": {"l1_ratios": (0,)},
-        "L1, elastic net": {"l1_ratios": (0.5, 1)},
-    },
     "MLPClassifier": {
         **{f"`{name}`": {"activation": name} for name in ("relu", "tanh", "logistic", "identity")},
         "several hidden layers": {"hidden_layer_sizes": (2, 2), "activation": "logistic"},
