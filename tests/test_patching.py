@@ -99,6 +99,7 @@ def test_both_names_are_one_class(patched):
 
 
 @pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # of LogisticRegressionCV's defaults
 @pytest.mark.parametrize("name", CLASSES)
 def test_pickles_cross_the_patch(name):
     ours, theirs = CLASSES[name], original(CLASSES[name])

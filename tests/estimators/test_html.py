@@ -17,12 +17,13 @@ ROOT = Path(__file__).parents[2]
 URL = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]["Source"]
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # of LogisticRegressionCV's defaults
 @pytest.mark.parametrize("name", CLASSES)
 @pytest.mark.parametrize("fitted", [False, True])
 def test_names_the_package_and_links_to_the_class(name, fitted):
     estimator = CLASSES[name](max_iter=1000, tol=0.1)
     if fitted:
-        estimator.fit(np.eye(4), [0, 1, 0, 1])
+        estimator.fit(np.tile(np.eye(4), (5, 1)), np.tile([0, 1], 10))
     nested = make_pipeline(StandardScaler(), GridSearchCV(estimator, {}))
     for shown in (estimator, make_pipeline(StandardScaler(), estimator), nested):
         html = shown._repr_html_()
