@@ -27,7 +27,7 @@ TINY_ELEMENTS = 50_000
 
 # The estimators of the first question and their solvers that the kernels run, the default first.
 ESTIMATORS = {
-    "LogisticRegression": ("lbfgs", "newton-cg", "newton-cholesky"),
+    "LogisticRegression": ("lbfgs", "newton-cg", "newton-cholesky", "sag", "saga"),
     "MLPClassifier": ("adam", "sgd", "lbfgs"),
 }
 

@@ -20,7 +20,8 @@ TOLERANCES = {"float32": 1e-4, "float64": 1e-9}
 # The solvers whose iterations are not scikit-learn's: by design, or since rounding decides which
 # optimum is found. There the loss must be no higher, but for so large a share.
 OWN_STEPS = {
-    "LogisticRegression": ("newton-cg", "newton-cholesky"), "MLPClassifier": ("lbfgs",),
+    "LogisticRegression": ("newton-cg", "newton-cholesky", "sag", "saga"),
+    "MLPClassifier": ("lbfgs",),
 }  # fmt: skip
 _HIGHER = 0.01
 

@@ -36,7 +36,8 @@ def fitted(kind, classes=(0, 1, 2), dtype=np.float64, **arguments):
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(30, 4)).astype(dtype), np.resize(classes, 30)
     if kind is MLPClassifier:
-        arguments = {"hidden_layer_sizes": (6,), "solver": "lbfgs", "alpha": 9} | arguments
+        settings = {"hidden_layer_sizes": (6,), "solver": "lbfgs", "alpha": 0.5, "random_state": 0}
+        arguments = settings | arguments
     return kind(**{"max_iter": 2000} | arguments).fit(X, y), X
 
 
@@ -90,7 +91,7 @@ def test_many_rows_are_classified_as_scikit_learn_does(kind, classes, dtype):
     assert model.predict(X).dtype == expected.dtype
     highest = np.sort(model.predict_proba(X))[:, -2:]
     clear = highest[:, 1] - highest[:, 0] > 1e-5  # elsewhere rounding decides
-    assert clear.mean() > 0.5
+    assert clear.mean() > 0.9
     for rows in (X, np.asfortranarray(X), X.view(Array), X.astype(np.float64), csr_array(X)):
         np.testing.assert_array_equal(model.predict(rows)[clear], expected[clear])
 
