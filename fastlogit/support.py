@@ -1,5 +1,6 @@
 """Which code a fit would run on, told before it; and whose place each of our estimators takes."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from sklearn.base import ClassifierMixin
@@ -11,6 +12,20 @@ CLASSES: dict[str, Any] = {
     name: value
     for name in estimators.__all__
     if isinstance(value := getattr(estimators, name), type) and issubclass(value, ClassifierMixin)
+}
+# What a row of the table of support is about: a class, and arguments by the words for them.
+_ARGUMENTS: dict[str, dict[str, dict[str, Any]]] = {
+    "LogisticRegression": {
+        "L2 penalty": {},
+        "no penalty (`C=inf`)": {"C": float("inf")},
+        "L1 (`l1_ratio=1`)": {"l1_ratio": 1},
+        "elastic net": {"l1_ratio": 0.5},
+        "`dual=True`": {"dual": True},
+    },
+    "MLPClassifier": {
+        **{f"`{name}`": {"activation": name} for name in ("relu", "tanh", "logistic", "identity")},
+        "several hidden layers": {"hidden_layer_sizes": (2, 2), "activation": "logistic"},
+    },
 }
 
 
@@ -61,3 +76,34 @@ def supports(estimator: Any, X: Any = None, y: Any = None) -> str | None:
     estimator._validate_params()
     reason: str | None = estimator._unsupported_reason(X, y)
     return reason
+
+
+def support_table() -> str:
+    """Return the solvers whose fits the kernels run, for what the code decides by, in Markdown."""
+    lines = ["| | | solvers, dense and sparse `X` |", "|---|---|---|"]
+    for name, arguments in _ARGUMENTS.items():
+        rows: dict[str, list[str]] = {}
+        for words, given in arguments.items():
+            rows.setdefault(_supported(name, given), []).append(words)
+        for solvers, together in rows.items():
+            lines.append(f"| `{name}` | {', '.join(together)} | {solvers} |")
+    return "\n".join(lines)
+
+
+def _supported(name: str, arguments: dict[str, Any]) -> str:
+    """Return the solvers that the kernels support with these arguments, "all" or "none"."""
+    known = sorted(set(_solvers(name)))
+    runs = [solver for solver in known if _runs(CLASSES[name](solver=solver, **arguments))]
+    return "all" if runs == known else ", ".join(f"`{solver}`" for solver in runs) or "none"
+
+
+def _solvers(name: str) -> Iterator[str]:
+    for constraint in CLASSES[name]._parameter_constraints["solver"]:
+        yield from constraint.options
+
+
+def _runs(estimator: Any) -> bool:
+    try:
+        return supports(estimator) is None
+    except ValueError:  # arguments that no code runs
+        return False

@@ -13,6 +13,7 @@ from synthetic_run import write_run
 from fastlogit import LogisticRegression
 from fastlogit.benchmark.report import readme
 from fastlogit.benchmark.storage import read_run
+from fastlogit.support import support_table
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -78,13 +79,13 @@ def test_the_table_and_the_picture_are_the_reference_run_s():
 
 def test_the_table_of_support_is_what_the_code_decides(monkeypatch):
     begin, end = README.index("<!-- support -->\n"), README.index("<!-- end of support -->")
-    assert README[begin:end] == f"<!-- support -->\n{readme.support_table()}\n"
+    assert README[begin:end] == f"<!-- support -->\n{support_table()}\n"
 
     def reason(self, X=None, y=None):
         return None if self.solver == "sag" else "as asked"
 
     monkeypatch.setattr(LogisticRegression, "_unsupported_reason", reason)
-    first = readme.support_table().splitlines()[2]
+    first = support_table().splitlines()[2]
     rows = "L2 penalty, no penalty (`C=inf`), L1 (`l1_ratio=1`), elastic net, `dual=True`"
     assert first == f"| `LogisticRegression` | {rows} | `sag` |"
 

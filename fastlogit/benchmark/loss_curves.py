@@ -51,9 +51,8 @@ class Evaluation:
     def loss(self, params: Params) -> float:
         """Return the mean loss over all training rows."""
         wide = tuple(array.astype(np.float64) for array in params)
-        loss: float
-        loss, _ = fastlogit.loss_and_gradient(self._model, wide, self._X, self._y, **self._options)
-        return loss
+        both = fastlogit.loss_and_gradient(self._model, wide, self._X, self._y, **self._options)
+        return float(both[0])
 
     def test_accuracy(self, params: Params) -> float | None:
         """Return the share of the test rows that are classified right; None without any."""

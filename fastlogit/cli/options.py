@@ -102,10 +102,8 @@ def select(given: dict[str, Any]) -> Selection:
     file = _data_file(given)
     grid = Grid(**axes, data_file=file)
     if file is not None and "models" not in given and not suits_networks(file):
-        consoles()[1].print(
-            f"networks are left out: a fit to {file.n_train:,} x {file.n_features:,} numbers may "
-            "take minutes; -m mlp-softmax measures them"
-        )
+        text = "networks are left out, since a fit may take minutes; -m mlp-softmax measures them"
+        consoles()[1].print(text)
     check_threads(grid.threads)
     implementations = choose(given.get("implementation"), grid.questions)
     quick, limit = bool(given.get("quick")), None if math.isinf(timeout) else timeout

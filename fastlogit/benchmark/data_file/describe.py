@@ -83,7 +83,7 @@ def _checked(
     """Return the description but for the features."""
     path = request.path
     for name in request.drop:
-        _check_column(path.name, name, [each for each in frame.columns if each != request.target])
+        check_name("column", name, [each for each in frame.columns if each != request.target])
     kept = frame.drop(columns=list(request.drop))
     _check_values(request, kept)
     target = _find_target(request, kept)
@@ -106,18 +106,11 @@ def _checked(
     )  # fmt: skip
 
 
-def _check_column(file: str, name: str, names: list[str]) -> None:
-    try:
-        check_name("column", name, names)
-    except ValueError as error:
-        raise ValueError(f"{file}: {error}") from None
-
-
 def _find_target(request: Request, frame: "pd.DataFrame") -> str:
     """Return the column that names the classes; without one raise ValueError that proposes some."""
     names = list(frame.columns)
     if request.target is not None:
-        _check_column(request.path.name, request.target, names)
+        check_name("column", request.target, names)
         return request.target
     suited = [name for name in names if name.strip().lower() in formats.TARGET_NAMES]
     if len(suited) == 1:

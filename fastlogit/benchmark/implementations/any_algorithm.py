@@ -8,7 +8,7 @@ import warnings
 from abc import abstractmethod
 from importlib import import_module
 from importlib.metadata import version
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
@@ -50,8 +50,7 @@ class _Solver(AnyAlgorithm):
             self._fitted = self.estimator(iterations).fit(self.problem.X, self.problem.y)
 
     def result(self) -> Outcome:
-        problem = self.problem
-        case: Any = problem.case
+        problem, case = self.problem, cast(Any, self.problem.case)
         arrays = fitted_params(self._fitted, len(problem.params[-1]))
         params = tuple(array.astype(case.dtype) for array in arrays)
         loss, _ = fastlogit.loss_and_gradient(

@@ -1,6 +1,6 @@
 """The package's own two backends, through its public `fastlogit.train`."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import fastlogit
 from fastlogit.benchmark.implementations.base import SameSteps
@@ -8,7 +8,7 @@ from fastlogit.benchmark.implementations.rules import ADAM
 from fastlogit.benchmark.problem import Outcome, Problem
 from fastlogit.models import MODELS, Rows, as_writable_view
 from fastlogit.models import checks as check
-from fastlogit.training.trainer import Trainer, TrainResult, train_epochs
+from fastlogit.training.trainer import Trainer, train_epochs
 
 
 class _BothBackends(SameSteps):
@@ -47,16 +47,14 @@ class _BothBackends(SameSteps):
     def result(self) -> Outcome:
         return Outcome(tuple(self._reached.params), tuple(map(float, self._reached.loss_curve)))
 
-    def _train(self, problem: Problem) -> TrainResult[Any]:
-        case: Any = problem.case
-        backend: Any = self.backend
-        result: TrainResult[Any] = fastlogit.train(
+    def _train(self, problem: Problem) -> Any:
+        case, train = problem.case, cast(Any, fastlogit.train)
+        return train(
             case.model, problem.X, problem.y, problem.params, solver=case.solver,
             learning_rate=case.learning_rate, batch_size=case.batch_size, epochs=case.epochs,
             order=problem.order, n_threads=case.threads, activation=case.activation,
-            backend=backend,
+            backend=self.backend,
         )  # fmt: skip
-        return result
 
 
 class Numpy(_BothBackends):

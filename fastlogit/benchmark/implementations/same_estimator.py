@@ -14,7 +14,7 @@ import tempfile
 import warnings
 from importlib import import_module
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
@@ -97,16 +97,15 @@ class _Estimator(SameEstimator):
 
     def result(self) -> Outcome:
         """Return the fitted arrays and their mean log loss in float64, or the probabilities."""
-        problem, case = self.problem, self.problem.case
+        problem, case = self.problem, cast(Any, self.problem.case)
         if case.task == "predict_proba":
             own = np.maximum(self._proba[np.arange(len(problem.y)), problem.y], np.finfo("f4").tiny)
             return Outcome((self._proba,), (-float(np.log(own, dtype=np.float64).mean()),))
         params = fitted_params(self._fitted, problem.n_classes)
         model: Any = "softmax" if case.n_hidden is None else "mlp-softmax"
-        activation: Any = case.activation
         loss, _ = fastlogit.loss_and_gradient(
             model, tuple(array.astype(np.float64) for array in params),
-            problem.X.astype(np.float64), problem.y, activation=activation, backend="numpy",
+            problem.X.astype(np.float64), problem.y, activation=case.activation, backend="numpy",
         )  # fmt: skip
         return Outcome(params, (loss,), int(np.max(self._fitted.n_iter_)))
 

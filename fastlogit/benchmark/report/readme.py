@@ -1,30 +1,14 @@
 """README's picture and figures, drawn from a run, and its table of what the kernels support."""
 
 import re
-from collections.abc import Iterator
-from typing import Any
 
 from fastlogit.benchmark.report import answers, charts
 from fastlogit.benchmark.storage import StoredRun
-from fastlogit.support import CLASSES, supports
+from fastlogit.support import support_table
 
 PICTURE = "speedup.svg"
 _MARKED = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 _SUPPORT = re.compile(r"(<!-- support -->\n).*?(<!-- end of support -->)", re.DOTALL)
-# What a row of the table of support is about: a class, and arguments by the words for them.
-_ARGUMENTS: dict[str, dict[str, dict[str, Any]]] = {
-    "LogisticRegression": {
-        "L2 penalty": {},
-        "no penalty (`C=inf`)": {"C": float("inf")},
-        "L1 (`l1_ratio=1`)": {"l1_ratio": 1},
-        "elastic net": {"l1_ratio": 0.5},
-        "`dual=True`": {"dual": True},
-    },
-    "MLPClassifier": {
-        **{f"`{name}`": {"activation": name} for name in ("relu", "tanh", "logistic", "identity")},
-        "several hidden layers": {"hidden_layer_sizes": (2, 2), "activation": "logistic"},
-    },
-}
 
 
 def update(run: StoredRun, readme_text: str) -> str:
@@ -56,37 +40,6 @@ def update(run: StoredRun, readme_text: str) -> str:
             than = (f"{word} than {title.removeprefix('against ')}" for word, title in words)
             lines += ["", f"{name}: fastlogit is {', '.join(than)}."]
     return _MARKED.sub(lambda it: "\n".join([it[1] + lines[0], *lines[1:], it[3]]), readme_text)
-
-
-def support_table() -> str:
-    """Return the solvers whose fits the kernels run, for what the code decides by, in Markdown."""
-    lines = ["| | | solvers, dense and sparse `X` |", "|---|---|---|"]
-    for name, arguments in _ARGUMENTS.items():
-        rows: dict[str, list[str]] = {}
-        for words, given in arguments.items():
-            rows.setdefault(_supported(name, given), []).append(words)
-        for solvers, together in rows.items():
-            lines.append(f"| `{name}` | {', '.join(together)} | {solvers} |")
-    return "\n".join(lines)
-
-
-def _supported(name: str, arguments: dict[str, Any]) -> str:
-    """Return the solvers that the kernels support with these arguments, "all" or "none"."""
-    known = sorted(set(_solvers(name)))
-    runs = [solver for solver in known if _runs(CLASSES[name](solver=solver, **arguments))]
-    return "all" if runs == known else ", ".join(f"`{solver}`" for solver in runs) or "none"
-
-
-def _solvers(name: str) -> Iterator[str]:
-    for constraint in CLASSES[name]._parameter_constraints["solver"]:
-        yield from constraint.options
-
-
-def _runs(estimator: Any) -> bool:
-    try:
-        return supports(estimator) is None
-    except ValueError:  # arguments that no code runs
-        return False
 
 
 def picture(run: StoredRun) -> str:

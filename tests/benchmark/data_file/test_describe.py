@@ -38,7 +38,7 @@ def test_several_names_of_a_target(refusal, rows):
 @pytest.mark.parametrize("given", ["knd", "KIND"])
 def test_a_target_that_does_not_exist(given, refusal, rows):
     message = refusal("a.csv", rows(40, spread, label, header="u,kind"), given)
-    assert message == f"a.csv: no column {given!r} (did you mean 'kind'?); there are u, kind"
+    assert message == f"no column {given!r} (did you mean 'kind'?); there are u, kind"
     assert refusal("a.csv", rows(40, spread, label, header="u,kind"), "zzz").endswith("u, kind")
 
 
@@ -170,7 +170,7 @@ def test_values_that_are_neither_numbers_nor_text(tmp_path):
 def test_columns_to_drop(refusal, write, rows):
     content = rows(40, spread, other, label, header="u,v,y")
     message = refusal("a.csv", content, drop=["v", "uu"])
-    assert message == "a.csv: no column 'uu' (did you mean 'u'?); there are u, v, y"
+    assert message == "no column 'uu' (did you mean 'u'?); there are u, v, y"
     assert "no column 'y'" in refusal("a.csv", content, "y", drop=["y"])
     assert "no column beside the target" in refusal("a.csv", content, drop=["u", "v"])
 

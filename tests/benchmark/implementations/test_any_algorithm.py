@@ -128,7 +128,7 @@ def test_own_solvers_are_the_kernels(prepared, monkeypatch):
         assert implementation._fitted.backend_ == "numba"
         assert implementation._fitted.n_threads == 2
         assert implementation.compilations() > 0
-        other = fastlogit.LogisticRegression(solver="liblinear", l1_ratio=1)
+        other = fastlogit.MLPClassifier((2, 2), max_iter=2)
         monkeypatch.setattr(implementation, "estimator", lambda *_, other=other: other)
         with pytest.raises(UnsupportedError, match="the kernels do not cover"):
             implementation.fit(3)
