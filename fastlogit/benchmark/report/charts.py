@@ -16,9 +16,10 @@ _DARK = (
     "--ink:#e8eaed;--muted:#a9b1ba;--grid:#343a41;--ground:#15181d;--panel:#1e2329;--s0:#5db5f0;"
     "--s1:#ff9a5c;--s2:#a8b0b8;--s3:#3ccb9f;--s4:#e5a1cf;--s5:#e3c54a;--s6:#74d8ea;--s7:#b7a6ff"
 )
-# Names that look the same in every chart; no two names differ by colour alone.
+# Names that look the same in every chart; no two differ by colour alone, and none is ▲ or ▼, which
+# say what is faster.
 _KNOWN = ["fastlogit", "scikit-learn", "NumPy reference", "JAX", "PyTorch"]
-_SHAPES = ["circle", "square", "diamond", "triangle-up", "cross", "triangle-down", "triangle-right"]
+_SHAPES = ["circle", "square", "diamond", "cross", "arrow", "triangle-left", "triangle-right"]
 # A phone has no room for long labels, whose cases the tooltips name in full.
 _LABELS, _COLUMNS = ({"expr": f"containerSize()[0] < 500 ? {it}"} for it in ("130 : 260", "2 : 3"))
 
