@@ -212,9 +212,7 @@ def test_a_case_that_fails_before_any_implementation_begins_is_lost_to_all(share
 
 @posix
 def test_ctrl_c_ends_the_process_in_the_middle_of_its_work():
-    interrupt_parent = (
-        f"import os, time; os.kill({os.getpid()}, {signal.SIGINT:d}); time.sleep(100)"
-    )
+    interrupt_parent = f"import os, time; os.kill({os.getpid()}, {signal.SIGINT:d}); time.sleep(20)"
     with pytest.raises(KeyboardInterrupt), MeasuringPool() as own:  # noqa: PT012
         pid = own.call(os.getpid)
         own.call(exec, interrupt_parent)

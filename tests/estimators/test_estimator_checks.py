@@ -125,6 +125,7 @@ def test_scikit_learn_checks(estimator, check):
     check(estimator)
 
 
+@pytest.mark.slow
 @with_checks(
     [estimator for estimator, _ in VARIANTS],
     {(str(estimator), name) for estimator, names in VARIANTS for name in names},

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numba
 import numpy as np
 from guard_pages import SIDES
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, issparse
 from sklearn.base import clone
 
 import fastlogit
@@ -345,6 +345,8 @@ def of_fit(draw, kind, solvers, sparse=(False,)):
     solver, K = draw.one_of(*solvers), 1 + draw.size(19)
     widest = 50 if solver == "saga" else 200
     X = draw_rows(draw, sparse=draw.one_of(*sparse), least=40, widest=widest)
+    if solver in ("sag", "saga") and issparse(X):  # which refuse others, as scikit-learn's do
+        X.indices, X.indptr = X.indices.astype(np.int32), X.indptr.astype(np.int32)
     n = X.shape[0]
     options = {"solver": solver, "max_iter": 4, "random_state": 0, "n_threads": draw.one_of(1, 2)}
     if solver in ("sgd", "adam"):
