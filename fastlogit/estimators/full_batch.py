@@ -33,6 +33,12 @@ MOST_TO_FINISH = 1024
 FTOL, MOST_TRIALS = 64 * float(np.finfo(float).eps), 50
 
 
+def suited_rows(estimator: Any, rows: Rows) -> Rows:
+    """Return the rows as the solver takes them: Newton's a small, nearly dense X as an array."""
+    is_newton = estimator.solver in ("newton-cg", "newton-cholesky")
+    return elastic_net.as_dense(rows) if is_newton else rows
+
+
 class WarmStart:
     """What a fit leaves to the next on the same rows, which begins at its params with another C.
 

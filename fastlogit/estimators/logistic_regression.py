@@ -64,8 +64,8 @@ class LogisticRegression(KernelClassifier, _SklearnLogisticRegression):  # type:
     - "liblinear" penalises the intercept through ``intercept_scaling``, and gives float64
       coefficients for any X, as scikit-learn's does.
     - Both Newton solvers factorise the Hessian or take preconditioned conjugate gradients, which is
-      faster for many weights, by an estimate of both; for a sparse X always the latter. Each stops
-      as scikit-learn's does.
+      faster for many weights, by an estimate of both; for a sparse X, if it is not small and nearly
+      dense, always the latter. Each stops as scikit-learn's does.
     - "lbfgs" with a ``tol`` of 1e-7 or less ends with a few Newton steps if a weak penalty would
       leave it above the optimum, except for ``C=inf`` or sparse X. ``n_iter_`` includes them.
     - "sgd" and "adam" are added, with MLPClassifier's arguments and ``partial_fit``. They start at
@@ -205,6 +205,7 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
         if reason is None:
             self._warn_of_deprecations()
             rows = self._training_rows(X, y, sample_weight, resumed=False, incremental=False)
+            rows = full_batch.suited_rows(self, rows)
             is_liblinear = self.solver == "liblinear"
             warm = self.warm_start and not is_liblinear  # as in scikit-learn
             fitted, n_iter = full_batch.minimise(
@@ -243,7 +244,7 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
                 is_supported &= self._l1_share == 1
                 text = "'liblinear' with l1_ratio=1 or L2, and a finite C"
         elif self.solver == "saga" and self.penalty == "elasticnet":  # with l1_ratio=0
-            is_supported = not self.dual
+            is_supported = self.l1_ratio == 0 and not self.dual
         elif self.solver == "liblinear":
             is_l2 = self.penalty in ("deprecated", "l2") and self.l1_ratio == 0
             is_supported, text = is_l2 and not math.isinf(self.C), "'liblinear' with a finite C"

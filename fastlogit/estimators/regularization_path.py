@@ -61,6 +61,7 @@ def fit_path(
     estimator: Any, Cs: Sequence[float], rows: Rows, start: tuple[Floats, ...]
 ) -> Iterable[tuple[tuple[Floats, ...], int]]:
     """Yield W (D, K) and b (K,) for each C, each from where the last fit ended, and iterations."""
+    rows = full_batch.suited_rows(estimator, rows)
     call, params = FitCall(estimator, rows.X, rows.y), start
     warm = full_batch.WarmStart(estimator, rows, start)
     for C in Cs:
