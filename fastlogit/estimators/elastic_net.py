@@ -4,7 +4,6 @@ Shapes: n rows, D features, K outputs (1 for two classes). Parameters are flat a
 weights (K, D) class by class, then the biases (K,) if they are free.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -72,7 +71,7 @@ class DenseProblem:
     def __init__(self, est: Any, rows: Rows, n_outputs: int, alpha: float) -> None:
         self._est, self._rows, self._n_outputs = est, rows, n_outputs
         self._l2_alpha = alpha * (1 - est._l1_share)
-        self._takes_hessian: Callable[[], bool] = bool
+        self._last: columns.ColumnLoss | None = None
         n, D = rows.X.shape
         # At most n weights are not 0, and usually a part of them.
         self.fewest = max(n // 2, 64)
@@ -102,8 +101,9 @@ class DenseProblem:
         X = np.empty((features.size, n), rows.X.dtype)
         take_columns(rows.X, features, X)
         loss = columns.ColumnLoss(X, rows, self._n_outputs, fit_bias, self._l2_alpha)
-        loss.takes_hessian = self._takes_hessian()  # once it was needed, it will be again
-        self._takes_hessian = lambda: loss.takes_hessian
+        if self._last is not None:
+            loss.takes_hessian = self._last.takes_hessian  # once it was needed, it will be again
+        self._last = loss
         return loss, loss.step
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from scipy.sparse import issparse
 
 from fastlogit.kernels.full_batch import columns as kernels
+from fastlogit.kernels.training.epoch import BLOCK_ROWS
 from fastlogit.models import Floats, Rows
 from fastlogit.models.arrays import matrix_for_kernels
 from fastlogit.solvers import proximal_newton as proximal
@@ -42,7 +43,7 @@ class ColumnLoss:
         self.scale, dtype, n = float(1 / total), rows.X.dtype, rows.y.size
         self.n_weights, self.fit_bias = n_outputs * self.n_columns, fit_bias
         self.size = self.n_weights + fit_bias * n_outputs
-        self._work = np.empty(kernels.BLOCK_ROWS * n_outputs, dtype)
+        self._work = np.empty(BLOCK_ROWS * n_outputs, dtype)
         self.logits, self.residual = (np.empty((n_outputs, n), dtype) for _ in range(2))
         self._last: Floats | None = None  # the parameters that these are of
         self.takes_hessian = False

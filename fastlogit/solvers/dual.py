@@ -1,6 +1,6 @@
 """The two-class loss with an L2 penalty, minimised in its dual by coordinate descent.
 
-:mod:`fastlogit.kernels.full_batch.dual_descent` has the problem and a row's step. An epoch visits
+:mod:`fastlogit.kernels.full_batch.dual_descent` has the problem and a row's step. An epoch updates
 all rows, in an order drawn anew, and costs about two products with X. It is fastest where features
 outnumber rows or rows are sparse: there a row's step disturbs few others.
 
@@ -40,7 +40,7 @@ MOST_EPOCHS_TALL = 5
 
 
 class Progress(NamedTuple):
-    """What an epoch left: weights, bias, and of the rows' state before their visits the following.
+    """What an epoch left: weights, bias, and of the rows' state before their updates the following.
 
     The duality gap of ‖w‖² / 2 + Σ C loss, and the largest |u − m|; steepest is the largest c q.
     """
@@ -60,13 +60,13 @@ class DualDescent:
     ) -> None:
         rows = params.rows
         self._D, self._params = params.n_features, params
-        self._square = np.full(rows.y.size, -1.0)  # of rows not visited yet
+        self._square = np.full(rows.y.size, -1.0)  # of rows not updated yet
         self._sums = np.zeros(params.n_features if rows.sparse else 0)
         self._sign = np.where(rows.y == 1, 1.0, -1.0)
         self._bound = np.full(rows.y.size, params.scale / alpha)
         if rows.weight.size:
             self._bound *= rows.weight
-        self._visited = np.flatnonzero(self._bound)
+        self._weighted = np.flatnonzero(self._bound)
         self._bias_square, self._pull = 0.0, 0.0  # q, and q / r
         if params.fit_bias:
             r = BIAS_SQUARE * _mean_square(rows.X) or 1.0
@@ -105,12 +105,12 @@ class DualDescent:
         return float(a.sum())
 
     def epoch(self) -> Progress:
-        """Visit all rows once; under a penalty next to none what it leaves may overflow."""
+        """Update all rows once; under a penalty next to none what it leaves may overflow."""
         with np.errstate(over="ignore", invalid="ignore"):
             return self._epoch()
 
     def _epoch(self) -> Progress:
-        if self._u[self._visited[0]] != UNSEEN:
+        if self._u[self._weighted[0]] != UNSEEN:
             moved = self._b[0] - self._centre
             self._centre += moved
             self._b[0] += self._pull * moved
@@ -118,7 +118,7 @@ class DualDescent:
             self._rounded = False
             self._use(self._params.rows.X)
             self._sum_rows()
-        order, gap, largest = self._generator.permutation(self._visited), 0.0, 0.0
+        order, gap, largest = self._generator.permutation(self._weighted), 0.0, 0.0
         for first, last in calls(order.size, self._multiply_adds):
             more, most = descend(
                 self._X, order[first:last], self._sign, self._bound, self._bias_square,
@@ -135,7 +135,7 @@ class DualDescent:
         return Progress(weights, float(self._b[0]), gap, largest, steepest)
 
     def longest(self) -> float:
-        """Return the largest ‖x‖ of the rows visited, with the feature of the bias."""
+        """Return the largest ‖x‖ of the rows updated, with the feature of the bias."""
         return math.sqrt(max(float(self._square.max()), 0.0) + self._bias_feature)
 
 

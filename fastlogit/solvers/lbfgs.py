@@ -21,6 +21,8 @@ MESSAGES = {
     kernel.OUT_OF_ITERATIONS: (1, "STOP: TOTAL NO. OF ITERATIONS REACHED LIMIT"),
     kernel.FAILED: (2, "ABNORMAL: "),
 }
+# L-BFGS-B's options that the kernel has; SciPy below 1.15 also takes what to print.
+LIMITS = ("maxiter", "gtol", "ftol", "maxls")
 SCALING = "https://scikit-learn.org/stable/modules/preprocessing.html"
 
 
@@ -70,7 +72,8 @@ def minimise(
     def run(start: Floats, **more: Any) -> Any:
         if in_place is not None and callback is None:
             at = in_place if start is first else in_place._replace(loss=None)
-            return minimise_in_place(at, start, **options | more)
+            given = options | more
+            return minimise_in_place(at, start, **{name: given[name] for name in LIMITS})
         return minimize(
             loss, start, method="L-BFGS-B", jac=lambda _theta: gradient, options=options | more,
             callback=None if callback is None else after_iteration,

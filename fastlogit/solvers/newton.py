@@ -179,7 +179,7 @@ def newton_polish(
     """Return what polishes a fit by L-BFGS to tol, or None where L-BFGS's result is final.
 
     That is so where tol is not tight, so that the iterations are scikit-learn's; without a penalty,
-    since there may be no optimum; and for sparse rows, which Newton's kernels do not support. The
+    since there may be no optimum; and for sparse rows, for which steps are solved roughly only. The
     steps end after one that promised a fall within the gap, relative to the loss, and before one
     that promises no less than the last or does not go down, which is due to rounding.
     """

@@ -164,3 +164,13 @@ def test_in_place_it_takes_the_same_steps_and_begins_with_what_is_known():
         # Rounding grows from step to step, to another iteration or two of a whole fit.
         assert ours.nit == pytest.approx(theirs.nit, rel=0.1 if max_iter > 3 else 0)
         assert len(evaluations) == pytest.approx(theirs.nfev - 1, rel=0.1 if max_iter > 3 else 0)
+
+
+def test_in_place_it_ignores_what_scipy_is_to_print():
+    rng = np.random.default_rng(0)
+    rows = Rows(rng.normal(size=(30, 2)), rng.integers(2, size=30), np.empty(0))
+    objective = Objective(MODELS["logistic"], (np.zeros((2, 1)), np.zeros(1)), rows, 0.1)
+    at = lbfgs.InPlace(objective.evaluate, objective.params.flat, objective.gradient.flat)
+    options = {"max_iter": 100, "tol": 1e-6, "ftol": 1e-14, "maxls": 50} | ADVICE
+    printed, *_ = lbfgs.minimise(objective, np.zeros(3), in_place=at, iprint=-1, **options)
+    assert np.abs(objective(printed)[1]).max() <= 1e-6

@@ -80,7 +80,7 @@ def is_past(barrier, number):
 
 @kernel
 def end_rounds(barrier):
-    """Tell the other threads that no round follows."""
+    """Announce to the other threads that no round follows."""
     add_atomically(barrier, NEXT, OVER - add_atomically(barrier, NEXT, 0))
 
 

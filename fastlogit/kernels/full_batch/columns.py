@@ -26,12 +26,12 @@ from fastlogit.kernels.codegen.compile import chosen_by_type, kernel
 from fastlogit.kernels.codegen.linking import entry_point
 from fastlogit.kernels.full_batch.coordinate_descent import best_move, moved
 from fastlogit.kernels.layers.output_losses import logistic_loss, softmax_loss, softmax_proba
+from fastlogit.kernels.training.epoch import BLOCK_ROWS
 
 # Columns by their non-zeros: those of column j are data[starts[j]:starts[j + 1]], a row once.
 # data (nnz,), rows (nnz,) uint32, starts (M + 1,) int64.
 Csc = namedtuple("Csc", "data rows starts")
 
-BLOCK_ROWS = 256
 TAKEN_ROWS = 16
 
 
@@ -88,7 +88,7 @@ def _sparse_scale(X, j, factors, out):
     return total
 
 
-def _dense_slope(X, j, proba, weighted, changes, mean):
+def _dense_slope(X, j, weighted, changes, mean):
     n, total = mean.size, mean.dtype.type(0)
     column = part(X, j * n, (n,))
     for i in range(n):
@@ -96,7 +96,7 @@ def _dense_slope(X, j, proba, weighted, changes, mean):
     return total
 
 
-def _sparse_slope(X, j, proba, weighted, changes, mean):
+def _sparse_slope(X, j, weighted, changes, mean):
     total = mean.dtype.type(0)
     for p in range(X.starts[j], X.starts[j + 1]):
         i = X.rows[p]
@@ -150,7 +150,7 @@ class_bend = _by_columns(_dense_bend, _sparse_bend)
 @entry_point
 def loss_and_gradient(X, columns, theta, y, weight, scale, work, logits, residual, gradient):
     """Return Σ w loss · scale at θ; its gradient. OUT: work (256 K,), and the last three."""
-    (outputs, n), biases = logits.shape, outputs_of(theta, columns, logits)
+    (outputs, n), biases = logits.shape, free_biases(theta, columns, logits)
     for k in range(outputs):
         z = part(logits, k * n, (n,))
         z[:] = theta[outputs * columns + k] if biases > 0 else 0.0
@@ -175,7 +175,7 @@ def loss_and_gradient(X, columns, theta, y, weight, scale, work, logits, residua
 
 
 @kernel
-def outputs_of(theta, columns, logits):
+def free_biases(theta, columns, logits):
     """Return how many biases are free: K or none."""
     return theta.size - logits.shape[0] * columns
 
@@ -352,7 +352,7 @@ def sweep_classes(
         p, vp, u = part(proba, k * n, (n,)), part(weighted, k * n, (n,)), part(changes, k * n, (n,))
         slope = gradient[at] + ridge * step[at]
         if is_weight:
-            slope += class_slope(X, j, p, vp, u, mean)
+            slope += class_slope(X, j, vp, u, mean)
         else:
             for i in range(mean.size):
                 slope += vp[i] * (u[i] - mean[i])

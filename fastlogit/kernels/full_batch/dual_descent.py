@@ -44,7 +44,7 @@ UNSEEN = 40.0
 
 @entry_point
 def descend(X, order, sign, bound, bias_square, sums, square, u, w, b):
-    """Visit rows in that order; return the gap that they had and the largest |u − m|. OUT: last 5.
+    """Update rows in that order; return the gap that they had and the largest |u − m|. OUT: last 5.
 
     w is D elements, of dense rows with zeros after them up to whole vectors. A square below 0 is
     computed, for which sums (D,) are 0.
