@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     )
     from fastlogit.functional import loss_and_gradient, predict_proba, train, warmup
     from fastlogit.patching import patch_sklearn, unpatch_sklearn
+    from fastlogit.sources import scan
     from fastlogit.support import supports
     from fastlogit.training.trainer import DivergenceError, TrainResult
 
@@ -26,13 +27,14 @@ __version__ = "0.1.0"
 
 __all__ = [
     "DivergenceError", "LogisticRegression", "LogisticRegressionCV", "MLPClassifier", "TrainResult",
-    "loss_and_gradient", "patch_sklearn", "predict_proba", "supports", "to_onnx", "train",
+    "loss_and_gradient", "patch_sklearn", "predict_proba", "scan", "supports", "to_onnx", "train",
     "unpatch_sklearn", "warmup",
 ]  # fmt: skip
 
 _HOMES = {
     "estimators": {"LogisticRegression", "LogisticRegressionCV", "MLPClassifier", "to_onnx"},
     "patching": {"patch_sklearn", "unpatch_sklearn"},
+    "sources": {"scan"},
     "support": {"supports"},
     "training.trainer": {"DivergenceError", "TrainResult"},
     "functional": {"loss_and_gradient", "predict_proba", "train", "warmup"},

@@ -14,6 +14,7 @@ LAYERS = [
     {"verbosity"},
     {"kernels", "reference", "names"},
     {"models", "datasets"},
+    {"sources"},
     {"training"},
     {"solvers", "functional"},
     {"estimators"},

@@ -1,0 +1,255 @@
+"""Arrow tables and streams as partitions: columns of numbers row by row, labels, weights."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import repeat
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fastlogit.kernels.partitions import interleave
+from fastlogit.models import Floats, Indices
+from fastlogit.sources.base import (
+    Labels,
+    Partition,
+    Source,
+    cut_rows,
+    default_partition_rows,
+    read_ahead,
+)
+from fastlogit.sources.cache import spooled
+
+
+class Columns(NamedTuple):
+    """Which columns are X, the labels and the weights, and the dtype of X."""
+
+    features: tuple[str, ...]
+    target: str | None
+    weight: str | None
+    dtype: np.dtype[Any]
+
+    @property
+    def names(self) -> list[str]:
+        """All columns that are read."""
+        return [*self.features, *(name for name in (self.target, self.weight) if name is not None)]
+
+
+def choose_columns(
+    schema: Any, target: str | None, weight: str | None, columns: Sequence[str] | None
+) -> Columns:
+    """Return which columns of an Arrow schema to read: by default all others are X."""
+    names = list(schema.names)
+    given = {"target": target, "weight": weight}
+    for argument, name in (*given.items(), *(("columns", name) for name in columns or ())):
+        if name is not None and names.count(name) != 1:
+            held = "several of that name" if name in names else ", ".join(map(repr, names[:20]))
+            raise ValueError(f"{argument}={name!r} must name one column of data, which has {held}")
+    features = [name for name in names if name not in given.values()]
+    if columns is not None:
+        features = list(columns)
+        if taken := [name for name in features if name in given.values()]:
+            raise ValueError(f"columns names {taken[0]!r}, which is the target or the weight")
+    if not features:
+        raise ValueError("data has no column besides the target and the weight")
+    kinds = []
+    for name in [*features, *([weight] if weight is not None else [])]:
+        kind = schema.field(name).type
+        if not (is_number(kind) or pa.types.is_boolean(kind)):
+            raise ValueError(
+                f"column {name!r} of data is of type {kind}, X and weights must be numbers; name "
+                "those to read in columns=, or encode the others first"
+            )
+        kinds.append(np.float64 if pa.types.is_decimal(kind) else kind.to_pandas_dtype())
+    is_single = np.result_type(*kinds[: len(features)]) == np.float32
+    dtype = np.dtype(np.float32 if is_single else np.float64)
+    return Columns(tuple(features), target, weight, dtype)
+
+
+def is_number(kind: Any) -> bool:
+    """Return whether an Arrow type is of integers, floats or decimals."""
+    is_decimal = pa.types.is_decimal(kind)
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or is_decimal)
+
+
+def to_partitions(groups: Iterable[Sequence[Any]], columns: Columns) -> Iterator[Partition]:
+    """Yield the rows of each group of record batches; a missing number becomes NaN."""
+    held, n_features = np.empty(0, columns.dtype), len(columns.features)
+    for batches in groups:
+        n_rows = sum([batch.num_rows for batch in batches])
+        if held.size < n_features * n_rows:  # new memory for each takes as long as to copy
+            held = np.empty(n_features * n_rows, columns.dtype)
+        by_column = held[: n_features * n_rows].reshape(n_features, n_rows)
+        yield to_partition(batches, columns, by_column)
+
+
+def to_partition(batches: Sequence[Any], columns: Columns, by_column: Floats) -> Partition:
+    """Return the rows of record batches as one partition. OUT: by_column (D, n)."""
+    y = weight = None
+    for values, name in zip(by_column, columns.features, strict=True):
+        fill(values, batches, name)
+    X = np.empty(by_column.shape[::-1], columns.dtype)
+    interleave(by_column, X)
+    if columns.target is not None:
+        y = labels(pa.chunked_array([batch.column(columns.target) for batch in batches]))
+    if columns.weight is not None:
+        weight = np.empty(len(X), columns.dtype)
+        fill(weight, batches, columns.weight)
+    return Partition(X, y, weight)
+
+
+def fill(values: Floats, batches: Sequence[Any], name: str) -> None:
+    """Copy a column of record batches. OUT: values (n,)."""
+    start = 0
+    for batch in batches:
+        column = batch.column(name)
+        if pa.types.is_decimal(column.type):
+            column = column.cast(pa.float64())
+        # PyArrow copies what may have missing numbers, unless it is told that it has none.
+        in_place = column.null_count == 0 and not pa.types.is_boolean(column.type)
+        stop = start + len(column)
+        values[start:stop] = column.to_numpy(zero_copy_only=in_place)
+        start = stop
+
+
+def labels(column: Any) -> Any:
+    """Return a chunked array of labels as NumPy's, or as Labels if they are no numbers."""
+    if column.null_count:
+        row = pc.index(pc.is_null(column), True).as_py()
+        raise ValueError(f"the target is missing in row {row} of a partition; leave such rows out")
+    kind = column.type
+    if pa.types.is_boolean(kind) or is_number(kind):
+        return column.to_numpy()
+    if not pa.types.is_dictionary(kind):
+        column = column.dictionary_encode()
+    column = column.unify_dictionaries()
+    codes = [chunk.indices.to_numpy(zero_copy_only=False) for chunk in column.chunks]
+    values = column.chunk(0).dictionary if column.num_chunks else pa.array([])
+    return Labels(np.asarray(values.to_pylist()), np.concatenate(codes or [np.empty(0, np.intp)]))
+
+
+def regroup(batches: Iterable[Any], sizes: Iterable[int]) -> Iterator[list[Any]]:
+    """Yield slices of record batches, of so many rows in all each; the last may have fewer."""
+    batches, rest = iter(batches), None
+    for size in sizes:
+        group: list[Any] = []
+        missing = size
+        while missing > 0:
+            batch = rest if rest is not None else next(batches, None)
+            if batch is None:
+                break
+            rest = batch.slice(missing) if batch.num_rows > missing else None
+            batch = batch.slice(0, missing)
+            if batch.num_rows:
+                group.append(batch)
+                missing -= batch.num_rows
+        if not group:
+            return
+        yield group
+
+
+class TableSource(Source):
+    """An Arrow table in memory, whose columns a partition interleaves."""
+
+    def __init__(self, table: Any, columns: Columns, partition_rows: int | None = None) -> None:
+        self._table, self._columns = table.select(columns.names), columns
+        describe(self, columns)
+        size = partition_rows or default_partition_rows(self.n_features, self.dtype)
+        self._ranges = cut_rows(table.num_rows, size)
+        self.partition_rows = tuple(map(len, self._ranges))
+
+    def read(self, indices: Sequence[int]) -> Iterator[Partition]:
+        """Yield the partitions of those indices."""
+        ranges = [self._ranges[index] for index in indices]
+        groups = (self._table.slice(rows.start, len(rows)).to_batches() for rows in ranges)
+        return to_partitions(groups, self._columns)
+
+
+def describe(source: Source, columns: Columns) -> None:
+    """Set a source's attributes that follow from its columns."""
+    source.dtype, source.feature_names = columns.dtype, columns.features
+    source.n_features = len(columns.features)
+    source.has_target = columns.target is not None
+    source.has_weight = columns.weight is not None
+
+
+class StreamSource(Source):
+    """An Arrow stream: it is read once as it comes, or from a temporary copy on disk."""
+
+    def __init__(
+        self, batches: Callable[[], Iterable[Any]], columns: Columns,
+        partition_rows: int | None = None,
+    ) -> None:  # fmt: skip
+        self._batches, self._columns = batches, columns
+        describe(self, columns)
+        self._size = partition_rows or default_partition_rows(self.n_features, self.dtype)
+        self._copy: Source | None = None
+        self._is_read = False
+
+    def stream(self) -> Iterator[Partition]:
+        """Yield the partitions as they come."""
+        if self._copy is not None:
+            return iter(self._copy)
+        if self._is_read:
+            raise ValueError(
+                "data is a stream that has been read; pass a new one, or scan it with cache="
+            )
+        self._is_read = True
+        groups = read_ahead(regroup(self._batches(), repeat(self._size)))
+        return to_partitions(groups, self._columns)
+
+    def _readable(self) -> Source:
+        if self._copy is None:
+            self._copy = spooled(self)
+        return self._copy
+
+    @property
+    def partition_rows(self) -> tuple[int, ...]:  # type: ignore[override]
+        """Rows of each partition, for which the stream is copied."""
+        return self._readable().partition_rows
+
+    @property
+    def in_place(self) -> bool:  # type: ignore[override]
+        """True: the copy is mapped."""
+        return True
+
+    def read(self, indices: Sequence[int]) -> Iterator[Partition]:
+        """Yield the partitions of those indices."""
+        return self._readable().read(indices)
+
+    def take(self, rows: Indices) -> Partition:
+        """Return copies of rows by their number."""
+        return self._readable().take(rows)
+
+
+def scan_arrow(
+    data: Any, target: Any, weight: Any, columns: Any, partition_rows: int | None
+) -> Source:
+    """Return a source of a table in memory, of a stream or of a polars LazyFrame."""
+    if (table := in_memory(data)) is not None:
+        chosen = choose_columns(table.schema, target, weight, columns)
+        return TableSource(table, chosen, partition_rows)
+    if hasattr(data, "collect_batches"):
+        schema = pa.table(data.head(0).collect()).schema
+
+        def batches() -> Iterator[Any]:
+            for frame in data.collect_batches(maintain_order=True):
+                yield from pa.table(frame).to_batches()
+
+    else:
+        reader = pa.RecordBatchReader.from_stream(data)
+        schema = reader.schema
+
+        def batches() -> Iterator[Any]:
+            return iter(reader)
+
+    chosen = choose_columns(schema, target, weight, columns)
+    return StreamSource(batches, chosen, partition_rows)
+
+
+def in_memory(data: Any) -> Any:
+    """Return a table that lies in memory as Arrow's, None for any other data."""
+    if type(data).__module__.startswith("pandas"):
+        return pa.Table.from_pandas(data, preserve_index=False)
+    is_frame = type(data).__name__ == "DataFrame"  # of polars and others
+    return pa.table(data) if is_frame or isinstance(data, pa.Table | pa.RecordBatch) else None
