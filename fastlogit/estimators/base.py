@@ -13,13 +13,16 @@ from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from fastlogit.estimators import fast_path, sklearn_compat
+from fastlogit.estimators import fast_path, partitioned, sklearn_compat
+from fastlogit.estimators.by_partition import by_partition, labels_in, score
 from fastlogit.estimators.minibatch import RESUME_ATTRIBUTES, EpochLoop
 from fastlogit.estimators.progress import FitCall, ValidationSet, split_rows
-from fastlogit.estimators.rows import apply_class_weight, as_kernel_rows, class_indices, kernel_rows
+from fastlogit.estimators.rows import apply_class_weight, as_kernel_rows, kernel_rows
 from fastlogit.models import Floats, Indices, Model, Rows
-from fastlogit.models.checks import FEW, FLOATS, finite
+from fastlogit.models.checks import FEW, FLOATS, class_indices, finite
 from fastlogit.solvers import warn
+from fastlogit.solvers.passes import LocalPasses
+from fastlogit.sources import Source
 from fastlogit.training.objective import has_nan_rows, predict, predict_classes
 from fastlogit.training.orders import restore_generator
 from fastlogit.verbosity import logger, report
@@ -86,10 +89,18 @@ def log_proba(logits: Floats) -> Floats:
     return np.asarray(log_softmax(logits, axis=1))
 
 
+def refuse_dask(X: Any) -> None:
+    """Refuse Dask's collections, which NumPy would load as a whole."""
+    if type(X).__module__.startswith("dask"):
+        kind = f"{type(X).__module__.split('.')[0]} {type(X).__name__}"
+        raise TypeError(f"X is a {kind}: fastlogit.dask has the estimators for Dask's collections")
+
+
 # For a function of the name partial_fit, scikit-learn validates arguments in the first call only.
 @sklearn_compat.fit_context  # type: ignore[untyped-decorator]
 def partial_fit(estimator: Any, X: Any, y: Any, sample_weight: Any, classes: Any) -> None:
     """Train for one epoch after the full validation."""
+    refuse_dask(X)
     if value := estimator.early_stopping:
         raise ValueError(f"partial_fit does not support early_stopping={value!r}")
     if estimator.class_weight == "balanced":
@@ -139,13 +150,13 @@ class KernelClassifier(
     _params: tuple[Floats, ...]  # the fitted weights and biases, alternating
     _run_fit: Callable[..., None]  # with the FitCall, X, y and sample_weight
     _fit_minibatch: Callable[[Any, Any, Any, Any], None]  # with the arguments of partial_fit
-    _penalty: Callable[[Rows], dict[str, Any]]  # the trainer's arguments on penalty and biases
+    _penalty: Callable[[float], dict[str, Any]]  # of Σ weights: the trainer's penalty and biases
     _logits: Callable[[Any], Floats | None]  # of X, None where scikit-learn's code has to predict
 
     @sklearn_compat.fit_context  # type: ignore[untyped-decorator]
     def fit(
-        self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None,
-        callback: Any = None,
+        self, X: Any, y: Any = None, sample_weight: Any = None, *, X_val: Any = None,
+        y_val: Any = None, callback: Any = None,
     ) -> Self:  # fmt: skip
         """Fit the model to the rows of X with the labels y.
 
@@ -154,8 +165,8 @@ class KernelClassifier(
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n, D)
-            Training rows.
+        X : {array-like, sparse matrix} of shape (n, D), or Source
+            Training rows; a source, from :func:`fastlogit.scan`, has their labels and weights too.
         y : array-like of shape (n,)
             Labels; for MLPClassifier also (n, labels), a multilabel target.
         sample_weight : array-like of shape (n,), optional
@@ -172,6 +183,12 @@ class KernelClassifier(
         self
             The fitted estimator.
         """
+        if isinstance(X, Source):
+            passes = LocalPasses(X, verbose=bool(self.verbose))
+            partitioned.fit(self, passes, y, sample_weight, X_val, y_val, callback)
+            return self
+        refuse_dask(X)
+        self.__dict__.pop("n_passes_", None)  # from an earlier fit
         call = FitCall(self, X, y, sample_weight, X_val, y_val, callback)
         return self._fit_or_restore(call, X, y, sample_weight)
 
@@ -190,13 +207,16 @@ class KernelClassifier(
         return self
 
     @available_if(_has_partial_fit)  # type: ignore[untyped-decorator]
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
+    def partial_fit(
+        self, X: Any, y: Any = None, sample_weight: Any = None, classes: Any = None
+    ) -> Self:
         """Train for one epoch on the given rows, starting from the result of the last call or fit.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n, D)
-            Training rows.
+        X : {array-like, sparse matrix} of shape (n, D), or Source
+            Training rows. The partitions of a source, which has their labels and weights, follow
+            one another, each as in a call of its own.
         y : array-like of shape (n,)
             Labels.
         sample_weight : array-like of shape (n,), optional
@@ -209,6 +229,11 @@ class KernelClassifier(
         self
             The fitted estimator.
         """
+        if isinstance(X, Source):
+            partitioned.refuse_labels(y, sample_weight)
+            for part in X.stream():
+                self.partial_fit(part.X, labels_in(part), part.weight, classes)
+            return self
         rows = fast_path.valid_partial_fit_rows(self, X, y, sample_weight, classes)
         if rows is None or not self._can_resume(rows):
             partial_fit(self, X, y, sample_weight, classes)
@@ -286,6 +311,7 @@ class KernelClassifier(
 
     def _validate_rows(self, X: Any, **arguments: Any) -> Any:
         """Return rows other than those of fit after scikit-learn's validation."""
+        refuse_dask(X)
         return validate_data(self, X, accept_sparse="csr", reset=False, **arguments)
 
     def _use_kernels(self) -> None:
@@ -294,6 +320,10 @@ class KernelClassifier(
 
     def _use_sklearn(self, reason: str, call: FitCall | None = None) -> None:
         """Record that scikit-learn's code runs, and why; a fit reports it when it ends."""
+        if call is not None and call.partitions is not None:
+            raise ValueError(
+                f"a source is for fits on the kernels, which do not run here: {reason}"
+            )
         if call is None:  # partial_fit, which need not fill a terminal
             logger.info("%s runs on scikit-learn: %s", type(self).__name__, reason)
         else:
@@ -318,12 +348,35 @@ class KernelClassifier(
             state = state | {"_optimizer": sklearn_compat.optimizer_from_state(state["_optimizer"])}
         super().__setstate__(state)
 
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Return the accuracy of the predictions.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n, D), or Source
+            Test rows; a source has their labels and weights too.
+        y : array-like of shape (n,)
+            Labels.
+        sample_weight : array-like of shape (n,), optional
+            Row weights.
+
+        Returns
+        -------
+        float
+            The (weighted) share of rows whose prediction is their label.
+        """
+        if isinstance(X, Source):
+            partitioned.refuse_labels(y, sample_weight)
+            return score(self, X)
+        return float(super().score(X, y, sample_weight))
+
+    @by_partition
     def predict_proba(self, X: Any) -> Any:
         """Return the class probabilities.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n, D)
+        X : {array-like, sparse matrix} of shape (n, D), or Source
 
         Returns
         -------
@@ -335,12 +388,13 @@ class KernelClassifier(
             proba = kernel_proba(self._model, self._params, rows, self.n_threads)
         return super().predict_proba(X) if proba is None else proba
 
+    @by_partition
     def predict_log_proba(self, X: Any) -> Any:
         """Return the logarithms of the class probabilities, finite for finite logits.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n, D)
+        X : {array-like, sparse matrix} of shape (n, D), or Source
 
         Returns
         -------

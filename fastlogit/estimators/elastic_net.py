@@ -33,7 +33,7 @@ def minimise(
     """Return W (D, K) and b (K,) where the estimator's loss is least, and the iterations."""
     est, (W, b), dtype = estimator, params, rows.X.dtype
     rows = as_dense(rows)
-    alpha, n_weights = est._penalty(rows)["alpha"], W.size
+    alpha, n_weights = est._penalty(rows.total_weight)["alpha"], W.size
     start = np.concatenate([W.T.ravel(), b if est.fit_intercept else b[:0]]).astype(np.float64)
     problem = (SparseProblem if rows.sparse else DenseProblem)(est, rows, b.size, alpha)
     end, n_iter = working_sets.minimise(

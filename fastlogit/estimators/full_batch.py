@@ -91,7 +91,7 @@ def minimise(
     ``theta`` is W, then b if it is free. On a path the last fit leaves a warm start, which ends at
     the params.
     """
-    est, alpha = estimator, estimator._penalty(rows)["alpha"]
+    est, alpha = estimator, estimator._penalty(rows.total_weight)["alpha"]
     if est._l1_share > 0:
         call.begin(0)
         return elastic_net.minimise(est, rows, params)

@@ -12,8 +12,9 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
-from fastlogit.estimators import full_batch, liblinear, sklearn_compat
+from fastlogit.estimators import full_batch, liblinear, partitioned, sklearn_compat
 from fastlogit.estimators.base import KernelClassifier, kernel_classes, labels_of
+from fastlogit.estimators.by_partition import by_partition
 from fastlogit.estimators.fast_path import (
     is_valid_if_finite,
     is_valid_matrix,
@@ -22,9 +23,9 @@ from fastlogit.estimators.fast_path import (
 )
 from fastlogit.estimators.minibatch import RESUME_ATTRIBUTES
 from fastlogit.estimators.progress import HISTORY_ATTRIBUTES, FitCall, start_history
-from fastlogit.estimators.rows import apply_class_weight, class_indices, is_sparse, kernel_rows
+from fastlogit.estimators.rows import apply_class_weight, is_sparse, kernel_rows
 from fastlogit.models import MODELS, Floats, Indices, Model, Rows
-from fastlogit.models.checks import FEW
+from fastlogit.models.checks import FEW, class_indices
 from fastlogit.solvers import warn
 
 MINIBATCH_SOLVERS = sklearn_compat.MINIBATCH_SOLVERS
@@ -202,6 +203,9 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
         for name in MINIBATCH_ATTRIBUTES:  # from an earlier fit
             self.__dict__.pop(name, None)
         reason = self._unsupported_reason(X)
+        if call.partitions is not None and reason is None:
+            self._fit_partitions(call, X, y, sample_weight)
+            return
         if reason is None:
             self._warn_of_deprecations()
             rows = self._training_rows(X, y, sample_weight, resumed=False, incremental=False)
@@ -218,6 +222,20 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
             return
         self._use_sklearn(reason, call)
         super(KernelClassifier, self).fit(X, y, sample_weight)
+
+    def _fit_partitions(self, call: FitCall, X: Any, y: Any, sample_weight: Any) -> None:
+        """Fit to all partitions by passes, from a sample of their rows."""
+        if self.solver == "liblinear" or not self._has_l2_penalty:
+            given = f"solver={self.solver!r}, l1_ratio={self.l1_ratio!r}"
+            raise ValueError(
+                f"{given}: a source is fitted with an L2 penalty, or none by C=inf, and any solver "
+                "but 'liblinear'"
+            )
+        self._warn_of_deprecations()
+        rows = self._training_rows(X, y, sample_weight, resumed=False, incremental=False)
+        params = self._initial_params(rows.X, warm=self.warm_start)
+        self._params, n_iter = partitioned.minimise(self, rows, params, call)
+        self.n_iter_ = np.array([n_iter], np.int32)
 
     @property
     def _l1_share(self) -> float:
@@ -347,9 +365,8 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
         bias = np.broadcast_to(self.intercept_ if self.fit_intercept else 0, n_outputs)
         return coef.T.astype(X.dtype), bias.astype(X.dtype)
 
-    def _penalty(self, rows: Rows, /) -> dict[str, Any]:
-        total = rows.weight.sum(dtype=np.float64) if rows.weight.size else rows.y.size
-        return {"alpha": float(1 / (self.C * total)), "fit_bias": self.fit_intercept}
+    def _penalty(self, total_weight: float, /) -> dict[str, Any]:
+        return {"alpha": 1 / (self.C * total_weight), "fit_bias": self.fit_intercept}
 
     @property
     def _model(self) -> Model:  # type: ignore[override]
@@ -364,6 +381,7 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
         weights, self.intercept_ = params
         self.coef_ = np.ascontiguousarray(weights.T)
 
+    @by_partition
     def decision_function(self, X: Any) -> Any:
         """Return the logits.
 
@@ -382,6 +400,7 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
         scores = X @ self.coef_.T + self.intercept_
         return scores.reshape(-1) if scores.shape[1] == 1 else scores
 
+    @by_partition
     def predict(self, X: Any) -> Any:
         """Return the most probable classes.
 

@@ -6,16 +6,17 @@ integer, and the order that the next epoch shuffles.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from numbers import Integral
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastlogit.estimators import sklearn_compat
 from fastlogit.estimators.progress import EarlyStopping, FitCall, ValidationSet
 from fastlogit.estimators.rows import features_off_scale
-from fastlogit.models import Floats, Rows
+from fastlogit.models import Floats, Indices, Rows
 from fastlogit.solvers import warn
 from fastlogit.training.objective import Objective
 from fastlogit.training.orders import LegacyOrders, epochs_ahead, generator_state
@@ -34,12 +35,18 @@ class EpochLoop:
         self, estimator: Any, params: Sequence[Floats], rows: Rows, random_state: Any,
         validation: ValidationSet | None, call: FitCall | None,
     ) -> None:  # fmt: skip
-        self.estimator, self.rows, self.n_rows = estimator, rows, rows.y.size
+        self.estimator, self.rows = estimator, rows
+        # All rows if they are in partitions, of which rows are then a sample.
+        self._partitions = None if call is None else call.partitions
+        if self._partitions is not None:
+            self._partitions.prepare(estimator, params[0].dtype)
+        total = rows.total_weight if self._partitions is None else self._partitions.total_weight
+        self.n_rows = rows.y.size if self._partitions is None else self._partitions.n_rows
         self.optimizer, self._random_state = estimator._optimizer, random_state
         self.early_stopping = EarlyStopping(estimator, validation)
         self._call = call if call is not None and call.has_observers else None
         self._solver = sklearn_compat.solver_of(self.optimizer)
-        self._penalty = estimator._penalty(rows)
+        self._penalty = estimator._penalty(total)
         batch_size = 200 if estimator.batch_size == "auto" else int(estimator.batch_size)
         if batch_size > self.n_rows and estimator.batch_size != "auto":
             text = f"Got `batch_size`={batch_size} larger than the sample size {self.n_rows}"
@@ -55,7 +62,9 @@ class EpochLoop:
         # The state before the last chunk of epochs that took a step, and the learning rate in it.
         self._last_chunk = self._start, self.trainer.learning_rate
         self._orders: LegacyOrders | None = None
-        if estimator.shuffle:  # with the same bits as sklearn.utils.shuffle
+        if (
+            estimator.shuffle and self._partitions is None
+        ):  # with the same bits as sklearn.utils.shuffle
             order = estimator.__dict__.get("_row_order")  # of the same rows if there are as many
             order = order if order is not None and order.size == self.n_rows else None
             self._orders = LegacyOrders(random_state, self.n_rows, order)
@@ -113,7 +122,7 @@ class EpochLoop:
         before, losses = trainer.checkpoint, np.zeros(epochs)
         earlier, recorded, stopped = estimator.n_iter_, 0, False
         try:
-            for done in trainer.run_epochs(self.rows, orders, losses):
+            for done in self._run_epochs(orders, losses):
                 for loss in losses[recorded:done].tolist():
                     stopped = self._record_epoch(loss)
                 recorded = done
@@ -129,6 +138,14 @@ class EpochLoop:
             return True
         return stopped
 
+    def _run_epochs(self, orders: Indices, losses: NDArray[np.float64]) -> Iterator[int]:
+        """Train as :meth:`Trainer.run_epochs` does, on partitions for one epoch."""
+        if self._partitions is None:
+            return self.trainer.run_epochs(self.rows, orders, losses)
+        generator = self._random_state if self.estimator.shuffle else None
+        epoch: Iterator[int] = self._partitions.run_epoch(self.trainer, generator, losses)
+        return epoch
+
     def _epochs_to_decision(self) -> int:
         """Return the number of epochs before anything depends on their loss or score.
 
@@ -137,6 +154,7 @@ class EpochLoop:
         estimator = self.estimator
         scheduled = getattr(self.optimizer, "lr_schedule", "constant") == "invscaling"
         observed = self._call is not None or self.early_stopping.validation is not None
+        observed |= self._partitions is not None
         if estimator.verbose or scheduled or observed:
             return 1
         patience = estimator.n_iter_no_change - estimator._no_improvement_count + 1

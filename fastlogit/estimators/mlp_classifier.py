@@ -10,6 +10,7 @@ from sklearn.utils.multiclass import type_of_target
 
 from fastlogit.estimators import sklearn_compat
 from fastlogit.estimators.base import KernelClassifier, kernel_classes, kernel_proba, labels_of
+from fastlogit.estimators.by_partition import by_partition
 from fastlogit.estimators.fast_path import is_valid_matrix, plain_classes, set_n_features
 from fastlogit.estimators.progress import FitCall
 from fastlogit.estimators.rows import apply_class_weight, features_off_scale, kernel_rows
@@ -194,11 +195,20 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
             )
             return
         self._use_kernels()
-        alpha = self.alpha / (len(y) if weight is None else float(weight.sum()))
         rows, threads = kernel_rows(X, labels, weight, self.coefs_[0].dtype), int(self.n_threads)
+        total = len(y) if weight is None else float(weight.sum())
+        partitions = None if call is None else call.partitions
+        if partitions is not None:
+            partitions.prepare(self, rows.X.dtype)
+            total = partitions.total_weight
+        alpha = self.alpha / total
         objective = Objective(self._model, self._params, rows, alpha, n_threads=threads)
+        loss: Any = objective
+        if partitions is not None:
+            shapes = tuple([array.shape for array in self._params])
+            loss = partitions.summed_loss(self, shapes, objective.params.flat, alpha)
         theta, self.loss_, self.n_iter_ = lbfgs.minimise(
-            objective, objective.params.flat.copy(), max_iter=self.max_iter, tol=self.tol,
+            loss, objective.params.flat.copy(), max_iter=self.max_iter, tol=self.tol,
             advice=lambda: features_off_scale(self, X), maxfun=self.max_fun,
             **sklearn_compat.lbfgs_print_option("iprint", 1 if self.verbose else -1),
         )  # fmt: skip
@@ -262,8 +272,23 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
     def _params(self, params: tuple[Floats, ...]) -> None:
         self.coefs_, self.intercepts_ = list(params[::2]), list(params[1::2])
 
-    def _penalty(self, _: Rows, /) -> dict[str, Any]:
+    def _penalty(self, _total_weight: float, /) -> dict[str, Any]:
         return {"alpha": self.alpha, "alpha_by_row": True}
+
+    @by_partition
+    def predict(self, X: Any) -> Any:
+        """Return the most probable classes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n, D), or Source
+
+        Returns
+        -------
+        ndarray of shape (n,), or (n, labels) for a multilabel target
+            Labels.
+        """
+        return super().predict(X)
 
     def _forward_pass_fast(self, X: Any, check_input: bool = True) -> Any:
         if getattr(self, "backend_", None) != "numba":

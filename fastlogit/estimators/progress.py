@@ -148,6 +148,7 @@ class FitCall:
             raise TypeError(f"callback must be callable or None, got {callback!r}")
         self.estimator, self.X_val, self.y_val, self.callback = estimator, X_val, y_val, callback
         self.sklearn_reason = ""  # why scikit-learn's code runs, if it does
+        self.partitions: Any = None  # PartitionedRows, of which X and y are a sample
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         self._data = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
         self._task: Any = None

@@ -28,32 +28,20 @@ def as_kernel_rows(X: Any, dtype: Any) -> Any:
     return compressed("X", X, dtype) if issparse(X) else np.ascontiguousarray(X, dtype)
 
 
-def class_indices(classes: Any, y: Any, name: str = "y") -> Indices:
-    """Return labels as indices into the sorted classes; raise ValueError for any other label."""
-    y = np.asarray(y)
-    kinds = y.dtype.kind, classes.dtype.kind
-    try:
-        indices = np.minimum(np.searchsorted(classes, y), len(classes) - 1)
-    except TypeError as error:  # None, or labels of several types
-        text = f"{name} must hold labels of classes_={classes}"
-        raise ValueError(f"{text}, got some that do not compare with them: {error}") from None
-    unknown = classes[indices] != y
-    if "O" not in kinds and (kinds[0] in "US") != (kinds[1] in "US"):  # NumPy takes 1 for "1"
-        unknown = np.ones(len(y), bool)
-    if unknown.any():
-        text = f"{name} holds the label {y[unknown].tolist()[0]!r}"
-        raise ValueError(f"{text}, which is not one of classes_={classes}")
-    return np.asarray(indices, np.intp)
-
-
 def apply_class_weight(
     class_weight: Any, classes: Any, y: Indices, sample_weight: Floats | None
 ) -> Floats | None:
     """Return the row weights times the weights of the classes y, indices; None if all are 1."""
     if class_weight is None:
         return sample_weight
+    sums: Any = np.bincount(y, sample_weight, len(classes))
+    weight = weights_of_classes(class_weight, classes, sums)[y]
+    return weight if sample_weight is None else weight * sample_weight
+
+
+def weights_of_classes(class_weight: Any, classes: Any, sums: Floats) -> Floats:
+    """Return the weight of each class, of which the sums of the rows' weights are given."""
     if isinstance(class_weight, str):  # "balanced": all classes get the same sum of weights
-        sums = np.bincount(y, sample_weight, len(classes))
         by_class = np.zeros(len(classes))
         np.divide(sums.sum(), np.count_nonzero(sums) * sums, out=by_class, where=sums > 0)
     else:
@@ -63,8 +51,7 @@ def apply_class_weight(
                 raise ValueError(f"{text}, got {value!r} for class {label!r}")
         # compute_class_weight asks y for its classes only, and classes is shorter
         by_class = compute_class_weight(class_weight, classes=classes, y=classes)
-    weight = by_class[y]
-    return weight if sample_weight is None else weight * sample_weight
+    return by_class
 
 
 def kernel_rows(

@@ -120,6 +120,11 @@ class Rows:
         return self.X.nnz / math.prod(self.X.shape) if self.sparse else 1.0
 
     @property
+    def total_weight(self) -> float:
+        """Sum of the rows' weights, which their loss is divided by."""
+        return float(self.weight.sum(dtype=np.float64) if self.weight.size else self.y.size)
+
+    @property
     def row_bytes(self) -> float:
         """Average size of a row of X."""
         stored = sum([a.nbytes for a in self._for_kernels]) if self.sparse else self.X.nbytes

@@ -162,6 +162,29 @@ def labels(value: Any, rows: int, n_classes: int | None) -> Indices:
     return indices
 
 
+def class_indices(classes: Any, y: Any, name: str = "y") -> Indices:
+    """Return labels as indices into the sorted classes; raise ValueError for any other label."""
+    y = np.asarray(y)
+    kinds = y.dtype.kind, classes.dtype.kind
+    if kinds == ("i", "i") and int(classes[-1]) - int(classes[0]) == len(classes) - 1:
+        # Of consecutive numbers, which takes a tenth of the time to search and compare.
+        within = y.size == 0 or (y.min() >= classes[0] and y.max() <= classes[-1])
+        if within:
+            return np.asarray(y - classes[0] if classes[0] else y, np.intp)
+    try:
+        indices = np.minimum(np.searchsorted(classes, y), len(classes) - 1)
+    except TypeError as error:  # None, or labels of several types
+        text = f"{name} must hold labels of classes_={classes}"
+        raise ValueError(f"{text}, got some that do not compare with them: {error}") from None
+    unknown = classes[indices] != y
+    if "O" not in kinds and (kinds[0] in "US") != (kinds[1] in "US"):  # NumPy takes 1 for "1"
+        unknown = np.ones(len(y), bool)
+    if unknown.any():
+        text = f"{name} holds the label {y[unknown].tolist()[0]!r}"
+        raise ValueError(f"{text}, which is not one of classes_={classes}")
+    return np.asarray(indices, np.intp)
+
+
 def row_weights(value: Any, rows: int, dtype: Any) -> Floats:
     """Return sample_weight as (rows,) of that dtype, empty for None."""
     if value is None:

@@ -41,20 +41,22 @@ class InPlace(NamedTuple):
 def minimise(
     objective: LossAndGradient, start: Floats, *, max_iter: int, tol: float,
     advice: Callable[[], str], refine: int = 0, callback: Callable[[Floats], bool] | None = None,
-    polish: Polish | None = None, in_place: InPlace | None = None, taken: int = 0, **options: Any,
+    polish: Polish | None = None, in_place: InPlace | None = None, taken: int = 0,
+    by_gradient: bool = False, **options: Any,
 ) -> tuple[Floats, float, int]:  # fmt: skip
     """Return where the objective is least, its value there, and the iterations taken.
 
     A fit that stops early warns, and the advice ends the warning. Where the loss no longer falls by
     ftol, but the gradient's largest element is above tol, at most `refine` more iterations follow;
-    they never warn, being little above rounding. After convergence the steps of polish follow,
-    while iterations are left. The callback gets the parameters after each iteration; a true value
-    ends the fit. The options are L-BFGS-B's. The kernel takes its steps, without calls of SciPy, if
-    the objective in float64 is given in place too, and there is no callback. Iterations taken
-    before count as its own.
+    they never warn, being little above rounding, and may compare losses `by_gradient`. After
+    convergence the steps of polish follow, while iterations are left. The callback gets the
+    parameters after each iteration; a true value ends the fit. The options are L-BFGS-B's. The
+    kernel takes its steps, without calls of SciPy, if the objective in float64 is given in place
+    too, and there is no callback. Iterations taken before count as its own.
     """
     options["gtol"] = tol
-    gradient, stopped, first, resolved = start, False, start, ResolvedLoss()
+    gradient, stopped, first = start, False, start
+    resolved: ResolvedLoss | LossByGradient = ResolvedLoss()
 
     # SciPy asks for the loss, then for the gradient at the same parameters. With jac=True it keeps
     # a copy of these and compares with it, which on few rows takes a quarter of an iteration.
@@ -91,9 +93,12 @@ def minimise(
         )
     refine = min(refine, max_iter - n_iter)
     if converged and refine > 0 and np.max(np.abs(result.jac)) > tol:
+        if by_gradient:
+            resolved = LossByGradient()
         further = run(result.x, maxiter=refine, ftol=0)
         if np.max(np.abs(further.jac)) < np.max(np.abs(result.jac)):
             result, n_iter = further, n_iter + int(further.nit)
+            result.fun = objective(result.x)[0] if by_gradient else result.fun
     end = result.x, float(result.fun)
     if polish is not None and converged and not stopped:
         for end in islice(polish(result), max_iter - n_iter):
@@ -127,6 +132,26 @@ class ResolvedLoss:
             loss = min(max(float(expected), loss - rounding), loss + rounding)
         self._last = theta.copy(), loss, gradient.astype(np.float64)
         return loss
+
+
+class LossByGradient:
+    """A loss less that of the first point, by its gradients alone: near the minimum much finer.
+
+    There the loss no longer changes by as much as its rounding, when the parameters' error is still
+    about its root. From a point x₀ to x it changes by ∫ g · dx, next to (g₀ + g) · (x − x₀) / 2.
+    """
+
+    def __init__(self) -> None:
+        self._last: tuple[Floats, float, Floats] | None = None
+
+    def __call__(self, theta: Floats, _loss: float, gradient: Floats) -> float:
+        """Return the loss at theta, to be compared with those of other calls."""
+        value = 0.0
+        if self._last is not None:
+            start, before, slope = self._last
+            value = before + float((slope + gradient) @ (theta - start)) / 2
+        self._last = theta.copy(), value, gradient.copy()
+        return value
 
 
 def minimise_in_place(

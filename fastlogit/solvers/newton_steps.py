@@ -55,8 +55,7 @@ class LinearParams:
         self.bias_alpha = bias_alpha
         self.n_features = rows.X.shape[1]
         self.n_weights = n_outputs * self.n_features
-        total = rows.weight.sum(dtype=np.float64) if rows.weight.size else rows.y.size
-        self.scale = float(1 / total)
+        self.scale = 1 / rows.total_weight
 
     def split(self, theta: Floats) -> tuple[Floats, Floats]:
         """Return Wt (K, D), or W (D, K) for sparse rows, and b (K,) of the rows' dtype."""
@@ -117,11 +116,20 @@ class CholeskySteps:
         dtype = float if alpha > 0 else params.rows.X.dtype
         self._least: float | None = float(np.finfo(dtype).eps)
 
+    def _penalties(self) -> tuple[float, float]:
+        """Return the penalty's second derivative in a weight, and in a feature's two weights."""
+        K, alpha = self._params.n_outputs, self._alpha
+        return (alpha, 0.0) if K == 1 else (alpha * (1 - 1 / K), -alpha / K)
+
+    def _hessian_at(self, theta: Floats, same: float, other: float) -> Floats:
+        params = self._params
+        weight, scale = params.rows.weight, params.scale
+        return self._hessian.fill(*params.split(theta), weight, scale, same, other)
+
     def step(self, theta: Floats, gradient: Floats) -> Floats:
         """Return the step at theta; raise LinAlgError where the Hessian is singular."""
         params, K, kept, alpha = self._params, self._params.n_outputs, self._n_kept, self._alpha
-        same, other = (alpha, 0.0) if K == 1 else (alpha * (1 - 1 / K), -alpha / K)
-        H = self._hessian.fill(*params.split(theta), params.rows.weight, params.scale, same, other)
+        H = self._hessian_at(theta, *self._penalties())
         if params.bias_alpha > 0:  # of one output
             H[-1, -1] += params.bias_alpha
         downhill = -gradient.astype(np.float64)

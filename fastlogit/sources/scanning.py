@@ -66,6 +66,8 @@ def scan(
     >>> source = fastlogit.scan(X, target=y, partition_rows=400)
     >>> source.partition_rows
     (400, 400, 200)
+    >>> fastlogit.LogisticRegression().fit(source).coef_.shape
+    (1, 3)
     """
     if partition_rows is not None:
         partition_rows = integer("partition_rows", partition_rows, 1)

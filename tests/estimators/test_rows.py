@@ -8,7 +8,8 @@ import pytest
 from scipy import sparse
 from sklearn.utils.class_weight import compute_class_weight
 
-from fastlogit.estimators.rows import apply_class_weight, class_indices, is_sparse, kernel_rows
+from fastlogit.estimators.rows import apply_class_weight, is_sparse, kernel_rows
+from fastlogit.models.checks import class_indices
 
 
 @pytest.mark.parametrize(

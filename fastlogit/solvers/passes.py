@@ -1,0 +1,155 @@
+"""Passes over the partitions of a source: what each computes, and the order of its sums.
+
+A pass computes something of each partition, and adds it up: over neighbouring partitions in their
+order, and then over these groups in theirs. The groups depend on the number of partitions and on
+the size of a sum alone. So whoever computes a group, its sum, and that of all, are the same bits.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import reduce
+from itertools import pairwise
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastlogit.models import Floats, Rows
+from fastlogit.models.checks import class_indices
+from fastlogit.sources import Labels, Partition, Source
+from fastlogit.training.row_stream import RowStream, run_epoch
+from fastlogit.training.trainer import Trainer
+
+# Groups of partitions at most, and at least if their sums take more than so many bytes in all.
+MOST_GROUPS, LEAST_GROUPS, MOST_BYTES = 256, 16, 1 << 24
+# Seconds between two lines on a pass.
+REPORT_SECONDS = 1.0
+Result = TypeVar("Result")
+
+
+class Work(Protocol[Result]):
+    """What a pass computes of a partition, and how two results are added."""
+
+    def __call__(self, index: int, data: Any, /) -> Result:
+        """Return the result of a partition, given as it is or as Rows."""
+
+    def add(self, total: Result, part: Result, /) -> Result:
+        """Return the sum of two results; the first may be changed."""
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """Makes Rows of partitions: class indices, weights times those of the classes, if any."""
+
+    classes: NDArray[Any]
+    class_weight: Floats | None
+    dtype: Any
+
+    def __call__(self, part: Partition) -> Rows:
+        """Return a partition's rows."""
+        X, y, weight = part
+        if isinstance(y, Labels):
+            indices = class_indices(self.classes, y.values)[y.codes]
+        else:
+            indices = class_indices(self.classes, y)
+        if self.class_weight is not None:
+            by_class = self.class_weight[indices]
+            weight = by_class if weight is None else weight * by_class
+        weight = np.empty(0, self.dtype) if weight is None else weight.astype(self.dtype)
+        return Rows(X.astype(self.dtype, copy=False), indices, weight)
+
+
+def groups_of(n_partitions: int, n_bytes: int) -> list[range]:
+    """Return the partitions of each group for sums of so many bytes."""
+    most = min(max(MOST_BYTES // max(n_bytes, 1), LEAST_GROUPS), MOST_GROUPS)
+    count = min(n_partitions, most)
+    ends = [n_partitions * i // count for i in range(count + 1)]
+    return [range(*ends) for ends in pairwise(ends)]
+
+
+def sum_of_group(work: Work[Result], group: range, data: Iterator[Any]) -> Result:
+    """Return the sum over a group, given the data of its partitions in their order."""
+    return reduce(work.add, (work(index, next(data)) for index in group))
+
+
+class Passes(Protocol):
+    """Partitions somewhere, over which passes run."""
+
+    n_passes: int
+    n_partitions: int
+    n_features: int
+    feature_names: tuple[str, ...] | None
+    starts: list[int] | None
+    in_place: bool
+
+    def run(self, work: Work[Result], encoder: Encoder | None, n_bytes: int) -> Result:
+        """Return the sum of what work computes of all partitions, encoded if need be."""
+
+    def run_epoch(
+        self, trainer: Trainer, encoder: Encoder, generator: Any, losses: NDArray[np.float64]
+    ) -> Iterator[int]:
+        """Train on all rows once; yield 1 unless training diverged. OUT: losses (1,)."""
+
+
+class LocalPasses:
+    """Passes in this process over a source, of which the next partitions are read ahead."""
+
+    def __init__(self, source: Source, *, verbose: bool = False) -> None:
+        self.source, self._verbose, self.n_passes = source, verbose, 0
+        self.n_partitions, self.n_features = source.n_partitions, source.n_features
+        self.feature_names = source.feature_names
+        self.starts: list[int] | None = source.starts
+        self.in_place = source.in_place
+
+    def run(self, work: Work[Result], encoder: Encoder | None, n_bytes: int) -> Result:
+        """Return the sum of what work computes of all partitions."""
+        parts = self.source.read(range(self.n_partitions))
+        data = map(self._counted(encoder), parts)
+        groups = groups_of(self.n_partitions, n_bytes)
+        return reduce(work.add, [sum_of_group(work, group, data) for group in groups])
+
+    def run_epoch(
+        self, trainer: Trainer, encoder: Encoder, generator: Any, losses: NDArray[np.float64]
+    ) -> Iterator[int]:
+        """Train on all rows once."""
+        encode = self._counted(encoder)
+        return run_epoch(
+            trainer, RowStream(self.source, encode, trainer.batch_size, generator), losses
+        )
+
+    def _counted(self, encoder: Encoder | None) -> Callable[[Partition], Any]:
+        """Begin a pass; return what encodes a partition, and if verbose prints the progress."""
+        self.n_passes += 1
+        encode: Callable[[Partition], Any] = encoder or (lambda part: part)
+        if not self._verbose:
+            return encode
+        progress = PassProgress(self.n_passes, self.source.n_rows)
+
+        def encode_and_report(part: Partition) -> Any:
+            progress.advance(part.X.shape[0])
+            return encode(part)
+
+        return encode_and_report
+
+
+class PassProgress:
+    """Prints a line on stderr each second of a pass, and at its end: rows, rate, time left."""
+
+    def __init__(self, number: int, n_rows: int) -> None:
+        self._name, self._n_rows, self._done = f"pass {number}", n_rows, 0
+        self._began = self._last = time.perf_counter()
+
+    def advance(self, n_rows: int) -> None:
+        """Record that so many more rows are done."""
+        self._done += n_rows
+        now = time.perf_counter()
+        if now - self._last < REPORT_SECONDS and self._done < self._n_rows:
+            return
+        self._last, seconds = now, max(now - self._began, 1e-9)
+        rate = self._done / seconds
+        text = f"{self._name}: {self._done:,} of {self._n_rows:,} rows, {rate:,.0f} rows/s"
+        if rest := self._n_rows - self._done:
+            text += f", {rest / rate:.0f} s left"
+        print(f"fastlogit: {text}", file=sys.stderr, flush=True)

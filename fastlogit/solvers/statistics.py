@@ -1,0 +1,207 @@
+"""The first pass over a source: classes, weights, means and scales, and a sample of its rows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import issparse, vstack
+
+from fastlogit.kernels.partitions import column_moments
+from fastlogit.models import Floats
+from fastlogit.models.arrays import as_writable_view
+from fastlogit.models.checks import finite
+from fastlogit.sources import Labels, Partition
+
+# Integers that few values apart are counted by their value, not sorted.
+MOST_COUNTED = 1 << 16
+
+
+class PartitionStatistics(NamedTuple):
+    """What is found in a partition. Weights of the sampled rows stand for all of its rows."""
+
+    n_rows: int
+    labels: NDArray[Any]
+    counts: NDArray[np.intp]
+    weights: Floats
+    mean: Floats
+    squares: Floats
+    sample: Partition
+
+
+@dataclass(frozen=True)
+class StatisticsWork:
+    """The statistics of a partition, in a list; with a seeded sample of so many rows at most.
+
+    Errors name columns, if they have names, and rows counted from the partitions' starts if these
+    are known.
+    """
+
+    seed: int
+    sample_rows: int
+    feature_names: tuple[str, ...] | None
+    starts: Sequence[int] | None
+
+    def __call__(self, index: int, part: Partition) -> list[PartitionStatistics]:
+        """Return the statistics; raise ValueError for what no model can be fitted to."""
+        X, y, weight = part
+        n_rows = X.shape[0]
+        if y is None:
+            raise ValueError("the source has no target; name its column, or pass labels, to scan")
+        if n_rows == 0:
+            return []
+        mean, squares = moments(X)
+        if not finite(squares):
+            self._check_finite(index, X)
+        if weight is not None and not (finite(weight) and weight.min() >= 0):
+            row = int(np.argmin(np.where(np.isfinite(weight), weight, -np.inf)))
+            text = f"weight={weight[row]!r} in {self._row(index, row)}"
+            raise ValueError(f"{text} must be finite and at least 0")
+        labels, codes = distinct(y)
+        if labels.dtype.kind == "f" and not finite(labels):
+            row = int(np.argmax(~np.isfinite(y)))
+            raise ValueError(f"the target is {y[row]} in {self._row(index, row)}")
+        counts = np.bincount(codes, minlength=len(labels))
+        weights = np.bincount(codes, weight, len(labels)).astype(np.float64)
+        sample = self._sample(index, X, labels, codes, weight)
+        return [PartitionStatistics(n_rows, labels, counts, weights, mean, squares, sample)]
+
+    def add(
+        self, total: list[PartitionStatistics], part: list[PartitionStatistics]
+    ) -> list[PartitionStatistics]:
+        """Return both lists as one, the first."""
+        total.extend(part)
+        return total
+
+    def _sample(
+        self, index: int, X: Any, labels: NDArray[Any], codes: NDArray[np.intp], weight: Any
+    ) -> Partition:
+        n_rows, size = X.shape[0], min(self.sample_rows, X.shape[0])
+        generator = np.random.default_rng([self.seed, index])
+        rows = np.zeros(n_rows, bool)
+        rows[generator.choice(n_rows, size, replace=False, shuffle=False)] = True
+        first = np.empty(len(labels), np.intp)  # row of each label, so that none is missing
+        first[codes[::-1]] = np.arange(n_rows)[::-1]
+        rows[first] = True
+        weight = np.ones(n_rows, X.dtype) if weight is None else weight
+        return Partition(X[rows], labels[codes[rows]], weight[rows] * (n_rows / size))
+
+    def _check_finite(self, index: int, X: Any) -> None:
+        values = X.data if issparse(X) else X
+        bad = ~np.isfinite(values)
+        if not bad.any():  # only their squares overflow
+            return
+        if issparse(X):
+            at = int(np.argmax(bad))
+            row, column = int(np.searchsorted(X.indptr, at, "right")) - 1, int(X.indices[at])
+        else:
+            row, column = np.argwhere(bad)[0].tolist()
+        name = repr(self.feature_names[column]) if self.feature_names else str(column)
+        value = X[row, column]
+        raise ValueError(
+            f"X must be finite, got {value} in column {name}, {self._row(index, row)}; impute it, "
+            "or leave such rows out"
+        )
+
+    def _row(self, index: int, row: int) -> str:
+        if self.starts is not None:
+            return f"row {self.starts[index] + row}"
+        return f"row {row} of partition {index}"
+
+
+def moments(X: Any) -> tuple[Floats, Floats]:
+    """Return the mean of each column and the sum of squared distances from it."""
+    n_rows, n_features = X.shape
+    if issparse(X):
+        mean = np.asarray(X.sum(axis=0, dtype=np.float64)).ravel() / n_rows
+        squares = np.asarray(X.power(2).sum(axis=0, dtype=np.float64)).ravel()
+        return mean, squares - n_rows * mean**2
+    shift = X[0].astype(np.float64)
+    if not finite(shift):
+        shift = np.zeros(n_features)
+    sums, squares = np.zeros(n_features), np.zeros(n_features)
+    column_moments(as_writable_view(X), shift, sums, squares)
+    with np.errstate(all="ignore"):  # of rows that are not finite
+        return shift + sums / n_rows, squares - sums * sums / n_rows
+
+
+def distinct(y: NDArray[Any] | Labels) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """Return the sorted distinct labels and each row's position among them."""
+    if isinstance(y, Labels):
+        values, codes = np.unique(y.values, return_inverse=True)
+        present, positions = np.unique(codes[y.codes], return_inverse=True)
+        return values[present], positions
+    if y.dtype.kind in "iu" and y.size:
+        low = y.min()
+        if int(y.max()) - int(low) < MOST_COUNTED:
+            shifted = (y - low).astype(np.intp)
+            present = np.flatnonzero(np.bincount(shifted))
+            position = np.zeros(present[-1] + 1, np.intp)
+            position[present] = np.arange(present.size)
+            return (present + low).astype(y.dtype), position[shifted]
+    labels, codes = np.unique(y, return_inverse=True)
+    return labels, codes
+
+
+class Statistics:
+    """What all partitions have in all."""
+
+    def __init__(self, parts: list[PartitionStatistics]) -> None:
+        if not parts:
+            raise ValueError("the source has no rows")
+        self.n_rows = sum([part.n_rows for part in parts])
+        self.classes: NDArray[Any] = np.unique(np.concatenate([part.labels for part in parts]))
+        K = len(self.classes)
+        counts = np.zeros((len(parts), K), np.intp)
+        self.class_weights = np.zeros(K)
+        for row, part in zip(counts, parts, strict=True):
+            positions = self.classes.searchsorted(part.labels)
+            row[positions] = part.counts
+            self.class_weights[positions] += part.weights
+        self.mean, self.scale = self._moments(parts)
+        self.sample = self._sample(parts)
+        self.differences = self._differences(parts, counts)
+
+    def _moments(self, parts: Sequence[PartitionStatistics]) -> tuple[Floats, Floats]:
+        """Return each feature's mean and standard deviation, 1 if it is constant.
+
+        Chan, Golub and LeVeque, Updating formulae and a pairwise algorithm for computing sample
+        variances (1979).
+        """
+        n_rows, mean, squares = 0, np.zeros_like(parts[0].mean), np.zeros_like(parts[0].mean)
+        for part in parts:
+            distance, total = part.mean - mean, n_rows + part.n_rows
+            squares += part.squares + distance**2 * (n_rows * part.n_rows / total)
+            mean += distance * (part.n_rows / total)
+            n_rows = total
+        deviation = np.sqrt(np.maximum(squares / n_rows, 0))
+        varies = deviation > np.finfo(float).eps * 16 * np.abs(mean)
+        return mean, np.where(varies & np.isfinite(deviation), deviation, 1.0)
+
+    def _differences(
+        self, parts: Sequence[PartitionStatistics], counts: NDArray[np.intp]
+    ) -> tuple[float, float]:
+        """Return how far partitions are from the whole beyond chance, in class shares and means.
+
+        The first is the average total variation distance, the second that of the feature whose
+        means differ most, in standard deviations. By chance a mean of m values is √(2 / π m)
+        standard deviations from the whole's on average.
+        """
+        n_rows = np.array([part.n_rows for part in parts])
+        chance, share = np.sqrt(2 / np.pi / n_rows), counts.sum(axis=0) / n_rows.sum()
+        distances = np.abs(counts / n_rows[:, None] - share).sum(axis=1) / 2
+        distances -= chance * np.sqrt(share * (1 - share)).sum() / 2
+        means = np.abs(np.array([part.mean for part in parts]) - self.mean) / self.scale
+        means -= chance[:, None]
+        return (
+            float(np.average(distances, weights=n_rows)),
+            float(np.average(means, axis=0, weights=n_rows).max()),
+        )
+
+    def _sample(self, parts: Sequence[PartitionStatistics]) -> Partition:
+        samples = [part.sample for part in parts]
+        stack: Any = vstack if issparse(samples[0].X) else np.concatenate
+        columns: Any = [[sample[i] for sample in samples] for i in range(3)]
+        X: Any = stack(columns[0], format="csr") if stack is vstack else stack(columns[0])
+        return Partition(X, np.concatenate(columns[1]), np.concatenate(columns[2]))
