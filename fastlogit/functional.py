@@ -2,13 +2,16 @@
 
 import math
 import warnings
+from collections import Counter
 from collections.abc import Callable
-from itertools import product
+from functools import partial
+from itertools import product, repeat
 from typing import Any, overload
 
 import numpy as np
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, issparse
 
+from fastlogit.kernels.partitions import column_moments, interleave
 from fastlogit.models import ACTIVATIONS, BACKENDS, MODELS, OPTIMIZERS, Floats, Model, Rows
 from fastlogit.models import checks as check
 from fastlogit.models.arrays import LayerParams, NetworkParams, as_writable_view
@@ -21,8 +24,10 @@ from fastlogit.names import (
     SolverName,
     check_name,
 )
+from fastlogit.sources import Labels, Partition, Source
 from fastlogit.training.objective import Objective, has_nan_rows, predict, predict_classes
 from fastlogit.training.orders import FreshOrders, LegacyOrders, epochs_ahead
+from fastlogit.training.row_stream import RowStream, run_epoch
 from fastlogit.training.trainer import Trainer, TrainResult, train_epochs
 
 # A training whose loss ends at so many times that of equal probabilities has diverged.
@@ -139,7 +144,7 @@ def predict_proba(
 
 @overload
 def train(
-    model: LayerName, X: Any, y: Any, params: Any = ..., *, hidden: int | None = ...,
+    model: LayerName, X: Any, y: Any = ..., params: Any = ..., *, hidden: int | None = ...,
     solver: SolverName = ..., learning_rate: float = ..., momentum: float = ...,
     nesterov: bool = ..., beta_1: float = ..., beta_2: float = ..., epsilon: float = ...,
     alpha: float = ..., batch_size: int = ..., epochs: int = ..., order: Any = ...,
@@ -149,7 +154,7 @@ def train(
 ) -> TrainResult[LayerParams]: ...  # fmt: skip
 @overload
 def train(
-    model: NetworkName, X: Any, y: Any, params: Any = ..., *, hidden: int | None = ...,
+    model: NetworkName, X: Any, y: Any = ..., params: Any = ..., *, hidden: int | None = ...,
     solver: SolverName = ..., learning_rate: float = ..., momentum: float = ...,
     nesterov: bool = ..., beta_1: float = ..., beta_2: float = ..., epsilon: float = ...,
     alpha: float = ..., batch_size: int = ..., epochs: int = ..., order: Any = ...,
@@ -158,7 +163,7 @@ def train(
     callback: Callable[[int, float, NetworkParams], Any] | None = ...,
 ) -> TrainResult[NetworkParams]: ...  # fmt: skip
 def train(
-    model: ModelName, X: Any, y: Any, params: Any = None, *, hidden: int | None = None,
+    model: ModelName, X: Any, y: Any = None, params: Any = None, *, hidden: int | None = None,
     solver: SolverName = "sgd", learning_rate: float = 0.1, momentum: float = 0.0,
     nesterov: bool = False, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8,
     alpha: float = 0.0, batch_size: int = 32, epochs: int = 1, order: Any = None,
@@ -172,7 +177,8 @@ def train(
     ----------
     model, X, y, activation, backend : see :func:`loss_and_gradient`
         Over sparse X the cost of a step of plain SGD (no momentum, batches of up to 256 rows) is
-        that of its non-zeros; others also pass over the parameters.
+        that of its non-zeros; others also pass over the parameters. X may be a source, from
+        :func:`scan`, whose labels are class indices; y and sample_weight then are None.
     params : tuple of array_like, optional
         Where to start: (W, b) or (W1, b1, W2, b2); never changed. Drawn from random_state if None,
         uniformly from ±√(f / (fan_in + fan_out)), f the activation's init_factor, or 2 if none.
@@ -246,6 +252,15 @@ def train(
     n_threads = check.integer("n_threads", n_threads, 1)
     if callback is not None and not callable(callback):
         raise TypeError(f"callback={callback!r} must be callable or None")
+    if isinstance(X, Source):
+        for name, value in (("y", y), ("sample_weight", sample_weight), ("order", order)):
+            if value is not None:
+                raise ValueError(f"{name} must be None where X is a source, got {value!r:.40}")
+        return _train_source(
+            spec, X, params, hidden, epochs, callback, check.random_generator(random_state),
+            solver=solver, settings=settings, alpha=alpha, batch_size=min(batch_size, X.n_rows),
+            backend=backend, n_threads=n_threads, sparse=X.sparse,
+        )  # fmt: skip
     matrix = check.matrix("X", X)
     (n_rows, n_features), dtype = matrix.shape, matrix.dtype
     batch_size = min(batch_size, n_rows)
@@ -257,17 +272,7 @@ def train(
     if params is None:
         indices = check.labels(y, n_rows, 2 if spec.binary else None)
         counts = np.bincount(indices)
-        if not (spec.binary or counts.all()):
-            missing = f"no rows of class {counts.argmin()}, but some of class {counts.size - 1}"
-            text = f"y has {missing}: the model gets an output for each; {check.AS_INDICES}"
-            warnings.warn(text, stacklevel=2)
-        if (hidden is None) == spec.has_hidden:
-            layer = f"{spec.name!r}, which has {'a' if spec.has_hidden else 'no'} hidden layer"
-            allowed = "an integer of at least 1" if spec.has_hidden else "None"
-            raise ValueError(f"hidden={hidden!r} must be {allowed} for {layer}")
-        n_hidden = None if hidden is None else check.integer("hidden", hidden, 1)
-        n_outputs = spec.n_outputs(max(counts.size, 2))
-        params = spec.initial_params(n_features, n_hidden, n_outputs, dtype, generator)
+        params = _drawn_params(spec, n_features, hidden, counts, dtype, generator)
     else:
         if hidden is not None:
             raise ValueError(f"hidden={hidden!r} must be None where params are given")
@@ -286,7 +291,8 @@ def train(
         spec, params, solver=solver, settings=settings, alpha=alpha, batch_size=batch_size,
         backend=backend, n_threads=n_threads, sparse=rows.sparse,
     )  # fmt: skip
-    result = train_epochs(trainer, rows, orders, epochs, callback)
+    chunks = ((len(chunk), partial(trainer.run_epochs, rows, chunk)) for chunk in orders)
+    result = train_epochs(trainer, chunks, epochs, callback)
     loss, guess = float(result.loss_curve[-1]), math.log(spec.n_classes(params))
     high = loss > FAR_ABOVE * guess
     if high and loss > Objective(spec, params, rows, alpha, backend).evaluate():
@@ -297,6 +303,59 @@ def train(
         )
         warnings.warn(text, RuntimeWarning, stacklevel=2)
     return result
+
+
+def _drawn_params(
+    spec: Model, n_features: int, hidden: Any, counts: Any, dtype: Any, generator: Any
+) -> tuple[Floats, ...]:
+    """Return initial parameters for rows with so many of each class."""
+    if not (spec.binary or counts.all()):
+        missing = f"no rows of class {counts.argmin()}, but some of class {counts.size - 1}"
+        text = f"y has {missing}: the model gets an output for each; {check.AS_INDICES}"
+        warnings.warn(text, stacklevel=3)
+    if (hidden is None) == spec.has_hidden:
+        layer = f"{spec.name!r}, which has {'a' if spec.has_hidden else 'no'} hidden layer"
+        allowed = "an integer of at least 1" if spec.has_hidden else "None"
+        raise ValueError(f"hidden={hidden!r} must be {allowed} for {layer}")
+    n_hidden = None if hidden is None else check.integer("hidden", hidden, 1)
+    n_outputs = spec.n_outputs(max(counts.size, 2))
+    return spec.initial_params(n_features, n_hidden, n_outputs, dtype, generator)
+
+
+def _train_source(
+    spec: Model, source: Source, params: Any, hidden: Any, epochs: int,
+    callback: Callable[[int, float, Any], Any] | None, generator: Any, **arguments: Any,
+) -> TrainResult[Any]:  # fmt: skip
+    """Train on the rows of a source, which a first pass counts by class if params are drawn."""
+    n_features, dtype = source.n_features, source.dtype
+    if params is None:
+        counts: Counter[int] = Counter()
+        for part in source:
+            y = _rows_of(part, n_classes=2 if spec.binary else check.MAX_CLASSES).y
+            counts.update(dict(enumerate(np.bincount(y).tolist())))
+        by_class = np.array([counts[k] for k in range(max(counts, default=0) + 1)])
+        params = _drawn_params(spec, n_features, hidden, by_class, dtype, generator)
+    elif hidden is not None:
+        raise ValueError(f"hidden={hidden!r} must be None where params are given")
+    params = check.params_like(spec, params, n_features, dtype)
+    trainer = Trainer(spec, params, **arguments)
+    encode = partial(_rows_of, n_classes=spec.n_classes(params))
+    stream = RowStream(source, encode, trainer.batch_size, generator)
+    chunks = repeat((1, partial(run_epoch, trainer, stream)), epochs)
+    return train_epochs(trainer, chunks, epochs, callback)
+
+
+def _rows_of(part: Partition, *, n_classes: int) -> Rows:
+    """Return the rows of a partition, whose labels are class indices."""
+    X, y, weight = part
+    if y is None:
+        raise ValueError("X has no target; name its column, or pass labels, to scan")
+    if isinstance(y, Labels):
+        y = y.values[y.codes]
+    if not check.finite(X.data if issparse(X) else X):
+        raise ValueError("X must be finite, got NaN or infinity")
+    indices = check.labels(y, X.shape[0], n_classes)
+    return Rows(X, indices, np.empty(0, X.dtype) if weight is None else weight)
 
 
 def warmup(*, sparse: bool = False) -> None:
@@ -315,6 +374,9 @@ def warmup(*, sparse: bool = False) -> None:
     dense, y = np.array([[0.0, 1.0], [1.0, 0.0]]), np.array([0, 1])
     LegacyOrders(np.random.RandomState(0), len(dense)).draw(1)
     for spec, dtype in product(MODELS.values(), (np.float32, np.float64)):
+        rows, sums = dense.astype(dtype), np.zeros(2)
+        interleave(rows, rows.copy())
+        column_moments(rows, sums, sums.copy(), sums.copy())
         for optimizer in OPTIMIZERS.values():
             optimizer.code(BACKENDS["numba"], dtype)
         for activation in ACTIVATIONS:

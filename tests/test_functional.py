@@ -300,3 +300,47 @@ def test_a_loss_that_begins_as_high_is_no_divergence(backend):
     params = [[1e4]], [0.0]
     result = fastlogit.train("logistic", X, y, params, learning_rate=1e-3, backend=backend)
     assert result.loss_curve[0] == 1e4
+
+
+@pytest.mark.parametrize("backend", ["numba", "numpy"])
+@pytest.mark.parametrize("model", MODELS)
+def test_training_on_a_source_is_that_on_its_rows(toy_set, model, backend):
+    X, y = toy_set("breast_cancer" if MODELS[model].binary else "iris", model)
+    hidden = 4 if MODELS[model].has_hidden else None
+    arguments = {"epochs": 20, "batch_size": 16, "random_state": 0, "backend": backend}
+    source = fastlogit.scan(X, target=y, weight=np.ones(len(y)), partition_rows=40)
+    streamed = fastlogit.train(model, source, hidden=hidden, **arguments)
+    in_memory = fastlogit.train(model, X, y, hidden=hidden, **arguments)
+    assert streamed.n_steps == in_memory.n_steps
+    assert streamed.loss_curve[-1] == pytest.approx(in_memory.loss_curve[-1], rel=0.2)
+    assert streamed.loss_curve[-1] < 0.8 * streamed.loss_curve[0]
+    arguments["params"], arguments["callback"] = streamed.params, lambda *_: True
+    again = fastlogit.train(model, source, **arguments)
+    assert len(again.loss_curve) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({"y": [0, 1]}, "y must be None where X is a source"),
+        ({"order": [[0, 1]]}, "order must be None where X is a source"),
+        ({"hidden": 3}, "hidden=3 must be None"),
+    ],
+)
+def test_a_source_brings_its_own_labels(arguments, text):
+    source = fastlogit.scan(np.eye(2), target=np.array([0, 1]))
+    with pytest.raises(ValueError, match=text):
+        fastlogit.train("logistic", source, **arguments)
+
+
+def test_rows_of_a_source_are_checked():
+    X, y = np.eye(4), np.array([0, 1, 0, 1])
+    with pytest.raises(ValueError, match="X has no target"):
+        fastlogit.train("logistic", fastlogit.scan(X))
+    with pytest.raises(ValueError, match="y holds 3, must hold class indices from 0 to 1"):
+        fastlogit.train("logistic", fastlogit.scan(X, target=y + 2))
+    with pytest.raises(ValueError, match="X must be finite"):
+        fastlogit.train("logistic", fastlogit.scan(X * np.nan, target=y))
+    with pytest.raises(fastlogit.DivergenceError) as caught:
+        fastlogit.train("logistic", fastlogit.scan(X * 1e200, target=y), learning_rate=1e200)
+    assert not caught.value.result.params.W.any() or np.isfinite(caught.value.result.params.W).all()

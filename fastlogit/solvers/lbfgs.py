@@ -1,5 +1,6 @@
 """A model's loss over all rows, minimised by SciPy's L-BFGS-B, or the kernel with its steps."""
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Any, NamedTuple
@@ -14,6 +15,8 @@ from fastlogit.training.objective import Objective
 
 # What the rounding of a loss may come to, in units of its dtype's precision.
 ROUNDINGS = 16
+# Points that LossByGradient compares others with.
+REMEMBERED = 8
 # Given SciPy's result, the parameters and values of further iterations.
 Polish = Callable[[Any], Iterable[tuple[Floats, float]]]
 # What SciPy says of a fit that stops early.
@@ -135,22 +138,28 @@ class ResolvedLoss:
 
 
 class LossByGradient:
-    """A loss less that of the first point, by its gradients alone: near the minimum much finer.
+    """A loss less that of the first point, near the minimum by its gradients: much finer there.
 
-    There the loss no longer changes by as much as its rounding, when the parameters' error is still
-    about its root. From a point x₀ to x it changes by ∫ g · dx, next to (g₀ + g) · (x − x₀) / 2.
+    It no longer changes by as much as its rounding when the parameters' error is still about the
+    root of that. Between near points x₀ and x it changes by ∫ g · dx, next to
+    (g₀ + g) · (x − x₀) / 2; from far ones, of a first step of length 1, rounding hides nothing.
+    Each point is compared with the nearest of the last ones.
     """
 
     def __init__(self) -> None:
-        self._last: tuple[Floats, float, Floats] | None = None
+        self._points: deque[tuple[Floats, float, float, Floats]] = deque(maxlen=REMEMBERED)
 
-    def __call__(self, theta: Floats, _loss: float, gradient: Floats) -> float:
+    def __call__(self, theta: Floats, loss: float, gradient: Floats) -> float:
         """Return the loss at theta, to be compared with those of other calls."""
         value = 0.0
-        if self._last is not None:
-            start, before, slope = self._last
-            value = before + float((slope + gradient) @ (theta - start)) / 2
-        self._last = theta.copy(), value, gradient.copy()
+        if self._points:
+            distances = [float(np.linalg.norm(theta - start)) for start, *_ in self._points]
+            start, value, before, slope = self._points[int(np.argmin(distances))]
+            change = loss - before
+            if abs(change) <= 4 * ROUNDINGS * np.finfo(float).eps * abs(loss):
+                change = float((slope + gradient) @ (theta - start)) / 2
+            value += change
+        self._points.append((theta.copy(), value, loss, gradient.copy()))
         return value
 
 

@@ -51,7 +51,8 @@ class StatisticsWork:
             raise ValueError("the source has no target; name its column, or pass labels, to scan")
         if n_rows == 0:
             return []
-        mean, squares = moments(X)
+        with np.errstate(all="ignore"):  # what is not finite is refused next
+            mean, squares = moments(X)
         if not finite(squares):
             self._check_finite(index, X)
         if weight is not None and not (finite(weight) and weight.min() >= 0):
@@ -122,8 +123,7 @@ def moments(X: Any) -> tuple[Floats, Floats]:
         shift = np.zeros(n_features)
     sums, squares = np.zeros(n_features), np.zeros(n_features)
     column_moments(as_writable_view(X), shift, sums, squares)
-    with np.errstate(all="ignore"):  # of rows that are not finite
-        return shift + sums / n_rows, squares - sums * sums / n_rows
+    return shift + sums / n_rows, squares - sums * sums / n_rows
 
 
 def distinct(y: NDArray[Any] | Labels) -> tuple[NDArray[Any], NDArray[np.intp]]:
@@ -159,7 +159,8 @@ class Statistics:
             positions = self.classes.searchsorted(part.labels)
             row[positions] = part.counts
             self.class_weights[positions] += part.weights
-        self.mean, self.scale = self._moments(parts)
+        with np.errstate(over="ignore", invalid="ignore"):  # of squares
+            self.mean, self.scale = self._moments(parts)
         self.sample = self._sample(parts)
         self.differences = self._differences(parts, counts)
 

@@ -46,7 +46,7 @@ class LossWork:
     def __call__(self, _index: int, rows: Rows) -> Sums:
         """Return the sums over the rows."""
         size = self.n_curved
-        if rows.y.size == 0:
+        if rows.total_weight == 0:
             return Sums(0.0, np.zeros(self.theta.size), np.zeros((size, size)))
         model, total = MODELS[self.model].with_activation(self.activation), rows.total_weight
         start = [np.zeros(shape, rows.X.dtype) for shape in self.shapes]

@@ -72,4 +72,4 @@ class ParquetSource(Source):
 
 def open_file(path: Path) -> Any:
     """Return a Parquet file that is read in small pieces: pre-buffering holds whole row groups."""
-    return pq.ParquetFile(path, pre_buffer=False, memory_map=False, buffer_size=1 << 20)
+    return pq.ParquetFile(path, pre_buffer=False, memory_map=False, buffer_size=1 << 16)

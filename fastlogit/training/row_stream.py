@@ -104,7 +104,7 @@ def run_epoch(trainer: Trainer, stream: RowStream, losses: NDArray[np.float64]) 
 
     The state between epochs is the checkpoint, also after an interrupt. OUT: losses (1,).
     """
-    before, loss = trainer.checkpoint, np.zeros(1)
+    before, loss, diverged = trainer.checkpoint, np.zeros(1), False
     in_order = np.empty((1, 0), np.intp)
     try:
         for rows in stream.epoch():

@@ -63,6 +63,8 @@ class DivergenceError(ArithmeticError):
 
 # A state of training that one assignment sets: all of it, or nothing.
 Checkpoint = namedtuple("Checkpoint", "epochs theta moments steps")
+# So many epochs, and what trains through them as Trainer.run_epochs does, given their losses.
+Chunk = tuple[int, Callable[[NDArray[np.float64]], Iterator[int]]]
 _blas = cache(ThreadpoolController)
 
 
@@ -202,10 +204,10 @@ class Trainer:
 
 
 def train_epochs(
-    trainer: Trainer, rows: Rows, orders: Iterable[Indices], epochs: int,
+    trainer: Trainer, chunks: Iterable[Chunk], epochs: int,
     callback: Callable[[int, float, Any], Any] | None,
 ) -> TrainResult[Any]:  # fmt: skip
-    """Train through chunks of orders, (epochs of the chunk, n) each, with a callback after each.
+    """Train through chunks of epochs, with a callback after each.
 
     A DivergenceError, and a KeyboardInterrupt, carry the ``result`` of the last whole epoch.
     """
@@ -217,9 +219,9 @@ def train_epochs(
 
     try:
         done = trainer.checkpoint.epochs
-        for chunk in orders:
-            end = done + len(chunk)
-            for _ in trainer.run_epochs(rows, chunk, losses[done:end]):
+        for n_epochs, run in chunks:
+            end = done + n_epochs
+            for _ in run(losses[done:end]):
                 pass
             done = trainer.checkpoint.epochs
             if done < end:

@@ -174,3 +174,22 @@ def test_in_place_it_ignores_what_scipy_is_to_print():
     options = {"max_iter": 100, "tol": 1e-6, "ftol": 1e-14, "maxls": 50} | ADVICE
     printed, *_ = lbfgs.minimise(objective, np.zeros(3), in_place=at, iprint=-1, **options)
     assert np.abs(objective(printed)[1]).max() <= 1e-6
+
+
+def test_refining_by_gradients_goes_on_where_the_loss_is_all_rounding():
+    rng = np.random.default_rng(0)
+    curvature = np.logspace(-2, 0, 30)
+    best = rng.normal(size=30)
+
+    def shifted(theta):  # whose changes below 1e-13 do not show
+        distance = theta - best
+        return 1e3 + float(distance @ (curvature * distance)) / 2, curvature * distance
+
+    settings = {"max_iter": 1000, "tol": 1e-12, "ftol": 64 * EPS, "refine": 200, "maxls": 50}
+    by_loss, *_ = lbfgs.minimise(shifted, np.zeros(30), **settings, **ADVICE)
+    by_gradient, value, _ = lbfgs.minimise(
+        shifted, np.zeros(30), by_gradient=True, **settings, **ADVICE
+    )
+    assert np.abs(shifted(by_gradient)[1]).max() < 1e-12
+    assert np.abs(shifted(by_loss)[1]).max() > 1e-10
+    assert value == shifted(by_gradient)[0]

@@ -1,5 +1,6 @@
 """The package's own two backends, through its public `fastlogit.train`."""
 
+from functools import partial
 from typing import Any, ClassVar, cast
 
 import fastlogit
@@ -41,8 +42,9 @@ class _BothBackends(SameSteps):
 
     def advance(self, epochs: int) -> None:
         done = self._trainer.checkpoint.epochs
-        orders = [self._order[done : done + epochs]]
-        self._reached = train_epochs(self._trainer, self._rows, orders, done + epochs, None)
+        order = self._order[done : done + epochs]
+        chunks = [(epochs, partial(self._trainer.run_epochs, self._rows, order))]
+        self._reached = train_epochs(self._trainer, chunks, done + epochs, None)
 
     def result(self) -> Outcome:
         return Outcome(tuple(self._reached.params), tuple(map(float, self._reached.loss_curve)))
