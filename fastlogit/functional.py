@@ -11,7 +11,7 @@ from typing import Any, overload
 import numpy as np
 from scipy.sparse import csr_array, issparse
 
-from fastlogit.kernels.partitions import column_moments, interleave
+from fastlogit.kernels.full_batch.moments import column_moments
 from fastlogit.models import ACTIVATIONS, BACKENDS, MODELS, OPTIMIZERS, Floats, Model, Rows
 from fastlogit.models import checks as check
 from fastlogit.models.arrays import LayerParams, NetworkParams, as_writable_view
@@ -374,9 +374,7 @@ def warmup(*, sparse: bool = False) -> None:
     dense, y = np.array([[0.0, 1.0], [1.0, 0.0]]), np.array([0, 1])
     LegacyOrders(np.random.RandomState(0), len(dense)).draw(1)
     for spec, dtype in product(MODELS.values(), (np.float32, np.float64)):
-        rows, sums = dense.astype(dtype), np.zeros(2)
-        interleave(rows, rows.copy())
-        column_moments(rows, sums, sums.copy(), sums.copy())
+        column_moments(dense.astype(dtype), *np.zeros((3, 2)))
         for optimizer in OPTIMIZERS.values():
             optimizer.code(BACKENDS["numba"], dtype)
         for activation in ACTIVATIONS:

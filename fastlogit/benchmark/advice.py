@@ -175,6 +175,8 @@ def advice_lines(advice: dict[str, Any]) -> list[str]:
     for library, costs in advice.get("costs", {}).items():
         parts = [f"{word} {format_duration(s)}" for word, s in costs.items() if s is not None]
         lines.append(f"One fit, {library}: {', '.join(parts)}")
+    if "streamed" in advice:
+        lines.append(advice["streamed"])
     if "costs" in advice:
         reasons = {None: "its fits are no slower", 1: "it is faster from the first fit on"}
         even = f"fastlogit breaks even at {advice['break_even'] or 0:,} fits in one process"

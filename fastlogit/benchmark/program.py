@@ -3,12 +3,11 @@
 The advice runs the very lines that it prints, so that what it promises is what they reach.
 """
 
-import glob
 import re
 from typing import Any
 
 from fastlogit.benchmark.data_file import DataFile
-from fastlogit.benchmark.data_file.formats import kind_of, read_arrays
+from fastlogit.benchmark.data_file.formats import kind_of, query, read_arrays
 from fastlogit.benchmark.data_file.loading import numeric
 
 # The benchmark's own division, so that the test rows are the same.
@@ -70,7 +69,10 @@ def reading(file: DataFile, path: str) -> str:
         prefix = ".add_prefix('column')" if "header" in arguments else ""
         lines += ["import pandas as pd", f"X = pd.read_csv({path!r}{words}){prefix}"]
     elif kind == "parquet":
-        lines += ["import duckdb", f"X = duckdb.read_parquet({glob.escape(path)!r}).df()"]
+        sample, lines = arguments.get("sample"), [*lines, "import duckdb"]
+        if sample:
+            lines += ["duckdb.sql('SET threads = 1')  # for the same rows in every run"]
+        lines += [f"X = duckdb.sql({query(path, sample)!r}).df()"]
     elif kind == "svm":
         lines += ["from sklearn.datasets import load_svmlight_file"]
         lines += [f"X, y = load_svmlight_file({path!r})", "X = X.toarray()"]

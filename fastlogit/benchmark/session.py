@@ -170,9 +170,13 @@ def _add_advice(
 ) -> None:
     """Fit what is recommended for a user's own file, and note it."""
     from fastlogit.benchmark.advice import advise
+    from fastlogit.benchmark.data_file.streamed import stream
 
     try:
-        files.note(advice=pool.call(advise, file, timeout=timeout))
+        advice = pool.call(advise, file, timeout=timeout)
+        if "sample" in dict(file.arguments):
+            advice["streamed"] = pool.call(stream, file, timeout=timeout)
+        files.note(advice=advice)
     except WorkLostError as loss:
         files.note(advice_error=str(loss))
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse, vstack
 
-from fastlogit.kernels.partitions import column_moments
+from fastlogit.kernels.full_batch.moments import column_moments
 from fastlogit.models import Floats
 from fastlogit.models.arrays import as_writable_view
 from fastlogit.models.checks import finite

@@ -8,7 +8,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fastlogit.kernels.partitions import interleave
 from fastlogit.models import Floats, Indices
 from fastlogit.sources.base import (
     Labels,
@@ -19,6 +18,10 @@ from fastlogit.sources.base import (
     read_ahead,
 )
 from fastlogit.sources.cache import spooled
+
+# Elements between two columns: a power of two apart they share the same lines of a cache,
+# and making rows of them takes twice as long.
+PADDING = 80
 
 
 class Columns(NamedTuple):
@@ -74,13 +77,12 @@ def is_number(kind: Any) -> bool:
 
 def to_partitions(groups: Iterable[Sequence[Any]], columns: Columns) -> Iterator[Partition]:
     """Yield the rows of each group of record batches; a missing number becomes NaN."""
-    held, n_features = np.empty(0, columns.dtype), len(columns.features)
+    by_column = np.empty((len(columns.features), 0), columns.dtype)
     for batches in groups:
         n_rows = sum([batch.num_rows for batch in batches])
-        if held.size < n_features * n_rows:  # new memory for each takes as long as to copy
-            held = np.empty(n_features * n_rows, columns.dtype)
-        by_column = held[: n_features * n_rows].reshape(n_features, n_rows)
-        yield to_partition(batches, columns, by_column)
+        if by_column.shape[1] < n_rows:  # new memory for each takes as long as to copy
+            by_column = np.empty((len(by_column), n_rows + PADDING), columns.dtype)
+        yield to_partition(batches, columns, by_column[:, :n_rows])
 
 
 def to_partition(batches: Sequence[Any], columns: Columns, by_column: Floats) -> Partition:
@@ -88,8 +90,7 @@ def to_partition(batches: Sequence[Any], columns: Columns, by_column: Floats) ->
     y = weight = None
     for values, name in zip(by_column, columns.features, strict=True):
         fill(values, batches, name)
-    X = np.empty(by_column.shape[::-1], columns.dtype)
-    interleave(by_column, X)
+    X = np.ascontiguousarray(by_column.T)
     if columns.target is not None:
         y = labels(pa.chunked_array([batch.column(columns.target) for batch in batches]))
     if columns.weight is not None:

@@ -53,7 +53,10 @@ def describe(
         raise ValueError(f"{name} is no CSV file: leave --sep and the like out")
     try:
         sha256 = digest(request.path)
-        arguments, findings = text.detect(request) if is_text else ({}, [])
+        is_parquet = formats.kind_of(request.path) == "parquet"
+        arguments, findings = formats.sample_of(request.path) if is_parquet else ({}, [])
+        if is_text:
+            arguments, findings = text.detect(request)
         frame = formats.read(request.path, target, **arguments)
     except (OSError, EOFError, zlib.error) as error:  # the last two of a gzip file cut short
         raise ValueError(

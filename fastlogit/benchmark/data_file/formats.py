@@ -2,6 +2,8 @@
 
 import glob
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,8 @@ from fastlogit.names import check_name
 if TYPE_CHECKING:
     import pandas as pd
 
+# Elements of a Parquet file from which on a run reads a sample, and of that.
+_LARGE, _SAMPLED = 1 << 25, 1 << 21
 TARGET_NAMES = ("target", "label", "class", "y")
 
 _KINDS = {
@@ -44,7 +48,7 @@ def read(path: Path, target: str | None, **arguments: Any) -> "pd.DataFrame":
     if kind == "npz":
         (_, X), (name, y) = read_arrays(path, target).items()
         return _framed(path, X, name, y)
-    return _parquet(path) if kind == "parquet" else _svmlight(path)
+    return _parquet(path, **arguments) if kind == "parquet" else _svmlight(path)
 
 
 def check_fits(name: str, n_rows: int, n_features: int) -> None:
@@ -57,12 +61,39 @@ def check_fits(name: str, n_rows: int, n_features: int) -> None:
         )
 
 
-def _parquet(path: Path) -> "pd.DataFrame":
+def sample_of(path: Path) -> tuple[dict[str, int], list[str]]:
+    """Return how many rows of a large Parquet file to read, as an argument, and what to say."""
+    with _duckdb(path) as connection:
+        file = connection.read_parquet(glob.escape(str(path)))
+        ((n_rows,),), n_columns = file.aggregate("count(*)").fetchall(), len(file.columns)
+    if n_rows * n_columns <= _LARGE:
+        return {}, []
+    rows = _SAMPLED // n_columns
+    return {"sample": rows}, [f"a large file: measured on a sample of its {n_rows:,} rows"]
+
+
+def query(path: str, sample: int | None) -> str:
+    """Return what reads a Parquet file's rows, or a sample of them, by one thread always alike."""
+    name = glob.escape(path).replace("'", "''")
+    chosen = f" USING SAMPLE reservoir({sample} ROWS) REPEATABLE (0)" if sample else ""
+    return f"FROM read_parquet('{name}'){chosen}"
+
+
+def _parquet(path: Path, sample: int | None = None) -> "pd.DataFrame":
+    with _duckdb(path) as connection:
+        if sample:
+            connection.sql("SET threads = 1")
+        frame: pd.DataFrame = connection.sql(query(str(path), sample)).df()
+        return frame.copy()  # of one piece, as a text file's
+
+
+@contextmanager
+def _duckdb(path: Path) -> Iterator[Any]:
+    """Connect to DuckDB; an error names the file."""
     duckdb = require("duckdb", f"reading {path.name}")
     try:
         with duckdb.connect() as connection:
-            frame: pd.DataFrame = connection.read_parquet(glob.escape(str(path))).df()
-            return frame.copy()  # of one piece, as a text file's
+            yield connection
     except duckdb.Error as error:
         raise ValueError(f"{path.name} cannot be read as a Parquet file: {error}") from error
 

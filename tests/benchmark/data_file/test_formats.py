@@ -1,4 +1,5 @@
 import io
+import re
 import zipfile
 
 import duckdb
@@ -8,7 +9,16 @@ import pytest
 from sklearn.datasets import dump_svmlight_file
 
 from fastlogit.benchmark import machine
-from fastlogit.benchmark.data_file import ReadOptions, describe, description, frames, load
+from fastlogit.benchmark.data_file import (
+    ReadOptions,
+    describe,
+    description,
+    formats,
+    frames,
+    load,
+    loading,
+    streamed,
+)
 
 X = np.random.default_rng(0).normal(size=(60, 4))
 Y = np.arange(60) * 7 % 3
@@ -170,3 +180,27 @@ def test_missing_values_of_an_array_are_imputed(write):
 def test_a_package_that_is_not_installed_is_named():
     with pytest.raises(ValueError, match=r'needs no_such: pip install "fastlogit\[data\]"'):
         description.require("no_such", "reading a.csv")
+
+
+def test_a_large_parquet_file_is_measured_on_a_sample(tmp_path, monkeypatch):
+    monkeypatch.setattr(formats, "_LARGE", 3000)
+    monkeypatch.setattr(formats, "_SAMPLED", 800)
+    path = tmp_path / "it's large.parquet"
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(1001, 2))
+    frame = pd.DataFrame({"u": x[:, 0], "v": x[:, 1], "y": np.where(x[:, 0] > 0, "a", "b")})
+    frame.head(1000).to_parquet(path)
+    assert describe(path).n_samples == 1000
+    frame.to_parquet(path)
+    file = describe(path)
+    assert file.n_samples == 266
+    assert "a large file: measured on a sample of its 1,001 rows" in file.findings
+    parts, again = loading.frames(file), loading.frames(file)
+    pd.testing.assert_frame_equal(parts.X, again.X)
+    rows = set(map(tuple, frame[["u", "v"]].to_numpy()))
+    assert set(map(tuple, parts.X.to_numpy())) < rows
+    text = streamed.stream(file)
+    assert re.fullmatch(r"One streamed fit, fastlogit: .* for all 1,001 rows, in \d passes", text)
+    frame.loc[7, "v"] = np.nan
+    frame.to_parquet(path)
+    assert "X must be finite, got nan in column 'v', row 7" in streamed.stream(file)

@@ -1,18 +1,9 @@
-"""Rows from columns, and sums over columns, against NumPy."""
+"""Sums over columns against NumPy."""
 
 import numpy as np
 import pytest
 
-from fastlogit.kernels.partitions import column_moments, interleave
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize(("n", "D"), [(1, 1), (63, 3), (64, 5), (200, 17)])
-def test_rows_are_made_of_columns(n, D, dtype):
-    columns = np.random.default_rng(0).normal(size=(D, n)).astype(dtype)
-    X = np.empty((n, D), dtype)
-    interleave(columns, X)
-    np.testing.assert_array_equal(X, columns.T)
+from fastlogit.kernels.full_batch.moments import column_moments
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -1,21 +1,8 @@
-"""What partitions of rows need besides training: rows from columns, and sums over columns."""
+"""Sums over the rows of each column of X, from which its mean and variance follow."""
 
 import numpy as np
 
 from fastlogit.kernels.codegen.linking import entry_point
-
-# Rows that are interleaved at once: their part of X stays in cache.
-BLOCK_ROWS = 64
-
-
-@entry_point
-def interleave(columns, X):
-    """Copy columns (D, n) to the columns of X. OUT: X (n, D)."""
-    for first in range(0, X.shape[0], BLOCK_ROWS):
-        last = min(first + BLOCK_ROWS, X.shape[0])
-        for j in range(X.shape[1]):
-            for i in range(first, last):
-                X[i, j] = columns[j, i]
 
 
 @entry_point
