@@ -14,13 +14,14 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import validate_data
 
 from fastlogit.estimators import full_batch, liblinear, sklearn_compat
-from fastlogit.estimators.base import KernelClassifier
+from fastlogit.estimators.base import KernelClassifier, refuse_dask
 from fastlogit.estimators.logistic_regression import LogisticRegression
 from fastlogit.estimators.progress import FitCall
 from fastlogit.estimators.regularization_path import Data, fit_path, score_path, warn_of_paths
 from fastlogit.estimators.rows import apply_class_weight
 from fastlogit.models import Floats
 from fastlogit.solvers import warn
+from fastlogit.sources import Source
 
 # l1_ratio for a penalty that decides it.
 L1_RATIOS = {"l2": 0.0, "l1": 1.0}
@@ -129,7 +130,7 @@ n_jobs, verbose, refit, intercept_scaling, random_state, use_legacy_attributes
         self.n_threads = n_threads
 
     @sklearn_compat.fit_context  # type: ignore[untyped-decorator]
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, **params: Any) -> Self:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, **params: Any) -> Self:
         """Fit the model for each C and l1_ratio on each fold, then for the best on all rows.
 
         Ctrl-C leaves the estimator as it was before the call.
@@ -150,6 +151,12 @@ n_jobs, verbose, refit, intercept_scaling, random_state, use_legacy_attributes
         self
             The fitted estimator.
         """
+        if isinstance(X, Source):
+            text = (
+                "X is a source, which LogisticRegressionCV does not take: choose C on a sample of"
+            )
+            raise TypeError(f"{text} its rows, and fit LogisticRegression to all of them")
+        refuse_dask(X)
         call = FitCall(self, X, y, sample_weight)
         return self._fit_or_restore(call, X, y, sample_weight, **params)
 

@@ -16,6 +16,7 @@ from sklearn.model_selection import GroupKFold, KFold, ShuffleSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+import fastlogit
 from fastlogit import LogisticRegression, LogisticRegressionCV
 from fastlogit.estimators import full_batch
 from fastlogit.estimators.scoring import SCORES
@@ -369,3 +370,9 @@ def test_the_last_fit_begins_at_the_mean_of_the_folds_and_equals_a_fit_alone(toy
     np.testing.assert_allclose(ours.coef_, alone.coef_, rtol=1e-5, atol=1e-7)
     np.testing.assert_allclose(ours.predict_proba(X), alone.predict_proba(X), atol=1e-6)
     assert ours.model_ == "logistic"
+
+
+def test_a_source_is_refused():
+    source = fastlogit.scan(np.eye(4), target=np.array([0, 1, 0, 1]))
+    with pytest.raises(TypeError, match="choose C on a sample of its rows"):
+        LogisticRegressionCV().fit(source)
