@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from fastlogit.estimators import liblinear
-from fastlogit.kernels.full_batch.columns import take_columns
 from fastlogit.models import Floats, Indices, Rows
-from fastlogit.solvers import StepAt, columns, lbfgs, working_sets
+from fastlogit.solvers import LossAndGradient, columns, lbfgs, working_sets
 from fastlogit.solvers import proximal_newton as proximal
+from fastlogit.solvers.newton import Point
 from fastlogit.solvers.newton_steps import LinearParams
 from fastlogit.training.objective import Objective
 
@@ -24,7 +24,7 @@ DENSE_SHARE, DENSE_SIZE = 0.25, 1 << 22
 MOST_BY_HESSIAN = 64, 4096
 # What a step by columns leaves of a violation. Of dense X 0.1 takes up to 1.2 of the time. Of
 # sparse X, 20,000 x 50,000 with C=10, 0.03 takes 1.08 and 0.1 takes 1.45 of it, 32 steps for 13.
-ROUGH, SPARSE_ROUGH = 0.3, 0.01
+ROUGH, SPARSE_ROUGH = 0.3, 0.03
 
 
 def minimise(
@@ -35,12 +35,13 @@ def minimise(
     rows = as_dense(rows)
     alpha, n_weights = est._penalty(rows.total_weight)["alpha"], W.size
     start = np.concatenate([W.T.ravel(), b if est.fit_intercept else b[:0]]).astype(np.float64)
-    problem = (SparseProblem if rows.sparse else DenseProblem)(est, rows, b.size, alpha)
+    smooth, steps, residual = problem_of(est, rows, b.size, alpha)
     end, n_iter = working_sets.minimise(
-        proximal.Penalised(problem.whole, strengths(est, n_weights, start.size, alpha)), start,
-        W.shape[0], b.size, problem.restrict, max_iter=est.max_iter, tol=est.tol, unit=alpha,
-        eps=float(np.finfo(dtype).eps), verbose=est.verbose, fewest=problem.fewest,
-        residual=problem.residual,
+        proximal.Penalised(smooth, strengths(est, n_weights, start.size, alpha)), start,
+        W.shape[0], b.size, steps, max_iter=est.max_iter, tol=est.tol, unit=alpha,
+        eps=float(np.finfo(dtype).eps), verbose=est.verbose,
+        # At most as many weights as rows are not 0, and usually a part of them.
+        fewest=max(rows.y.size // 2, 64), residual=residual,
     )  # fmt: skip
     weights, bias = end[:n_weights].reshape(b.size, -1), end[n_weights:]
     if b.size > 1 and est.fit_intercept:  # does not change the loss
@@ -65,60 +66,68 @@ def strengths(est: Any, n_weights: int, size: int, alpha: float) -> Floats:
     return strength
 
 
-class DenseProblem:
-    """The smooth part of the loss on all features and on some of them, X being an array."""
-
-    def __init__(self, est: Any, rows: Rows, n_outputs: int, alpha: float) -> None:
-        self._est, self._rows, self._n_outputs = est, rows, n_outputs
-        self._l2_alpha = alpha * (1 - est._l1_share)
-        self._last: columns.ColumnLoss | None = None
-        n, D = rows.X.shape
-        # At most n weights are not 0, and usually a part of them.
-        self.fewest = max(n // 2, 64)
-        self.residual = 0.1 if n_outputs > 1 or MOST_BY_HESSIAN[0] >= D else ROUGH
-        self.whole = self._objective(rows)
-
-    def _objective(self, rows: Rows) -> Any:
-        est, dtype = self._est, rows.X.dtype
-        zeros = (
-            np.zeros((rows.X.shape[1], self._n_outputs), dtype),
-            np.zeros(self._n_outputs, dtype),
+def problem_of(
+    est: Any, rows: Rows, n_outputs: int, alpha: float
+) -> tuple[LossAndGradient, working_sets.Steps, float]:
+    """Return the smooth part of the loss, its steps, and what share of a violation they leave."""
+    alpha *= 1 - est._l1_share
+    if not rows.sparse and n_outputs * rows.X.shape[1] <= MOST_BY_HESSIAN[n_outputs > 1]:
+        return (
+            rows_loss(est, rows, n_outputs, alpha),
+            HessianSteps(est, rows, n_outputs, alpha),
+            0.1,
         )
-        objective = Objective(est._model, zeros, rows, self._l2_alpha, n_threads=est.n_threads)
-        return objective if est.fit_intercept else lbfgs.weights_only(objective)
-
-    def restrict(self, features: Indices) -> tuple[Any, StepAt]:
-        """Return the loss on some features, the others being 0, and steps towards its minimum."""
-        rows, (n, D), fit_bias = self._rows, self._rows.X.shape, self._est.fit_intercept
-        n_weights = self._n_outputs * features.size
-        if n_weights <= MOST_BY_HESSIAN[self._n_outputs > 1]:
-            loss = self.whole
-            if features.size < D:
-                rows = Rows(np.ascontiguousarray(rows.X[:, features]), rows.y, rows.weight)
-                loss = self._objective(rows)
-            linear = LinearParams(rows, self._n_outputs, fit_bias)
-            return loss, proximal.quadratic_steps(linear, self._l2_alpha)
-        X = np.empty((features.size, n), rows.X.dtype)
-        take_columns(rows.X, features, X)
-        loss = columns.ColumnLoss(X, rows, self._n_outputs, fit_bias, self._l2_alpha)
-        if self._last is not None:
-            loss.takes_hessian = self._last.takes_hessian  # once it was needed, it will be again
-        self._last = loss
-        return loss, loss.step
+    loss = columns.ColumnLoss(rows, n_outputs, est.fit_intercept, alpha)
+    if rows.sparse:
+        return loss, loss, SPARSE_ROUGH
+    return loss, MixedSteps(loss, HessianSteps(est, rows, n_outputs, alpha)), ROUGH
 
 
-class SparseProblem:
-    """The smooth part of the loss on all features and on some of them, X being sparse."""
+def rows_loss(est: Any, rows: Rows, n_outputs: int, alpha: float) -> LossAndGradient:
+    """Return the loss at flat parameters, evaluated by the fit's threads."""
+    dtype = rows.X.dtype
+    zeros = np.zeros((rows.X.shape[1], n_outputs), dtype), np.zeros(n_outputs, dtype)
+    objective = Objective(est._model, zeros, rows, alpha, n_threads=est.n_threads)
+    return objective if est.fit_intercept else lbfgs.weights_only(objective)
+
+
+class HessianSteps:
+    """Steps by the Hessian in some features of dense rows."""
 
     def __init__(self, est: Any, rows: Rows, n_outputs: int, alpha: float) -> None:
-        self._columns = rows.X.tocsc()
-        self._columns.sum_duplicates()  # the curvature of a column is that of their sums
-        l2_alpha = alpha * (1 - est._l1_share)
-        self._arguments = rows, n_outputs, est.fit_intercept, l2_alpha
-        self.fewest, self.residual = max(rows.X.shape[0] // 2, 64), SPARSE_ROUGH
-        self.whole = columns.ColumnLoss(self._columns, *self._arguments)
+        self._rows, self._arguments, self._alpha = rows, (n_outputs, est.fit_intercept), alpha
+        self._features: Indices | None = None
 
-    def restrict(self, features: Indices) -> tuple[Any, StepAt]:
-        """Return the loss on some features, the others being 0, and steps towards its minimum."""
-        loss = columns.ColumnLoss(self._columns[:, features], *self._arguments)
-        return loss, loss.step
+    def step(self, _theta: Floats, part: working_sets.Part, tol: float) -> Floats:
+        """Return a part's step, to within tol of a subgradient of 0."""
+        if self._features is None or not np.array_equal(part.features, self._features):
+            rows, self._features = self._rows, part.features
+            if part.features.size < rows.X.shape[1]:
+                X = np.ascontiguousarray(rows.X[:, part.features])
+                rows = Rows(X, rows.y, rows.weight)
+            linear = LinearParams(rows, *self._arguments)
+            self._step_at = proximal.quadratic_steps(linear, self._alpha)
+        return self._step_at(part.theta, part.gradient, part.strength, tol)
+
+    def stretch(self, _problem: proximal.Penalised, _at: Point, _step: Floats) -> float:
+        """Return 1: the rows' logits are not kept."""
+        return 1.0
+
+
+class MixedSteps:
+    """Steps by columns, or by the Hessian where a set has few features."""
+
+    def __init__(self, loss: columns.ColumnLoss, hessian: HessianSteps) -> None:
+        self._loss, self._hessian = loss, hessian
+        self._last: working_sets.Steps = loss
+
+    def step(self, theta: Floats, part: working_sets.Part, tol: float) -> Floats:
+        """Return a part's step at θ, to within tol of a subgradient of 0."""
+        most = MOST_BY_HESSIAN[self._loss.n_outputs > 1]
+        is_small = part.features.size * self._loss.n_outputs <= most
+        self._last = self._hessian if is_small else self._loss
+        return self._last.step(theta, part, tol)
+
+    def stretch(self, problem: proximal.Penalised, at: Point, step: Floats) -> float:
+        """Return the multiple of the last step, 1 or more, that is tried first."""
+        return self._last.stretch(problem, at, step)

@@ -9,11 +9,10 @@ the model of F at θ that keeps its penalty,
 
 with the gradient g and the Hessian H of f; then d is halved until F falls by a share of what the
 model without its quadratic term promises (Yuan, Ho and Lin, An improved GLMNET for L1-regularized
-logistic regression, 2012). A fit stops by the largest element of the subgradient of least norm:
-g + λ sign(θ) where θ is not 0, and the excess of |g| over λ where it is.
+logistic regression, 2012). The subgradient of F of least norm is g + λ sign(θ) where θ is not 0,
+and the excess of |g| over λ where it is.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -21,17 +20,17 @@ from scipy.linalg import lapack
 
 from fastlogit.kernels.full_batch.coordinate_descent import descend
 from fastlogit.models import Floats
-from fastlogit.solvers import LossAndGradient
+from fastlogit.solvers import LossAndGradient, StepAt
 from fastlogit.solvers.newton import STEP_LENGTHS, Point
 from fastlogit.solvers.newton_steps import Hessian, LinearParams, factorised
 
 # Share of the promised fall.
 SUFFICIENT_DECREASE = 1e-4
-# Share of a violation that a step has to leave at least: single precision does not reach less.
-LEAST_RESIDUAL = 1e-4
 # Sweeps of coordinate descent at a time, and rounds of them and a solve at most.
 SWEEPS = 50
 MOST_ROUNDS = 20
+# Added to a Hessian's diagonal, relative to the trace, to keep it regular.
+RIDGE = 1e-12
 
 
 class Penalised(NamedTuple):
@@ -50,12 +49,8 @@ class Penalised(NamedTuple):
         elsewhere = np.abs(at.gradient + self.strength * np.sign(at.theta))
         return np.where(at.theta == 0, at_zero, elsewhere)
 
-    def violation(self, at: Point) -> float:
-        """Return the largest of them."""
-        return float(np.max(self.violations(at)))
 
-
-def quadratic_steps(params: LinearParams, alpha: float) -> Callable[..., Floats]:
+def quadratic_steps(params: LinearParams, alpha: float) -> StepAt:
     """Return what minimises the model of F, with an L2 penalty of factor alpha in f."""
     hessian = Hessian(params, params.n_outputs, params.n_outputs)
 
@@ -68,76 +63,49 @@ def quadratic_steps(params: LinearParams, alpha: float) -> Callable[..., Floats]
     return step
 
 
-def model_step(
-    H: Floats, gradient: Floats, theta: Floats, strength: Floats, tol: float, ridge: float = 1e-12
-) -> Floats:
+def model_step(H: Floats, gradient: Floats, theta: Floats, strength: Floats, tol: float) -> Floats:
     """Return what minimises the model of Hessian H, to within tol of a subgradient of 0."""
     step, slope = np.zeros(theta.size), np.empty(theta.size)
     for _ in range(MOST_ROUNDS):
         if descend(H, gradient, theta, strength, tol, SWEEPS, step, slope) < SWEEPS:
             break
-        solve_for_signs(H, gradient, theta, strength, step, ridge)
+        solve_for_signs(H, gradient, theta, strength, step)
     return step
 
 
-def minimise(
-    problem: Penalised, at: Point, step_at: Callable[..., Floats], *, max_iter: int, tol: float,
-    unit: float, eps: float, verbose: int = 0, n_iter: int = 0, residual: float = 0.1,
-) -> tuple[Point, int]:  # fmt: skip
-    """Return where F is least, in float64 as the start is, and the iterations so far.
-
-    tol is relative to the unit, the penalty's strength with L2 included. A step leaves the share
-    residual of the violation, or as much as this is if that is less. Where F falls by no more than
-    eps, the loss's machine precision, rounding ends the fit.
-    """
-    while n_iter < max_iter:
-        far = problem.violation(at) / unit
-        if far <= tol:
-            break
-        left = min(residual, max(far, LEAST_RESIDUAL))
-        step = step_at(at.theta, at.gradient, problem.strength, unit * far * left)
-        ahead = search_line(problem, at, step, eps)
-        if ahead is None:
-            break
-        at, n_iter = ahead, n_iter + 1
-        if verbose:
-            print(f"step {n_iter}: objective {at.loss + problem.penalty(at.theta):.8g}")
-    return at, n_iter
-
-
-def search_line(problem: Penalised, at: Point, step: Floats, eps: float) -> Point | None:
+def search_line(
+    problem: Penalised, at: Point, step: Floats, eps: float, stretch: float = 1.0
+) -> Point | None:
     """Return the first of θ + step, θ + step / 2 … where F falls enough, None if it is rounding.
 
-    Where rounding hides whether F falls, the subgradient has to.
+    A stretch above 1 is tried before. Where rounding hides whether F falls, the subgradient has to.
     """
     before = problem.penalty(at.theta)
     promised = float(at.gradient @ step) + problem.penalty(at.theta + step) - before
     hidden = eps * (abs(at.loss) + before)
-    for length in STEP_LENGTHS:
+    for length in [stretch, *STEP_LENGTHS][stretch == 1 :]:
         theta = at.theta + length * step
         ahead = Point(theta, *problem.smooth(theta))
         fall = ahead.loss + problem.penalty(theta) - at.loss - before
         if fall <= SUFFICIENT_DECREASE * length * promised and fall < -hidden:
             return ahead
         if abs(fall) <= hidden:
-            return ahead if problem.violation(ahead) < problem.violation(at) else None
+            nearer = problem.violations(ahead).max() < problem.violations(at).max()
+            return ahead if nearer else None
     return None
 
 
 def solve_for_signs(
-    H: Floats, gradient: Floats, theta: Floats, strength: Floats, step: Floats, ridge: float = 1e-12
+    H: Floats, gradient: Floats, theta: Floats, strength: Floats, step: Floats
 ) -> None:
-    """Move to the minimum in what is not 0, or until the first weight becomes 0. OUT: step.
-
-    The ridge, relative to H's trace, keeps the matrix regular.
-    """
+    """Move to the minimum in what is not 0, or until the first weight becomes 0. OUT: step."""
     ahead = theta + step
     free = np.flatnonzero((ahead != 0) | (strength == 0))
     ahead, penalised = ahead[free], strength[free] > 0
     slope = gradient[free] + H[free] @ step + strength[free] * np.sign(ahead)
     matrix = H[np.ix_(free, free)]
     # Softmax's H is singular along a shift of all biases, and collinear features make it so too.
-    matrix[np.diag_indices(free.size)] += ridge * matrix.trace()
+    matrix[np.diag_indices(free.size)] += RIDGE * matrix.trace()
     factor, info = factorised(matrix)
     if info != 0:
         return

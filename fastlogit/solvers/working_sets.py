@@ -1,41 +1,61 @@
-"""A linear model's loss plus an L1 penalty, minimised on a few of its features at a time.
+"""A linear model's loss plus an L1 penalty, minimised by steps in some of its features each.
 
 Shapes: D features, K outputs; parameters flat, the weights (K, D) class by class, then the biases.
 
-At the optimum most weights are 0. So F is minimised in the weights of a working set of features and
-the biases, all other weights being 0; then the whole gradient tells which features would lower F
-further, and the set becomes those with weights and the worst of these, up to twice as many as have
-weights (Massias, Gramfort and Salmon, Celer: a fast solver for the Lasso with dual extrapolation,
-2018; Bertrand et al., Beyond L1: faster and better sparse models with skglm, 2022). Every round
-starts where the last one ended, so that F falls.
+At the optimum most weights are 0. So a step moves those of a working set of features and the
+biases: of features with weights, and of the worst of those whose gradient would lower F, up to
+twice as many as have weights (Massias, Gramfort and Salmon, Celer: a fast solver for the Lasso with
+dual extrapolation, 2018; Bertrand et al., Beyond L1: faster and better sparse models with skglm,
+2022). There a set is solved for before the next is chosen. But the gradient in all features costs
+about as much as a few sweeps of coordinate descent in some: taken after every step, it takes 0.5 to
+0.7 of the time, since no step is spent on a set that lacks features.
 """
 
-from collections.abc import Callable
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from fastlogit.models import Floats, Indices
-from fastlogit.solvers import LossAndGradient, StepAt, warn
 from fastlogit.solvers import proximal_newton as proximal
+from fastlogit.solvers import warn
 from fastlogit.solvers.newton import Point
 
-# A round ends at this share of the violation that it began with.
-NEARER = 0.1
 # So few features are one set, since their Hessian costs little.
 ONE_SET = 64
+# Share of a violation that a step has to leave at least: single precision does not reach less.
+LEAST_RESIDUAL = 1e-4
+
+
+class Part(NamedTuple):
+    """Some features, and the parameters, gradient and strengths of their weights and the biases."""
+
+    features: Indices
+    theta: Floats
+    gradient: Floats
+    strength: Floats
+
+
+class Steps(Protocol):
+    """What solves for steps, and tells how far they reach."""
+
+    def step(self, theta: Floats, part: Part, tol: float) -> Floats:
+        """Return a part's step at θ, to within tol of a subgradient of 0."""
+
+    def stretch(self, problem: proximal.Penalised, at: Point, step: Floats) -> float:
+        """Return the multiple of the last step, 1 or more, that is tried first."""
 
 
 def minimise(
-    problem: proximal.Penalised, start: Floats, n_features: int, n_outputs: int,
-    restrict: Callable[[Indices], tuple[LossAndGradient, StepAt]], *, max_iter: int, tol: float,
-    unit: float, eps: float, verbose: int = 0, fewest: int, residual: float,
+    problem: proximal.Penalised, start: Floats, n_features: int, n_outputs: int, steps: Steps, *,
+    max_iter: int, tol: float, unit: float, eps: float, verbose: int = 0, fewest: int,
+    residual: float,
 ) -> tuple[Floats, int]:  # fmt: skip
     """Return where F is least, in float64 as the start is, and the Newton steps taken.
 
-    restrict returns f of some features' weights and of the biases, and what minimises its model.
-    The first set has up to ``fewest`` features, and a step leaves the share ``residual`` of a
-    violation. The other arguments are those of
-    proximal_newton.minimise; a stop by max_iter warns.
+    A set has up to ``fewest`` features, or twice those with weights. tol is relative to the unit,
+    the penalty's strength with L2 included. A step leaves the share residual of the violation, or
+    as much as this is if that is less. Where F falls by no more than eps, the loss's machine
+    precision, rounding ends the fit; a stop by max_iter warns.
     """
     n_weights, n_iter, at = n_outputs * n_features, 0, Point(start, *problem.smooth(start))
     while True:
@@ -51,23 +71,16 @@ def minimise(
             features = chosen(at.theta, violations, n_features, n_outputs, fewest)
         places = np.add.outer(np.arange(n_outputs) * n_features, features).ravel()
         places = np.append(places, np.arange(n_weights, start.size))
-        smooth, step_at = restrict(features)
-        part = proximal.Penalised(smooth, problem.strength[places])
-        is_whole = features.size == n_features
-        ahead, n_ahead = proximal.minimise(
-            part, Point(at.theta[places], at.loss, at.gradient[places]), step_at, unit=unit,
-            max_iter=max_iter, tol=tol if is_whole else max(NEARER * far, 0.5 * tol), eps=eps,
-            verbose=verbose, n_iter=n_iter, residual=residual,
-        )  # fmt: skip
-        if n_ahead == n_iter:  # rounding
+        part = Part(features, at.theta[places], at.gradient[places], problem.strength[places])
+        left, step = min(residual, max(far, LEAST_RESIDUAL)), np.zeros(start.size)
+        step[places] = steps.step(at.theta, part, unit * far * left)
+        stretch = steps.stretch(problem, at, step)
+        ahead = proximal.search_line(problem, at, step, eps, stretch)
+        if ahead is None:  # rounding
             return at.theta, n_iter
-        n_iter = n_ahead
-        if is_whole:
-            at = ahead
-            continue
-        theta = at.theta.copy()
-        theta[places] = ahead.theta
-        at = Point(theta, *problem.smooth(theta))
+        at, n_iter = ahead, n_iter + 1
+        if verbose:
+            print(f"step {n_iter}: objective {at.loss + problem.penalty(at.theta):.8g}")
 
 
 def chosen(

@@ -28,26 +28,25 @@ def test_a_quadratic_is_minimised(fewest):
     A[:, -1], strength[-1] = 1, 0
     target = A[:, 3] * 2 - A[:, 70] + 5 + rng.normal(size=60)
 
-    def loss_of(columns):
-        def loss_and_gradient(theta):
-            rest = A[:, columns] @ theta - target
-            return float(rest @ rest) / 2, A[:, columns].T @ rest
-
-        return loss_and_gradient
+    def loss_and_gradient(theta):
+        rest = A @ theta - target
+        return float(rest @ rest) / 2, A.T @ rest
 
     sizes = []
 
-    def restrict(features):
-        columns = [*features, 100]
-        sizes.append(len(features))
-        H = A[:, columns].T @ A[:, columns]
-        return loss_of(columns), lambda theta, g, strength, tol: proximal.model_step(
-            H, g, theta, strength, tol
-        )
+    class Steps:
+        def step(self, _theta, part, tol):
+            columns = [*part.features, 100]
+            sizes.append(len(part.features))
+            H = A[:, columns].T @ A[:, columns]
+            return proximal.model_step(H, part.gradient, part.theta, part.strength, tol)
 
-    problem = proximal.Penalised(loss_of(np.arange(101)), strength)
+        def stretch(self, *_):
+            return 1.0
+
+    problem = proximal.Penalised(loss_and_gradient, strength)
     theta, n_iter = working_sets.minimise(
-        problem, np.zeros(101), 100, 1, restrict, max_iter=100, tol=1e-9, unit=8.0, eps=1e-16,
+        problem, np.zeros(101), 100, 1, Steps(), max_iter=100, tol=1e-9, unit=8.0, eps=1e-16,
         fewest=fewest, residual=0.1,
     )  # fmt: skip
     slope = A.T @ (A @ theta - target)

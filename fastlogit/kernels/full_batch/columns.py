@@ -1,8 +1,9 @@
 """Linear models by the columns of X: logits, gradient, and coordinate descent without a Hessian.
 
 Shapes: n rows, M columns, K outputs (1 for two classes). X is a Csc, or dense (M, n), one column of
-the data after the other. Parameters θ are flat, in float64: the weights (K, M) class by class, then
-the biases (K,) if they are free. logits and residual (K, n), class by class, of X's dtype.
+the data after the other; see dense_rows.py for the loss of dense rows. Parameters θ are flat, in
+float64: the weights (K, M) class by class, then the biases (K,) if they are free. logits and
+residual (K, n), class by class, of X's dtype.
 
 With v = w / Σ w and r = v (p − y), the gradient is gₖⱼ = xⱼ · rₖ. A step d of the parameters
 changes the logits by u = X d, and the loss by about (see hessian.py)
@@ -28,11 +29,9 @@ from fastlogit.kernels.full_batch.coordinate_descent import best_move, moved
 from fastlogit.kernels.layers.output_losses import logistic_loss, softmax_loss, softmax_proba
 from fastlogit.kernels.training.epoch import BLOCK_ROWS
 
-# Columns by their non-zeros: those of column j are data[starts[j]:starts[j + 1]], a row once.
-# data (nnz,), rows (nnz,) uint32, starts (M + 1,) int64.
-Csc = namedtuple("Csc", "data rows starts")
-
-TAKEN_ROWS = 16
+# Columns by their non-zeros: those of column j are data[starts[j]:ends[j]], a row once.
+# data (nnz,), rows (nnz,) uint32, starts and ends (M,) int64. Some of the columns are other starts.
+Csc = namedtuple("Csc", "data rows starts ends")
 
 
 def _is_csc(X):
@@ -53,7 +52,7 @@ def _dense_dot(X, j, values):
 
 def _sparse_dot(X, j, values):
     total = values.dtype.type(0)
-    for p in range(X.starts[j], X.starts[j + 1]):
+    for p in range(X.starts[j], X.ends[j]):
         total += X.data[p] * values[X.rows[p]]
     return total
 
@@ -67,22 +66,22 @@ def _dense_add(X, j, factor, values):
 
 def _sparse_add(X, j, factor, values):
     scale = values.dtype.type(factor)
-    for p in range(X.starts[j], X.starts[j + 1]):
+    for p in range(X.starts[j], X.ends[j]):
         values[X.rows[p]] += scale * X.data[p]
 
 
-def _dense_scale(X, j, factors, out):
+def _dense_scale(X, feature, factors, j, out):
     n, total = factors.size, 0.0
-    column, target = part(X, j * n, (n,)), part(out, j * n, (n,))
+    column, target = part(X, feature * n, (n,)), part(out, j * n, (n,))
     for i in range(n):
         target[i] = column[i] * factors[i]
         total += np.float64(target[i]) * np.float64(target[i])
     return total
 
 
-def _sparse_scale(X, j, factors, out):
+def _sparse_scale(X, feature, factors, j, out):
     total = 0.0
-    for p in range(X.starts[j], X.starts[j + 1]):
+    for p in range(X.starts[feature], X.ends[feature]):
         out.data[p] = X.data[p] * factors[X.rows[p]]
         total += np.float64(out.data[p]) * np.float64(out.data[p])
     return total
@@ -98,7 +97,7 @@ def _dense_slope(X, j, weighted, changes, mean):
 
 def _sparse_slope(X, j, weighted, changes, mean):
     total = mean.dtype.type(0)
-    for p in range(X.starts[j], X.starts[j + 1]):
+    for p in range(X.starts[j], X.ends[j]):
         i = X.rows[p]
         total += X.data[p] * weighted[i] * (changes[i] - mean[i])
     return total
@@ -115,7 +114,7 @@ def _dense_move(X, j, move, proba, changes, mean):
 
 def _sparse_move(X, j, move, proba, changes, mean):
     scale = mean.dtype.type(move)
-    for p in range(X.starts[j], X.starts[j + 1]):
+    for p in range(X.starts[j], X.ends[j]):
         i, u = X.rows[p], scale * X.data[p]
         changes[i] += u
         mean[i] += proba[i] * u
@@ -131,14 +130,15 @@ def _dense_bend(X, j, proba, weighted):
 
 def _sparse_bend(X, j, proba, weighted):
     total, one = 0.0, proba.dtype.type(1)
-    for p in range(X.starts[j], X.starts[j + 1]):
+    for p in range(X.starts[j], X.ends[j]):
         i = X.rows[p]
         total += X.data[p] * X.data[p] * weighted[i] * (one - proba[i])
     return total
 
 
-# Of column j: x · values; values += factor x; x ∘ factors and its square; and for several outputs
-# Σ x v pₖ (uₖ − Σ pₗ uₗ); what a move of dₖⱼ changes in uₖ and in Σ pₗ uₗ; Σ x² v pₖ (1 − pₖ).
+# Of column j: x · values; values += factor x; a feature's x ∘ factors as column j, and its square.
+# For several outputs: Σ x v pₖ (uₖ − Σ pₗ uₗ); what a move of dₖⱼ changes in uₖ and in Σ pₗ uₗ;
+# Σ x² v pₖ (1 − pₖ).
 column_dot = _by_columns(_dense_dot, _sparse_dot)
 add_column = _by_columns(_dense_add, _sparse_add)
 scale_column = _by_columns(_dense_scale, _sparse_scale)
@@ -149,7 +149,7 @@ class_bend = _by_columns(_dense_bend, _sparse_bend)
 
 @entry_point
 def loss_and_gradient(X, columns, theta, y, weight, scale, work, logits, residual, gradient):
-    """Return Σ w loss · scale at θ; its gradient. OUT: work (256 K,), and the last three."""
+    """Return Σ w loss · scale at θ of a Csc; its gradient. OUT: work (256 K,), the last three."""
     (outputs, n), biases = logits.shape, free_biases(theta, columns, logits)
     for k in range(outputs):
         z = part(logits, k * n, (n,))
@@ -162,14 +162,8 @@ def loss_and_gradient(X, columns, theta, y, weight, scale, work, logits, residua
         count = min(n - start, BLOCK_ROWS)
         block = part(work, 0, (count, outputs))
         copy_block(logits, start, block)
-        w = part(weight, start, (count,)) if weight.size > 0 else part(weight, 0, (0,))
-        if outputs == 1:
-            loss += logistic_loss(block, part(y, start, (count,)), w, scale)
-        else:
-            loss += softmax_loss(block, part(y, start, (count,)), w, scale)
-        for k in range(outputs):
-            for i in range(count):
-                residual[k, start + i] = block[i, k]
+        loss += block_loss(block, y, weight, start, scale)
+        fill_residual(block, start, residual)
     fill_gradient(X, columns, residual, gradient)
     return loss
 
@@ -186,6 +180,24 @@ def copy_block(values, start, block):
     for i in range(block.shape[0]):
         for k in range(block.shape[1]):
             block[i, k] = values[k, start + i]
+
+
+@kernel
+def block_loss(block, y, weight, start, scale):
+    """Return Σ w loss · scale of the rows from start on. OUT: block (B, K), v (p − y)."""
+    count = block.shape[0]
+    w = part(weight, start, (count,)) if weight.size > 0 else part(weight, 0, (0,))
+    if block.shape[1] == 1:
+        return logistic_loss(block, part(y, start, (count,)), w, scale)
+    return softmax_loss(block, part(y, start, (count,)), w, scale)
+
+
+@kernel
+def fill_residual(block, start, residual):
+    """Copy a block (B, K) to its rows, from start on. OUT: residual (K, n)."""
+    for i in range(block.shape[0]):
+        for k in range(block.shape[1]):
+            residual[k, start + i] = block[i, k]
 
 
 @kernel
@@ -210,34 +222,24 @@ def total_of(values):
 
 
 @entry_point
-def take_columns(X, features, columns):
-    """Copy those columns of X (n, D). OUT: columns (M, n)."""
-    n = X.shape[0]
-    # So many rows at a time that a column's part is a whole cache line at least.
-    for first in range(0, n, TAKEN_ROWS):
-        last = min(first + TAKEN_ROWS, n)
-        for j in range(features.size):
-            feature = features[j]
-            for i in range(first, last):
-                columns[j, i] = X[i, feature]
+def scale_columns(X, features, residual, weight, scale, root, bend, scaled):
+    """Fill √(v p (1 − p)), those columns of X times it, and their squares. OUT: the last three.
 
-
-@entry_point
-def scale_columns(X, columns, residual, weight, scale, root, bend, scaled):
-    """Fill √(v p (1 − p)), and with it X and its squares. OUT: root (n,), bend, scaled like X."""
+    root (n,), bend (M,) or with the bias's (M + 1,); scaled: (M, n), or with the places of X's Csc.
+    """
     # |r| is v p or v (1 − p).
     one, unit = residual.dtype.type(1), residual.dtype.type(scale)
     for i in range(root.size):
         v = weight[i] * unit if weight.size > 0 else unit
         r = abs(residual[0, i])
         root[i] = np.sqrt(r * max(one - r / v, one - one)) if r > 0 else one - one
-    for j in range(columns):
-        bend[j] = scale_column(X, j, root, scaled)
-    if bend.size > columns:
+    for j in range(features.size):
+        bend[j] = scale_column(X, features[j], root, j, scaled)
+    if bend.size > features.size:
         total = 0.0
         for i in range(root.size):
             total += np.float64(root[i]) * np.float64(root[i])
-        bend[columns] = total
+        bend[features.size] = total
 
 
 @entry_point
@@ -286,6 +288,20 @@ def sweep_columns(X, columns, root, bend, gradient, x, penalty, alpha, only_nonz
                     changes[i] += factor * root[i]
             largest = max(largest, curve * abs(move))
     return largest
+
+
+@entry_point
+def add_columns(X, places, factors, values):
+    """Add factors (m,) times those columns. OUT: values (n,)."""
+    for i in range(places.size):
+        add_column(X, places[i], factors[i], values)
+
+
+@entry_point
+def dot_columns(X, places, values, dots):
+    """Multiply those columns by values (n,). OUT: dots (m,)."""
+    for i in range(places.size):
+        dots[i] = column_dot(X, places[i], values)
 
 
 @entry_point

@@ -7,6 +7,7 @@ from scipy.sparse import csc_array
 from scipy.special import log_softmax, softmax
 
 from fastlogit.kernels.full_batch import columns as kernels
+from fastlogit.kernels.full_batch import dense_rows
 from fastlogit.models.arrays import matrix_for_kernels
 
 
@@ -23,7 +24,8 @@ def problem(n, M, K, *, weighted=False, fit_bias=True, dtype=np.float64):
 def columns_of(X, sparse):
     if not sparse:
         return np.ascontiguousarray(X.T)
-    return kernels.Csc(*matrix_for_kernels(csc_array(X)))
+    data, rows, starts = matrix_for_kernels(csc_array(X))
+    return kernels.Csc(data, rows, starts[:-1], starts[1:])
 
 
 def logits_of(X, theta, K):
@@ -45,9 +47,15 @@ def evaluated(X, y, weight, scale, theta, K, sparse):
     n, dtype = len(y), X.dtype
     work, gradient = np.empty(kernels.BLOCK_ROWS * K, dtype), np.empty(theta.size)
     logits, residual = np.empty((K, n), dtype), np.empty((K, n), dtype)
-    loss = kernels.loss_and_gradient(
-        columns_of(X, sparse), X.shape[1], theta, y, weight, scale, work, logits, residual, gradient
-    )
+    out = work, logits, residual, gradient
+    if sparse:
+        columns = columns_of(X, sparse)
+        loss = kernels.loss_and_gradient(columns, X.shape[1], theta, y, weight, scale, *out)
+    else:
+        Wt, b = theta[: K * X.shape[1]].reshape(K, -1).astype(dtype), np.zeros(K, dtype)
+        b[: theta.size - Wt.size] = theta[Wt.size :]
+        sums = np.empty(Wt.size, dtype)
+        loss = dense_rows.loss_and_gradient(X, Wt, b, y, weight, scale, work, sums, *out[1:])
     return loss, gradient, logits, residual, work
 
 
@@ -101,7 +109,8 @@ def test_descent_ends_where_the_models_subgradient_is_zero(
         scaled = columns._replace(data=np.empty_like(X, shape=columns.data.shape)) if sparse else (
             np.empty_like(columns)
         )  # fmt: skip
-        kernels.scale_columns(columns, M, residual, weight, scale, root, bend, scaled)
+        features = np.arange(M)
+        kernels.scale_columns(columns, features, residual, weight, scale, root, bend, scaled)
         kernels.descend_columns(
             scaled, M, root, bend, gradient, theta, strength, alpha, tol, 20_000, step, changes
         )
@@ -123,10 +132,21 @@ def test_descent_ends_where_the_models_subgradient_is_zero(
     assert np.any(step != 0)
 
 
-@pytest.mark.parametrize(("n", "D"), [(1, 1), (33, 40), (16, 3)])
-def test_take_columns(n, D, dtype):
-    X = np.random.default_rng(n).normal(size=(n, D)).astype(dtype)
-    features = np.flatnonzero(np.arange(D) % 3 != 1)
-    taken = np.empty((features.size, n), dtype)
-    kernels.take_columns(X, features, taken)
-    np.testing.assert_array_equal(taken, X.T[features])
+@pytest.mark.parametrize("sparse", [False, True])
+def test_some_columns_are_scaled_and_multiplied(sparse):
+    X, y, weight, scale, theta = problem(70, 9, 1, weighted=True)
+    *_, residual, _ = evaluated(X, y, weight, scale, theta, 1, sparse)
+    columns, features = columns_of(X, sparse), np.array([1, 4, 8])
+    root, bend, scaled = np.empty(70, np.float32), np.empty(4), np.empty((3, 70), np.float32)
+    if sparse:
+        taken = kernels.Csc(*columns[:2], columns.starts[features], columns.ends[features])
+        scaled = taken._replace(data=np.empty(columns.data.size, np.float32))
+    kernels.scale_columns(columns, features, residual, weight, scale, root, bend, scaled)
+    expected = X[:, features] * root[:, None]
+    np.testing.assert_allclose(bend, [*(expected**2).sum(axis=0), (root**2).sum()], rtol=1e-5)
+    places, values = np.array([0, 2]), np.ones(70, np.float32)
+    kernels.add_columns(scaled, places, np.array([2.0, -1.0]), values)
+    np.testing.assert_allclose(values, 1 + expected[:, places] @ [2, -1], atol=1e-6)
+    dots = np.empty(2)
+    kernels.dot_columns(scaled, places, values, dots)
+    np.testing.assert_allclose(dots, expected[:, places].T @ values, atol=1e-6)
