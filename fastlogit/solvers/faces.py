@@ -20,6 +20,9 @@ import numpy as np
 
 from fastlogit.models import Floats, Indices
 
+# The slope is left this share of what it may be.
+SHARE = 0.3
+
 
 class Model(NamedTuple):
     """q at the parameters x: products A d and Aᵀ u, curvatures with α, gradient and strengths."""
@@ -39,13 +42,19 @@ class Model(NamedTuple):
         return float(smooth + self.strength @ np.abs(self.x + step))
 
 
-def minimise(model: Model, tol: float, most_products: int, step: Floats, changes: Floats) -> None:
-    """Move towards where q is least on the face. OUT: step (P,), changes A d (n,)."""
+def minimise(model: Model, tol: float, most_products: int, step: Floats, changes: Floats) -> bool:
+    """Move towards where q is least on the face. OUT: step (P,), changes A d (n,).
+
+    Return whether q's slope there was within tol already. A sweep's moves, each of which leaves
+    less, may add up to much more.
+    """
     value = model.x + step
     free = np.flatnonzero(((value != 0) | (model.strength == 0)) & (model.bend > 0))
     slope = model.gradient + model.ridge * step + model.strength * np.sign(value)
     residual = -(slope[free] + model.dots(free, changes))
-    move, image = solve(model, free, residual, tol, most_products)
+    if np.abs(residual).max(initial=0) <= tol:
+        return True
+    move, image = solve(model, free, residual, SHARE * tol, most_products)
     value, before = value[free], model.value(step, changes)
     crosses = (model.strength[free] > 0) & (np.sign(value + move) != np.sign(value))
     shares = np.where(crosses, -value / np.where(crosses, move, 1), np.inf)
@@ -58,7 +67,8 @@ def minimise(model: Model, tol: float, most_products: int, step: Floats, changes
         moved = changes + changes.dtype.type(share) * image + model.times(zeros, back)
         if model.value(ahead, moved) < before:
             step[:], changes[:] = ahead, moved
-            return
+            break
+    return False
 
 
 def solve(

@@ -63,13 +63,15 @@ def quadratic_steps(params: LinearParams, alpha: float) -> StepAt:
     return step
 
 
-def model_step(H: Floats, gradient: Floats, theta: Floats, strength: Floats, tol: float) -> Floats:
+def model_step(
+    H: Floats, gradient: Floats, theta: Floats, strength: Floats, tol: float, ridge: float = RIDGE
+) -> Floats:
     """Return what minimises the model of Hessian H, to within tol of a subgradient of 0."""
     step, slope = np.zeros(theta.size), np.empty(theta.size)
     for _ in range(MOST_ROUNDS):
         if descend(H, gradient, theta, strength, tol, SWEEPS, step, slope) < SWEEPS:
             break
-        solve_for_signs(H, gradient, theta, strength, step)
+        solve_for_signs(H, gradient, theta, strength, step, ridge)
     return step
 
 
@@ -96,16 +98,19 @@ def search_line(
 
 
 def solve_for_signs(
-    H: Floats, gradient: Floats, theta: Floats, strength: Floats, step: Floats
+    H: Floats, gradient: Floats, theta: Floats, strength: Floats, step: Floats, ridge: float = RIDGE
 ) -> None:
-    """Move to the minimum in what is not 0, or until the first weight becomes 0. OUT: step."""
+    """Move to the minimum in what is not 0, or until the first weight becomes 0. OUT: step.
+
+    The ridge, relative to H's trace, keeps the matrix regular.
+    """
     ahead = theta + step
     free = np.flatnonzero((ahead != 0) | (strength == 0))
     ahead, penalised = ahead[free], strength[free] > 0
     slope = gradient[free] + H[free] @ step + strength[free] * np.sign(ahead)
     matrix = H[np.ix_(free, free)]
     # Softmax's H is singular along a shift of all biases, and collinear features make it so too.
-    matrix[np.diag_indices(free.size)] += RIDGE * matrix.trace()
+    matrix[np.diag_indices(free.size)] += ridge * matrix.trace()
     factor, info = factorised(matrix)
     if info != 0:
         return

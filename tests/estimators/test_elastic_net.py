@@ -115,6 +115,18 @@ def test_float32_comes_near(K, share):
     assert objective(model, X, y) <= objective(saga(l1_ratio=1).fit(X, y), X, y) * (1 + 1e-5)
 
 
+def test_a_part_that_all_features_share_is_no_obstacle():
+    """The moves of a sweep, each of them small, add up along it: fits stopped at max_iter."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(2000, 400)) + 2 * rng.normal(size=(2000, 1)) + 1
+    w = rng.normal(size=400) * (rng.random(400) < 0.1)
+    logits = X @ w
+    y = (rng.random(2000) < 1 / (1 + np.exp(-2 * logits / logits.std()))).astype(int)
+    model = saga(l1_ratio=1).fit(X, y)
+    assert violation(model, X, y) < 2e-7
+    assert model.n_iter_[0] < 25
+
+
 def awkward(n=120, D=90):
     """Return rows with a column of zeros, one of ones, three alike, and one tiny and one large."""
     X, y = generated(n, D, 2, 0.3)

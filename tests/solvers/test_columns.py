@@ -79,10 +79,28 @@ def test_conjugate_gradients_follow_where_sweeps_do_not_suffice(monkeypatch, wei
     expected = loss.step(theta, part, 1e-7)
     monkeypatch.setattr(solver, "SWEEPS", 2)
     monkeypatch.setattr(solver, "MOST_ROUNDS", 1)
+    monkeypatch.setattr(solver, "MOST_SWEEPS_FOR_HESSIAN", 0)
     near = loss.step(theta, part, 1e-7)
     monkeypatch.setattr(solver, "PRODUCTS", 0)
     far = loss.step(theta, part, 1e-7)
     assert np.abs(near - expected).max() < 0.1 * np.abs(far - expected).max()
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_hessian_follows_where_rounds_do_not_suffice(monkeypatch, weighted):
+    (loss, sparse), theta = losses(1, weighted=weighted)
+    expected = loss.step(theta, whole(loss, theta), 1e-7)
+    changes = loss._changes
+    monkeypatch.setattr(solver, "SWEEPS", 1)
+    monkeypatch.setattr(solver, "PRODUCTS", 0)
+    for kind in (loss, sparse):
+        kind.step(theta, whole(kind, theta), 1e-8)
+    assert not sparse._takes_hessian
+    monkeypatch.setattr(solver, "HESSIAN_ROUNDS", 0)
+    step = loss.step(theta, whole(loss, theta), 1e-8)
+    np.testing.assert_allclose(step, expected, atol=1e-4)
+    np.testing.assert_array_equal(theta + step == 0, theta + expected == 0)
+    np.testing.assert_allclose(loss._changes, changes, atol=1e-3)
 
 
 @pytest.mark.parametrize("K", [1, 3])
