@@ -22,9 +22,9 @@ DENSE_SHARE, DENSE_SIZE = 0.25, 1 << 22
 # take 0.6 to 0.9 of its time at 3,000 x 300 and 500 x 5,000, 2.3 to 3.5 times it at 100,000 x 30;
 # of more weights of several classes it would take more than 128 MB.
 MOST_BY_HESSIAN = 64, 4096
-# What a step by columns leaves of a violation. Of dense X 0.1 takes up to 1.2 of the time. Of
-# sparse X, 20,000 x 50,000 with C=10, 0.03 takes 1.08 and 0.1 takes 1.45 of it, 32 steps for 13.
-ROUGH, SPARSE_ROUGH = 0.3, 0.03
+# What a step by columns leaves of a violation. Of dense X 0.3 takes 1.07 of the time, and 0.1 1.09.
+# Of sparse X, 0.01 takes 1.02 and 0.3 1.2 of it.
+ROUGH, SPARSE_ROUGH = 0.2, 0.03
 
 
 def minimise(
