@@ -9,30 +9,33 @@ import threading
 from typing import Any
 
 import numpy as np
+from scipy.sparse import csr_array, csr_matrix
 from sklearn import get_config
 from sklearn.utils import check_random_state
 
 from fastlogit.estimators.sklearn_compat import has_callbacks
 from fastlogit.models import Indices, Rows
-from fastlogit.models.checks import finite, is_plain_array, plain_matrix
+from fastlogit.models.checks import FLOATS, finite, is_plain_array, plain_matrix
 
+CSR_TYPES = csr_array, csr_matrix
 _of_this_thread = threading.local()
 
 
 def is_valid_matrix(estimator: Any, X: Any) -> bool:
     """Return whether the estimator is fitted and scikit-learn would return X unchanged."""
-    return is_valid_if_finite(estimator, X) and finite(X)
+    return is_valid_if_finite(estimator, X) and finite(X if type(X) is np.ndarray else X.data)
 
 
 def is_valid_if_finite(estimator: Any, X: Any) -> bool:
     """Return whether that is so provided that X is finite, for which its elements are not read."""
+    is_sparse = type(X) in CSR_TYPES
     return (
-        type(X) is np.ndarray
+        (is_sparse or type(X) is np.ndarray)
         and X.ndim == 2
         and X.shape[1] == estimator.__dict__.get("n_features_in_")
         and getattr(estimator, "feature_names_in_", None) is None
         and not hasattr(type(estimator), "__sklearn_is_fitted__")
-        and is_plain_array(X)
+        and ((X.dtype in FLOATS and 0 not in X.shape) if is_sparse else is_plain_array(X))
     )
 
 
@@ -82,6 +85,7 @@ def valid_partial_fit_rows(
     if not get_config()["skip_parameter_validation"]:  # scikit-learn misses arguments set since
         est._validate_params()
     is_plain = sample_weight is None and est.class_weight is None and est.early_stopping is False
+    is_plain = is_plain and type(X) is np.ndarray
     if not (is_plain and is_valid_matrix(est, X) and are_known_classes(est.classes_, classes)):
         return None
     indices = known_label_indices(est.classes_, y, len(X))

@@ -40,8 +40,10 @@ MINIBATCH_ARGUMENTS = (
 )  # fmt: skip
 # Attributes that a fit by mini-batches sets and one by another solver does not.
 MINIBATCH_ATTRIBUTES = ("t_", "loss_", "_optimizer", *HISTORY_ATTRIBUTES, *RESUME_ATTRIBUTES)
-# Multiply-adds up to which NumPy predicts classes faster: a call of the kernels takes some 20 µs.
-MOST_BY_NUMPY = 1 << 16
+# Multiply-adds up to which NumPy predicts classes faster, and SciPy those of sparse rows: a call of
+# the kernels takes some 20 µs, and 70 µs with the check of a CSR matrix. Of 100 non-zeros a row and
+# ten classes SciPy takes 0.94 of the time at 1,000 rows, 1.3 times it at 20,000.
+MOST_BY_NUMPY, MOST_BY_SCIPY = 1 << 16, 1 << 20
 
 
 class LogisticRegression(KernelClassifier, _SklearnLogisticRegression):  # type: ignore[misc]
@@ -425,7 +427,8 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
         """Return what the kernels predict, None where the logits are to be computed by NumPy."""
         if type(self).decision_function is not LogisticRegression.decision_function:
             return None
-        if not is_valid_if_finite(self, X) or X.size * self.coef_.shape[0] <= MOST_BY_NUMPY:
+        most = MOST_BY_NUMPY if isinstance(X, np.ndarray) else MOST_BY_SCIPY
+        if not is_valid_if_finite(self, X) or X.size * self.coef_.shape[0] <= most:
             return None
         # If an element of X is not finite then no logit of its row is: X need not be checked.
         return kernel_classes(self._model, self._params, X, self.n_threads)

@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array, csr_matrix
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
@@ -293,6 +294,15 @@ def test_valid_matrices(rows):
     locked = rows.copy()
     locked.setflags(write=False)
     assert is_valid_matrix(FITTED, locked)
+
+
+@pytest.mark.parametrize("kind", [csr_array, csr_matrix])
+def test_valid_sparse_matrices(kind):
+    for rows in (X, X[:1], X.astype(np.float32), 0 * X):
+        assert is_valid_matrix(FITTED, kind(rows))
+    for rows in (X.astype(int), X[:0], np.ones((3, 3)), np.where(X == 3, np.nan, X)):
+        assert not is_valid_matrix(FITTED, kind(rows))
+    assert not is_valid_matrix(FITTED, kind(X).tocsc())
 
 
 STRANGE_ROWS = {

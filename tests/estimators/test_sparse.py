@@ -11,6 +11,8 @@ from sklearn.linear_model import LogisticRegression as SklearnLogisticRegression
 from sklearn.neural_network import MLPClassifier as SklearnMLPClassifier
 
 from fastlogit import LogisticRegression, MLPClassifier
+from fastlogit.estimators import logistic_regression
+from fastlogit.models.checks import FEW
 
 SOLVERS = ["lbfgs", "sgd", "adam"]
 pytestmark = pytest.mark.filterwarnings(
@@ -141,6 +143,31 @@ def test_sparse_frames_and_64_bit_indices(solver):
             assert_same(fitted.fit(rows, y), expected.fit(X, y), 1e-7)
             proba = fitted.predict_proba(rows)
             np.testing.assert_allclose(proba, expected.predict_proba(X), rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
+def test_predicts_many_rows_as_scikit_learn(n_classes, dtype, monkeypatch):
+    X, y = rows_of(n_classes, dtype, n=300)
+    X = sparse.csr_array(X)
+    model = LogisticRegression().fit(X, y)
+    expected = SklearnLogisticRegression().fit(X, y)
+    expected.coef_, expected.intercept_ = model.coef_, model.intercept_
+    several = sparse.vstack([X] * 5, format="csr")  # above the size that NumPy's calls are for
+    assert several.nnz > FEW
+    infinite = several.copy()
+    infinite.data[-1] = np.inf
+    for most in (0, several.nnz * n_classes):
+        monkeypatch.setattr(logistic_regression, "MOST_BY_SCIPY", most)
+        predicted = model.predict(several)
+        by_kernels = model._kernel_indices(several)
+        assert (by_kernels is None) == (most > 0)
+        np.testing.assert_array_equal(predicted, expected.predict(several))
+        np.testing.assert_allclose(
+            model.decision_function(several), expected.decision_function(several), rtol=1e-5
+        )
+        for method in (model.predict, model.decision_function, model.predict_proba):
+            with pytest.raises(ValueError, match="contains infinity"):
+                method(infinite)
 
 
 def test_indices_beyond_the_columns_are_refused():
