@@ -227,7 +227,7 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
 
     def _fit_partitions(self, call: FitCall, X: Any, y: Any, sample_weight: Any) -> None:
         """Fit to all partitions by passes, from a sample of their rows."""
-        if self.solver == "liblinear" or not self._has_l2_penalty:
+        if self.solver == "liblinear" or not self._is_smooth:
             given = f"solver={self.solver!r}, l1_ratio={self.l1_ratio!r}"
             raise ValueError(
                 f"{given}: a source is fitted with an L2 penalty, or none by C=inf, and any solver "
@@ -240,13 +240,26 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
         self.n_iter_ = np.array([n_iter], np.int32)
 
     @property
-    def _l1_share(self) -> float:
-        """Share of the penalty that is L1: l1_ratio, unless the deprecated ``penalty`` says it."""
-        return {"l1": 1.0, "l2": 0.0, None: 0.0}.get(self.penalty, self.l1_ratio or 0.0)
+    def _penalty_name(self) -> str | None:
+        """What scikit-learn makes of penalty, l1_ratio and C: "l2", "l1", "elasticnet" or None."""
+        if self.penalty != "deprecated" or math.isinf(self.C):
+            return None if self.penalty == "deprecated" else self.penalty
+        return {0: "l2", None: "l2", 1: "l1"}.get(self.l1_ratio, "elasticnet")
 
     @property
-    def _has_l2_penalty(self) -> bool:
-        return self.penalty in ("deprecated", "l2") and self.l1_ratio == 0 and not self.dual
+    def _inverse_strength(self) -> float:
+        return math.inf if self._penalty_name is None else float(self.C)
+
+    @property
+    def _l1_share(self) -> float:
+        """Share of the penalty that is L1, 0 where there is none."""
+        penalty = self._penalty_name
+        share = self.l1_ratio if penalty == "elasticnet" else float(penalty == "l1")
+        return 0.0 if math.isinf(self.C) else share
+
+    @property
+    def _is_smooth(self) -> bool:
+        return self._penalty_name in ("l2", None) and not self.dual
 
     def _unsupported_reason(self, _X: Any = None, _y: Any = None) -> str | None:
         """Return why the kernels do not support a fit, whatever X and y, None if they do."""
@@ -255,19 +268,16 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
             return None
         if self.solver not in FULL_BATCH_SOLVERS:
             return f"solver={self.solver!r}, the kernels support {SOLVERS}"
-        is_supported, text = self._has_l2_penalty, "the L2 penalty, or none by C=inf, in the primal"
-        if self.solver in ("saga", "liblinear") and self._l1_share > 0:
-            is_consistent = self.penalty != "l1" or self.l1_ratio in (0, 1)
-            is_supported = is_consistent and not (self.dual or math.isinf(self.C))
-            text = "'saga' with l1_ratio > 0 and a finite C, in the primal"
-            if self.solver == "liblinear":
-                is_supported &= self._l1_share == 1
-                text = "'liblinear' with l1_ratio=1 or L2, and a finite C"
-        elif self.solver == "saga" and self.penalty == "elasticnet":  # with l1_ratio=0
-            is_supported = self.l1_ratio == 0 and not self.dual
+        penalty = self._penalty_name
+        is_supported, text = self._is_smooth, "the L2 penalty, or none by C=inf, in the primal"
+        if self.solver == "saga":
+            is_supported = not self.dual and (penalty != "elasticnet" or self.l1_ratio is not None)
+            text = "'saga' in the primal, of 'elasticnet' with an l1_ratio"
         elif self.solver == "liblinear":
-            is_l2 = self.penalty in ("deprecated", "l2") and self.l1_ratio == 0
-            is_supported, text = is_l2 and not math.isinf(self.C), "'liblinear' with a finite C"
+            if math.isinf(self.C):  # scikit-learn's code does not return
+                raise ValueError("C=np.inf is not supported for the liblinear solver")
+            is_supported = penalty == "l2" or (penalty == "l1" and not self.dual)
+            text = "'liblinear' with L2, or L1 in the primal"
         if not is_supported:
             given = f"penalty={self.penalty!r}, l1_ratio={self.l1_ratio!r}, C={self.C!r}"
             return f"{given}, dual={self.dual!r}; the kernels support {text}"
@@ -276,21 +286,38 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
         return None
 
     def _check_minibatch_penalty(self) -> None:
-        if not self._has_l2_penalty:
+        if not self._is_smooth:
             text = f"Solver {self.solver} supports only the L2 penalty, or C=inf, and dual=False"
             given = f"penalty={self.penalty!r}, l1_ratio={self.l1_ratio!r} and dual={self.dual!r}"
             raise ValueError(f"{text}, got {given}")
 
     def _warn_of_deprecations(self) -> None:
-        """Issue scikit-learn's deprecation warnings, where its own code does not run."""
-        removed = "scikit-learn 1.8 and will be removed in 1.10; leave it out"
+        """Issue the warnings of scikit-learn's code, which does not run, in its words."""
+        penalty, l1_ratio = self._penalty_name, self.l1_ratio
         if self.penalty != "deprecated":
-            warn(f"'penalty' was deprecated in {removed}, l1_ratio and C replace it", FutureWarning)
-        if self.penalty == "l1" and self.l1_ratio != 1:
-            text = f"Inconsistent values: penalty=l1 with l1_ratio={self.l1_ratio}"
-            warn(f"{text}. penalty is deprecated, use l1_ratio only", UserWarning)
+            warn(
+                "'penalty' was deprecated in version 1.8 and will be removed in 1.10. To avoid "
+                "this warning, leave 'penalty' set to its default value and use 'l1_ratio' or 'C' "
+                "instead. Use l1_ratio=0 instead of penalty='l2', l1_ratio=1 instead of "
+                "penalty='l1', l1_ratio set to a float between 0 and 1 instead of "
+                "penalty='elasticnet', and C=np.inf instead of penalty=None.",
+                FutureWarning,
+            )
+        elif l1_ratio is None:
+            text = "'l1_ratio=None' was deprecated in version 1.8 and will trigger an error in 1.10"
+            warn(f"{text}. Use 0<=l1_ratio<=1 instead.", FutureWarning)
+        if penalty != "elasticnet" and l1_ratio not in (None, 0, 1):
+            text = "l1_ratio parameter is only used when penalty is 'elasticnet'"
+            warn(f"{text}. Got (penalty={penalty})", UserWarning)
+        if {"l2": 0, "l1": 1}.get(self.penalty, l1_ratio) != l1_ratio:
+            text = f"Inconsistent values: penalty={penalty} with l1_ratio={l1_ratio}"
+            warn(f"{text}. penalty is deprecated. Please use l1_ratio only.", UserWarning)
+        if self.penalty is None and self.C != 1:
+            warn("Setting penalty=None will ignore the C and l1_ratio parameters", UserWarning)
         if self.n_jobs is not None:
-            warn(f"'n_jobs' has no effect since {removed}, got n_jobs={self.n_jobs}", FutureWarning)
+            text = "'n_jobs' has no effect since 1.8 and will be removed in 1.10"
+            given = f"You provided 'n_jobs={self.n_jobs}', please leave it unspecified"
+            warn(f"{text}. {given}.", FutureWarning)
 
     def _fit_minibatch(
         self, X: Any, y: Any, sample_weight: Any, classes: Any = None, call: FitCall | None = None
@@ -311,8 +338,8 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
         self._train_epochs(params, rows, random_state, incremental=incremental, call=call)
 
     def _can_resume(self, rows: Rows) -> bool:
-        is_plain = self.penalty == "deprecated" and self.n_jobs is None  # else there are warnings
-        return is_plain and self._has_l2_penalty and super()._can_resume(rows)
+        has_no_warning = self.penalty == "deprecated" and self.l1_ratio == 0 and self.n_jobs is None
+        return has_no_warning and self._is_smooth and super()._can_resume(rows)
 
     def _train_epochs(self, *args: Any, **arguments: Any) -> None:
         super()._train_epochs(*args, **arguments)
@@ -368,7 +395,8 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
         return coef.T.astype(X.dtype), bias.astype(X.dtype)
 
     def _penalty(self, total_weight: float, /) -> dict[str, Any]:
-        return {"alpha": 1 / (self.C * total_weight), "fit_bias": self.fit_intercept}
+        alpha = 1 / (self._inverse_strength * total_weight)
+        return {"alpha": alpha, "fit_bias": self.fit_intercept}
 
     @property
     def _model(self) -> Model:  # type: ignore[override]

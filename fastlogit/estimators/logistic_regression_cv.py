@@ -198,14 +198,17 @@ n_jobs, verbose, refit, intercept_scaling, random_state, use_legacy_attributes
         return None if isinstance(self.l1_ratios, str) else self.l1_ratios
 
     def _estimators(self, grid: Grid) -> list[LogisticRegression]:
-        """Return an estimator for each l1_ratio, whose C is still to be set."""
+        """Return an estimator for each l1_ratio, whose C is still to be set.
+
+        They are not fitted by their own ``fit``, which would warn of the penalty.
+        """
         names = (
             "dual", "fit_intercept", "intercept_scaling", "max_iter", "n_threads", "random_state",
             "solver", "tol", "verbose",
         )  # fmt: skip
         arguments = {name: getattr(self, name) for name in names}
         return [
-            LogisticRegression(l1_ratio=l1_ratio, **arguments)
+            LogisticRegression(grid.penalty, l1_ratio=l1_ratio, **arguments)
             for l1_ratio in grid.effective_l1_ratios
         ]
 

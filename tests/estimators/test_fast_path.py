@@ -419,8 +419,13 @@ def test_invalid_arguments_are_refused_in_later_calls(estimator, argument):
         model.set_params(**argument).partial_fit(*a_part([0, 1, 2], 4))
 
 
-@pytest.mark.parametrize("argument", [{"class_weight": {0: 2}}, {"n_jobs": 1}, {"penalty": "l2"}])
-@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize(
+    "argument",
+    [{"class_weight": {0: 2}}, {"n_jobs": 1}, {"penalty": "l2"}, {"penalty": None},
+     {"l1_ratio": None}, {"C": np.inf, "l1_ratio": 0.5}],
+    ids=str,
+)  # fmt: skip
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore:l1_ratio parameter is only used")
 def test_arguments_that_take_the_full_validation(argument, monkeypatch):
     model = fitted(LogisticRegression(solver="sgd")).set_params(**argument)
     full = []

@@ -1,9 +1,11 @@
 """LogisticRegression against scikit-learn's, the optimality conditions, and mini-batches."""
 
-import logging
+import re
+import warnings
 
 import numpy as np
 import pytest
+import sklearn
 from scipy.sparse import csr_array
 from scipy.special import expit, log_softmax, softmax
 from sklearn import config_context
@@ -163,22 +165,6 @@ def test_warns_as_scikit_learn_at_max_iter(toy_set):
         LogisticRegression(max_iter=2, solver="adam").fit(X, y)
 
 
-@pytest.mark.filterwarnings("ignore:'penalty' was deprecated:FutureWarning")
-@pytest.mark.parametrize(
-    ("arguments", "reason"), [({"l1_ratio": 0, "penalty": None}, "penalty=None")]
-)
-def test_what_the_kernels_do_not_cover_runs_on_scikit_learn(toy_set, caplog, arguments, reason):
-    X, y = toy_set("iris", "logistic")
-    with caplog.at_level(logging.INFO, logger="fastlogit"):
-        ours = LogisticRegression(random_state=0, **arguments).fit(X, y)
-    assert reason in caplog.text
-    assert ours.backend_ == "scikit-learn"
-    assert not hasattr(ours, "model_")
-    theirs = SklearnLogisticRegression(random_state=0, **arguments).fit(X, y)
-    np.testing.assert_array_equal(ours.coef_, theirs.coef_)
-    np.testing.assert_array_equal(ours.predict_proba(X), theirs.predict_proba(X))
-
-
 def test_refits_on_the_other_code(toy_set, monkeypatch):
     X, y = toy_set("iris", "softmax")
     model = LogisticRegression(solver="sgd", tol=0.1, random_state=0).fit(X, y)
@@ -217,7 +203,7 @@ def test_array_api_dispatch_is_scikit_learns(toy_set, monkeypatch):
             f"fastlogit.estimators.{module}.get_config", lambda: {"array_api_dispatch": True}
         )
     ours = LogisticRegression().fit(X, y)
-    assert ours.backend_ == "scikit-learn"
+    assert (ours.backend_, hasattr(ours, "model_")) == ("scikit-learn", False)
     np.testing.assert_array_equal(ours.predict_proba(X), expected.predict_proba(X))
     np.testing.assert_array_equal(ours.predict_log_proba(X), expected.predict_log_proba(X))
 
@@ -259,14 +245,79 @@ def test_pipelines_and_searches_run_on_the_kernels(toy_set, solver):
     assert search.best_estimator_[-1].backend_ == "numba"
 
 
-@pytest.mark.parametrize("solver", ["lbfgs", "adam"])
+# Arguments that scikit-learn warns of, and those that have the same meaning.
+OLD_ARGUMENTS = [
+    ("lbfgs", {"penalty": "l2"}, {}),
+    ("lbfgs", {"penalty": "l2", "l1_ratio": 0.3}, {}),
+    ("lbfgs", {"penalty": "l2", "C": np.inf}, {"C": np.inf}),
+    ("lbfgs", {"penalty": None}, {"C": np.inf}),
+    ("lbfgs", {"penalty": None, "C": 3.0, "l1_ratio": 0.3}, {"C": np.inf}),
+    ("lbfgs", {"C": np.inf, "l1_ratio": 0.3}, {"C": np.inf}),
+    ("lbfgs", {"l1_ratio": None}, {}),
+    ("lbfgs", {"n_jobs": 2}, {}),
+    ("newton-cholesky", {"penalty": None}, {"C": np.inf}),
+    ("saga", {"penalty": None, "l1_ratio": 1}, {"C": np.inf}),
+    ("saga", {"penalty": "l1", "C": np.inf}, {"C": np.inf}),
+    ("saga", {"penalty": "l1"}, {"l1_ratio": 1}),
+    ("saga", {"penalty": "l1", "l1_ratio": 0.3}, {"l1_ratio": 1}),
+    ("saga", {"penalty": "elasticnet", "l1_ratio": 0.3}, {"l1_ratio": 0.3}),
+    ("saga", {"penalty": "elasticnet", "l1_ratio": 0}, {}),
+    ("liblinear", {"penalty": "l2", "l1_ratio": 1}, {}),
+]
+
+
+def fit_and_warned(kind, X, y, **arguments):
+    """Return a fitted model and what it warned of, but for convergence and, below 1.9, C=inf."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model = kind(max_iter=200, random_state=0, **arguments).fit(X, y)
+    told = [(w.category, str(w.message)) for w in caught]
+    told = [t for t in told if not issubclass(t[0], ConvergenceWarning)]
+    if arguments.get("penalty", "deprecated") is not None:
+        told = [t for t in told if "Setting penalty=None" not in t[1]]
+    return model, told
+
+
+@pytest.mark.parametrize(("solver", "old", "new"), OLD_ARGUMENTS)
+def test_deprecated_arguments_warn_as_in_scikit_learn(toy_set, solver, old, new):
+    X, y = toy_set("breast_cancer", "logistic")
+    # No logit grows without bounds.
+    X, y = StandardScaler().fit_transform(X[:, [0, 1, 4]]), y ^ (np.arange(len(y)) % 3 == 0)
+    ours, told = fit_and_warned(LogisticRegression, X, y, solver=solver, tol=1e-6, **old)
+    theirs, expected = fit_and_warned(SklearnLogisticRegression, X, y, solver=solver, **old)
+    assert [category for category, _ in told] == [category for category, _ in expected]
+    if sklearn.__version__.startswith("1.9"):
+        assert told == expected
+    assert ours.backend_ == "numba"
+    same, told = fit_and_warned(LogisticRegression, X, y, solver=solver, tol=1e-6, **new)
+    assert told == []
+    np.testing.assert_array_equal(ours.coef_, same.coef_)
+    np.testing.assert_allclose(ours.coef_, theirs.coef_, atol=2e-2)
+
+
 @unconverged
-def test_deprecated_arguments_warn(toy_set, solver):
+def test_mini_batches_take_deprecated_arguments(toy_set):
     X, y = toy_set("iris", "softmax")
-    for arguments in ({"penalty": "l2"}, {"n_jobs": 2}):
-        with pytest.warns(FutureWarning, match=f"{next(iter(arguments))!r} (was|has)"):
-            model = LogisticRegression(solver=solver, **arguments).fit(X, y)
-        assert model.backend_ == "numba"
+    for old, new in (({"penalty": "l2"}, {}), ({"penalty": None}, {"C": np.inf})):
+        model, told = fit_and_warned(LogisticRegression, X, y, solver="adam", **old)
+        assert [category for category, _ in told] == [FutureWarning]
+        same, _ = fit_and_warned(LogisticRegression, X, y, solver="adam", **new)
+        np.testing.assert_array_equal(model.coef_, same.coef_)
+
+
+def test_penalties_that_scikit_learn_refuses(toy_set):
+    X, y = toy_set("iris", "logistic")
+    for arguments in (
+        {"penalty": "l1"}, {"penalty": "elasticnet", "solver": "saga", "l1_ratio": None},
+        {"penalty": None, "solver": "liblinear"}, {"penalty": "elasticnet", "solver": "liblinear"},
+        {"penalty": "l1", "solver": "liblinear", "dual": True}, {"penalty": None, "dual": True},
+    ):  # fmt: skip
+        with pytest.raises(ValueError) as expected:  # noqa: PT011
+            fit_and_warned(SklearnLogisticRegression, X, y, **arguments)
+        with pytest.raises(ValueError, match=re.escape(str(expected.value))):
+            fit_and_warned(LogisticRegression, X, y, **arguments)
+    with pytest.raises(ValueError, match=r"C=np\.inf is not supported for the liblinear"):
+        LogisticRegression("l2", C=np.inf, solver="liblinear").fit(X, y)  # theirs never ends
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
