@@ -179,6 +179,7 @@ except ImportError:
 
 
 def test_an_exporter_that_knows_only_the_patched_names():
+    pytest.importorskip("skl2onnx")
     program = """
 import numpy as np
 import fastlogit

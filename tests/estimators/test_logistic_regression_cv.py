@@ -20,6 +20,7 @@ import fastlogit
 from fastlogit import LogisticRegression, LogisticRegressionCV
 from fastlogit.estimators import full_batch
 from fastlogit.estimators.scoring import SCORES
+from fastlogit.estimators.sklearn_compat import CALLBACKS_EXIST
 
 PLAIN = {"l1_ratios": (0,), "scoring": "accuracy", "use_legacy_attributes": False}
 CS = [0.01, 0.3, 10.0]
@@ -52,6 +53,8 @@ def assert_same(ours, theirs, *, rtol=1e-4, iterations=False):
         if isinstance(expected, dict):
             assert list(actual) == list(expected), name
         actual, expected = as_array(actual), as_array(expected)
+        if expected.dtype == object:  # l1_ratio_ is None without refit below scikit-learn 1.9
+            continue
         assert (actual.shape, actual.dtype) == (expected.shape, expected.dtype), name
         if name == "scores_":
             np.testing.assert_allclose(actual, expected, rtol=rtol / 10, err_msg=name)
@@ -64,6 +67,8 @@ def assert_same(ours, theirs, *, rtol=1e-4, iterations=False):
 
 def fit_both(X, y, weight=None, **arguments):
     arguments = PLAIN | TIGHT | arguments
+    if not (CALLBACKS_EXIST or arguments["use_legacy_attributes"] or arguments.get("refit", True)):
+        pytest.skip("scikit-learn 1.8 raises TypeError for float(None)")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         ours = LogisticRegressionCV(**arguments).fit(X, y, weight)
@@ -198,6 +203,8 @@ def test_scores_of_two_classes_are_the_scorers(toy_set, scoring):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
 @pytest.mark.parametrize("scoring", ["f1_macro", "balanced_accuracy", "neg_log_loss", "accuracy"])
 def test_scores_where_classes_are_never_predicted_or_missing(scoring):
+    if scoring == "neg_log_loss" and not CALLBACKS_EXIST:
+        pytest.skip("scikit-learn 1.8 does not tell its scorer of classes that test rows lack")
     X = np.linspace(0, 1, 40)[:, None]
     y = np.repeat([0, 1, 2, 0], 10)
     arguments = {"scoring": scoring, "Cs": [1e-4, 1.0], "cv": KFold(3)}
