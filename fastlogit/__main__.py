@@ -1,5 +1,6 @@
 """``python -m fastlogit script.py``: a program of scikit-learn's on fastlogit, unchanged."""
 
+import atexit
 import builtins
 import io
 import os
@@ -9,18 +10,21 @@ import zipfile
 from collections.abc import Callable
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
+from time import perf_counter
 from traceback import walk_tb
 from types import ModuleType, TracebackType
 from typing import Any
 
 from fastlogit.patching import patch_sklearn
+from fastlogit.verbosity import report_total
 
 USAGE = """\
 usage: python -m fastlogit script.py [arguments]
        python -m fastlogit -m module [arguments]
 
 Run a Python program with fastlogit's classes in the place of scikit-learn's of the same names.
-FASTLOGIT_VERBOSE=1 in the environment prints a line for each fit, with the code that ran it.
+FASTLOGIT_VERBOSE=1 in the environment prints a line for each fit, with the code that ran it and
+its time, and one with the sums at the end.
 The benchmark's command line is "fastlogit".
 """
 
@@ -34,6 +38,8 @@ def main(arguments: list[str]) -> None:
         print(USAGE, end="", file=sys.stdout if asked else sys.stderr)
         sys.exit(0 if asked else 2)
     patch_sklearn()
+    started = perf_counter()
+    atexit.register(lambda: report_total(" ".join(arguments), perf_counter() - started))
     sys.excepthook = _without_own_frames(sys.excepthook)
     # From now on; the program may run on after its last line, in threads and at exit.
     sys.modules["__main__"] = ModuleType("__main__")

@@ -2,7 +2,8 @@
 
 - unset or empty: one line where a process compiles kernels, unless a warnings filter ignores it;
 - "0": nothing;
-- "1", like any other value: also one line for each fit, with the code that ran, why and how long.
+- "1", like any other value: also one line for each fit, with the code that ran, why and how long;
+  and one where a program run by ``python -m fastlogit`` ends, with the sums.
 
 The variable is read anew each time. The ``fastlogit`` logger has the lines of fits at INFO level.
 """
@@ -10,14 +11,35 @@ The variable is read anew each time. The ``fastlogit`` logger has the lines of f
 import logging
 import os
 import sys
+import threading
 import warnings
 
 VARIABLE = "FASTLOGIT_VERBOSE"
 logger = logging.getLogger("fastlogit")
+# By the code that ran: the number of fits in this process, and their seconds.
+_totals: dict[str, tuple[int, float]] = {}
+_lock = threading.Lock()
+
+
+def report_fit(name: str, code: str, seconds: float) -> None:
+    """Report which code ran a fit of an estimator, and how long."""
+    with _lock:
+        count, spent = _totals.get(code, (0, 0.0))
+        _totals[code] = count + 1, spent + seconds
+    report(f"{name} ran on {code} ({seconds:.3g} s)")
+
+
+def report_total(program: str, seconds: float) -> None:
+    """Report how long a program ran, and how many fits in it ran on which code."""
+    fits = [
+        f"{count} {'fit' if count == 1 else 'fits'} on {code} ({spent:.3g} s)"
+        for code, (count, spent) in _totals.items()
+    ]
+    report(f"{program} took {seconds:.3g} s: {'; '.join(fits) or 'no fits'}")
 
 
 def report(text: str) -> None:
-    """Log a line on a fit, and print it if the variable asks for it."""
+    """Log a line, and print it if the variable asks for it."""
     logger.info(text)
     if os.environ.get(VARIABLE, "") not in ("", "0"):
         _print(text)

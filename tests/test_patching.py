@@ -265,6 +265,7 @@ def test_a_program_runs_on_fastlogit(folder):
     shown = {"FASTLOGIT_VERBOSE": "1"}
     done = run("-m", "fastlogit", "program.py", "0", folder=folder, environment=shown)
     assert "fastlogit: LogisticRegression ran on kernels (" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("fastlogit: program.py 0 took ")
 
 
 def test_tells_how_it_is_used():

@@ -7,7 +7,8 @@ import warnings
 
 import pytest
 
-from fastlogit.verbosity import VARIABLE, announce, report
+from fastlogit import verbosity
+from fastlogit.verbosity import VARIABLE, announce, report, report_fit, report_total
 
 # The smallest thing to compile, as a first fit compiles it.
 COMPILE = """
@@ -77,3 +78,16 @@ def test_nothing_is_printed_without_a_console(monkeypatch):
     monkeypatch.setenv(VARIABLE, "1")
     monkeypatch.setattr(sys, "stderr", None)
     report("a fit")
+
+
+def test_the_total_counts_fits_by_the_code_that_ran(monkeypatch, capsys):
+    monkeypatch.setenv(VARIABLE, "1")
+    monkeypatch.setattr(verbosity, "_totals", {})
+    report_total("a.py", 0.5)
+    for code, seconds in (("kernels", 0.25), ("scikit-learn: a reason", 1.0), ("kernels", 0.5)):
+        report_fit("MLPClassifier", code, seconds)
+    report_total("a.py", 2.0)
+    first, *_, last = capsys.readouterr().err.splitlines()
+    assert first == "fastlogit: a.py took 0.5 s: no fits"
+    fits = "2 fits on kernels (0.75 s); 1 fit on scikit-learn: a reason (1 s)"
+    assert last == f"fastlogit: a.py took 2 s: {fits}"

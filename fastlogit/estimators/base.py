@@ -25,7 +25,7 @@ from fastlogit.solvers.passes import LocalPasses
 from fastlogit.sources import Source
 from fastlogit.training.objective import has_nan_rows, predict, predict_classes
 from fastlogit.training.orders import restore_generator
-from fastlogit.verbosity import logger, report
+from fastlogit.verbosity import logger, report_fit
 
 
 def match_model(model: Model, params: Sequence[Floats], n_features: int) -> bool:
@@ -203,7 +203,7 @@ class KernelClassifier(
             self.__dict__.update(before)
             raise
         code = f"scikit-learn: {reason}" if (reason := call.sklearn_reason) else "kernels"
-        report(f"{type(self).__name__} ran on {code} ({perf_counter() - started:.3g} s)")
+        report_fit(type(self).__name__, code, perf_counter() - started)
         return self
 
     @available_if(_has_partial_fit)  # type: ignore[untyped-decorator]
