@@ -48,6 +48,18 @@ def _is_csr(X):
     return lambda X: found  # noqa: ARG005
 
 
+def row_bytes(X: Any) -> int:
+    """Return the size of a row of an array, 0 for sparse ones: they are not read twice."""
+    return 0 if is_csr(X) else X.shape[1] * X.itemsize
+
+
+@overload(row_bytes, jit_options=KERNEL_OPTIONS, inline="always")
+def _row_bytes(X):
+    if is_csr(X):
+        return lambda X: 0  # noqa: ARG005
+    return lambda X: X.shape[1] * X.itemsize
+
+
 @overload(rows_from, jit_options=KERNEL_OPTIONS, inline="always")
 def _rows_from(X, start, n_rows):
     def sparse_rows(X, start, n_rows):

@@ -27,10 +27,13 @@ from fastlogit.kernels.codegen.compile import inline
 from fastlogit.kernels.codegen.linking import compiled_once, entry_point
 from fastlogit.kernels.codegen.simd import NEAR_BYTES, PREFETCH_ROWS, VECTOR_BYTES, prefetch_row
 from fastlogit.kernels.layers.dense import PANEL_BYTES
-from fastlogit.kernels.layers.sparse import is_csr
+from fastlogit.kernels.layers.sparse import is_csr, row_bytes
 from fastlogit.kernels.training.optimizers import l2_penalty, update
 
 BLOCK_ROWS = 256
+# A linear model reads a block's rows twice, which is faster from a core's cache: of 3,000 rows of
+# 2,000 features, blocks of at most this size take 0.67 of the time in float64 and 0.79 in float32.
+CACHED_BYTES = 1 << 20
 MAX_GROUPS = 8
 # Batches of one row that one loop trains on: a span ends where such a chain does, so that no bit
 # depends on where that is.
@@ -201,6 +204,10 @@ def share_groups(
     """Compute groups of order[first:last], as they are free; add if accumulate. OUT: gradients."""
     n_groups = group_count(gradients, last - first)
     blocks = (last - first + BLOCK_ROWS - 1) // BLOCK_ROWS
+    rows_at_once = BLOCK_ROWS  # where a step is taken in place, by the gradient before it
+    if not accumulate and len(params) == 2:
+        while rows_at_once > 1 and rows_at_once * row_bytes(data.X) > CACHED_BYTES:
+            rows_at_once //= 2
     if team.thread == 0 and team.n_threads > 1:
         begin_round(team.barrier, number)
     group = next_group(team, number, n_groups, -1)
@@ -212,7 +219,7 @@ def share_groups(
         P = gradients.values.shape[1]
         grads = flat_views(params, part(gradients.values, group * P, (P,)))
         gradients.losses[group] = sum_blocks(
-            model, params, data, order, start, stop, scale, accumulate or continues,
+            model, params, data, order, start, stop, rows_at_once, scale, accumulate or continues,
             gradients.losses[group] if continues else 0.0, grads, team.buffers,
         )  # fmt: skip
         if team.n_threads > 1:
@@ -248,13 +255,15 @@ def mean_scale(weight, order, first, last):
 
 
 @inline
-def sum_blocks(model, params, data, order, first, last, scale, accumulate, loss, grads, buffers):
+def sum_blocks(
+    model, params, data, order, first, last, rows_at_once, scale, accumulate, loss, grads, buffers
+):
     """Return loss plus Σ w loss · scale over rows order[first:last]. OUT: grads, its gradient."""
     X, y, weight = data
     work, numbers, y_rows, weight_rows = buffers
     in_order = order.size == 0
-    for start in range(first, last, BLOCK_ROWS):
-        n_rows = min(last - start, BLOCK_ROWS)
+    for start in range(first, last, rows_at_once):
+        n_rows = min(last - start, rows_at_once)
         n_weights = n_rows if weight.size > 0 else 0
         if in_order:
             X_block = rows_from(X, start, n_rows)

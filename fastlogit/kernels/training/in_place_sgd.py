@@ -50,7 +50,7 @@ from fastlogit.kernels.codegen.simd import NEAR_BYTES, PREFETCH_ROWS, prefetch_r
 from fastlogit.kernels.layers import elementary
 from fastlogit.kernels.layers.output_losses import softmax_loss
 from fastlogit.kernels.layers.sparse import BACKWARD, FORWARD, SQUARES, TRACKED, clear
-from fastlogit.kernels.training.epoch import mean_scale, sum_blocks
+from fastlogit.kernels.training.epoch import BLOCK_ROWS, mean_scale, sum_blocks
 
 # s stays in between, and V in the range of float32.
 LEAST_SCALE, MOST_SCALE = 1e-6, 1e6
@@ -179,7 +179,7 @@ def take_step(team, model, params, state, gradients, rule, data, order, first, l
         penalty = 0.5 * alpha * (scaled_squares(first_layer, scaling) + squares)
         scaling[BACKWARD] = 1.0 / (scaling[FORWARD] * shrink)
     total = sum_blocks(
-        model, params, data, order, first, last, factor, True, 0.0, params, team.buffers
+        model, params, data, order, first, last, BLOCK_ROWS, factor, True, 0.0, params, team.buffers
     )
     if rule.alpha > 0:
         scaling[FORWARD] *= shrink

@@ -9,7 +9,16 @@ from scipy import sparse
 
 from fastlogit.kernels.codegen.arrays import rows_from
 from fastlogit.kernels.layers import sparse as sparse_layers
-from fastlogit.kernels.layers.sparse import BACKWARD, FORWARD, SQUARES, TRACKED, Csr, csr, is_csr
+from fastlogit.kernels.layers.sparse import (
+    BACKWARD,
+    FORWARD,
+    SQUARES,
+    TRACKED,
+    Csr,
+    csr,
+    is_csr,
+    row_bytes,
+)
 
 ACCURACY = {np.float32: 2e-6, np.float64: 4e-15}
 WIDTHS = [1, 2, 3, 7, 8, 17, 64]
@@ -27,6 +36,12 @@ def test_is_csr(rows, jit):
         assert not function(np.eye(2))
         assert not function(tuple(rows))
     assert not is_csr(None)
+
+
+def test_row_bytes(rows, jit):
+    for function in (row_bytes, jit(lambda X: row_bytes(X))):
+        assert function(np.ones((3, 5), np.float32)) == 20
+        assert function(rows) == 0
 
 
 def test_rows_from(jit, rows):

@@ -46,6 +46,27 @@ def test_backends_agree_around_the_vector_widths(problem, model, width, dtype):
         assert_backends_agree(model, task, dtype)
 
 
+# Rows of which fewer than a block's are worked on at a time, down to one.
+@pytest.mark.parametrize(("rows", "width"), [(300, 2100), (5, 140_000)])
+def test_backends_agree_on_wide_rows(problem, model, rows, width, dtype):
+    assert_backends_agree(
+        model, problem(model, rows, width, 3, 3, dtype=dtype, weighted=True), dtype
+    )
+
+
+@pytest.mark.parametrize("batch_size", [200, 600])  # steps in place, and of several blocks
+def test_wide_rows_train_as_in_the_reference(problem, model, batch_size):
+    task = problem(model, 700, 1100, 3, 3)
+    settings = {"batch_size": batch_size, "epochs": 2, "learning_rate": 0.01, "random_state": 0}
+    first, other, expected = (
+        fastlogit.train(model, task.X, task.y, task.params, **settings, **given).params
+        for given in ({}, {"n_threads": 2}, {"backend": "numpy"})
+    )
+    for one, two, three in zip(first, other, expected, strict=True):
+        np.testing.assert_array_equal(one, two)
+        np.testing.assert_allclose(one, three, rtol=1e-10, atol=1e-12)
+
+
 def test_backends_agree_on_sampled_odd_sizes(problem, model, dtype):
     rng = np.random.default_rng(0)
     for trial in range(50):
