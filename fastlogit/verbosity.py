@@ -13,6 +13,8 @@ import os
 import sys
 import threading
 import warnings
+from collections.abc import Callable
+from typing import Any
 
 VARIABLE = "FASTLOGIT_VERBOSE"
 logger = logging.getLogger("fastlogit")
@@ -26,7 +28,7 @@ def report_fit(name: str, code: str, seconds: float) -> None:
     with _lock:
         count, spent = _totals.get(code, (0, 0.0))
         _totals[code] = count + 1, spent + seconds
-    report(f"{name} ran on {code} ({seconds:.3g} s)")
+    report("{} ran on {} ({:.3g} s)".format, name, code, seconds)
 
 
 def report_total(program: str, seconds: float) -> None:
@@ -35,14 +37,17 @@ def report_total(program: str, seconds: float) -> None:
         f"{count} {'fit' if count == 1 else 'fits'} on {code} ({spent:.3g} s)"
         for code, (count, spent) in _totals.items()
     ]
-    report(f"{program} took {seconds:.3g} s: {'; '.join(fits) or 'no fits'}")
+    report("{} took {:.3g} s: {}".format, program, seconds, "; ".join(fits) or "no fits")
 
 
-def report(text: str) -> None:
-    """Log a line, and print it if the variable asks for it."""
-    logger.info(text)
-    if os.environ.get(VARIABLE, "") not in ("", "0"):
-        _print(text)
+def report(line: Callable[..., str], *args: Any) -> None:
+    """Log the line that a function returns, and print it if the variable asks for it."""
+    is_logged, prints = logger.isEnabledFor(logging.INFO), os.environ.get(VARIABLE, "")
+    if is_logged or prints not in ("", "0"):
+        text = line(*args)
+        logger.info(text)
+        if prints not in ("", "0"):
+            _print(text)
 
 
 def announce(text: str) -> None:

@@ -70,14 +70,14 @@ def test_a_fit_is_reported_if_the_variable_asks_for_it(monkeypatch, capsys, verb
     monkeypatch.delenv(VARIABLE, raising=False)
     if verbose is not None:
         monkeypatch.setenv(VARIABLE, verbose)
-    report("a fit")
+    report("a {}".format, "fit")
     assert capsys.readouterr().err == ("fastlogit: a fit\n" if shown else "")
 
 
 def test_nothing_is_printed_without_a_console(monkeypatch):
     monkeypatch.setenv(VARIABLE, "1")
     monkeypatch.setattr(sys, "stderr", None)
-    report("a fit")
+    report("a {}".format, "fit")
 
 
 def test_the_total_counts_fits_by_the_code_that_ran(monkeypatch, capsys):

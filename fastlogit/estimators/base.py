@@ -2,6 +2,7 @@
 
 from abc import ABCMeta
 from collections.abc import Callable, Sequence
+from functools import wraps
 from numbers import Integral
 from time import perf_counter
 from typing import Any, Self
@@ -9,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 from scipy.sparse import issparse
 from scipy.special import log_expit, log_softmax
+from sklearn import get_config
 from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -96,6 +98,25 @@ def refuse_dask(X: Any) -> None:
         raise TypeError(f"X is a {kind}: fastlogit.dask has the estimators for Dask's collections")
 
 
+def validated_fit(fit: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate a fit to validate the estimator's arguments first, as in scikit-learn.
+
+    Without callbacks the rest of scikit-learn's context only spares nested calls a validation, and
+    on few rows it takes a tenth of a fit.
+    """
+    in_context = sklearn_compat.fit_context(fit)
+
+    @wraps(fit)
+    def call(estimator: Any, *args: Any, **kwargs: Any) -> Any:
+        if sklearn_compat.has_callbacks(estimator):
+            return in_context(estimator, *args, **kwargs)
+        if not get_config()["skip_parameter_validation"]:
+            estimator._validate_params()
+        return fit(estimator, *args, **kwargs)
+
+    return call
+
+
 # For a function of the name partial_fit, scikit-learn validates arguments in the first call only.
 @sklearn_compat.fit_context  # type: ignore[untyped-decorator]
 def partial_fit(estimator: Any, X: Any, y: Any, sample_weight: Any, classes: Any) -> None:
@@ -153,7 +174,7 @@ class KernelClassifier(
     _penalty: Callable[[float], dict[str, Any]]  # of Σ weights: the trainer's penalty and biases
     _logits: Callable[[Any], Floats | None]  # of X, None where scikit-learn's code has to predict
 
-    @sklearn_compat.fit_context  # type: ignore[untyped-decorator]
+    @validated_fit
     def fit(
         self, X: Any, y: Any = None, sample_weight: Any = None, *, X_val: Any = None,
         y_val: Any = None, callback: Any = None,

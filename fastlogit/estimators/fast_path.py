@@ -6,6 +6,7 @@ few cheap tests recognise these here. Other input goes through it, to be convert
 """
 
 import threading
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from fastlogit.models import Indices, Rows
 from fastlogit.models.checks import FLOATS, finite, is_plain_array, plain_matrix
 
 CSR_TYPES = csr_array, csr_matrix
+MOST_COUNTED = 1 << 10
 _of_this_thread = threading.local()
 
 
@@ -44,8 +46,17 @@ def plain_classes(X: Any, y: Any) -> Any:
     is_plain = plain_matrix(X) and type(y) is np.ndarray and y.dtype.kind in "biuU"
     if not is_plain or y.shape != (len(X),):
         return None
-    classes = np.unique(y)  # of more, scikit-learn warns
+    classes = sorted_labels(y)  # of more, scikit-learn warns
     return classes if 2 * classes.size <= y.size else None
+
+
+def sorted_labels(y: Any) -> Any:
+    """Return what np.unique returns, of small indices of classes in half of its time."""
+    if y.dtype.kind in "iu" and y.max() <= MOST_COUNTED:
+        with suppress(ValueError):  # of labels below 0
+            counts = np.bincount(y.astype(np.intp, copy=False))
+            return counts.nonzero()[0].astype(y.dtype, copy=False)
+    return np.unique(y)
 
 
 def set_n_features(estimator: Any, X: np.ndarray[Any, Any]) -> None:

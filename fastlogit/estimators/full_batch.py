@@ -17,7 +17,7 @@ from fastlogit.models import Floats, Rows
 from fastlogit.solvers import lbfgs, newton, optimum, warn
 from fastlogit.solvers.dual import DualDescent, is_fastest
 from fastlogit.solvers.newton import allowed_gap, finish, newton_polish
-from fastlogit.solvers.newton_steps import LinearParams, newton_steps
+from fastlogit.solvers.newton_steps import LinearParams, newton_steps, precision
 from fastlogit.training.objective import Objective
 
 # Solvers that name an optimum, "saga" with L2.
@@ -72,6 +72,7 @@ class WarmStart:
             at, start, maxiter=max_iter, gtol=est.tol, ftol=FTOL, maxls=MOST_TRIALS,
             memory=self.memory,
         )  # fmt: skip
+        self.objective.loss = result.fun
         end, gradient, n_iter = result.x, result.jac, min(result.nit, est.max_iter)
         if can_finish and not np.max(np.abs(gradient)) <= est.tol:
             point, n_steps = finish(
@@ -95,7 +96,7 @@ def minimise(
     if est._l1_share > 0:
         call.begin(0)
         return elastic_net.minimise(est, rows, params)
-    eps = float(np.finfo(rows.X.dtype).eps)
+    eps = precision(rows.X.dtype)
     if warm is None:
         objective = Objective(est._model, params, rows, alpha, n_threads=int(est.n_threads))
     else:
@@ -108,7 +109,7 @@ def minimise(
     linear = LinearParams(rows, params[1].size, est.fit_intercept, bias_alpha)
     theta = objective.params.flat[: None if est.fit_intercept else linear.n_weights]
     start = theta.copy()
-    by_lbfgs = partial(_by_lbfgs, est, rows, loss_and_gradient)
+    by_lbfgs = partial(_by_lbfgs, est, rows, objective, loss_and_gradient)
     # As many subtasks as in scikit-learn: at least one iteration, and one that is cancelled.
     call.begin(max(est.max_iter, 1) + 1 if est.solver == "lbfgs" else 0)
     if est.solver == "lbfgs":
@@ -120,7 +121,9 @@ def minimise(
         at, end, n_iter, done = None, start, 0, False
         if start.dtype == np.float64 and est.verbose == 0:  # else SciPy prints
             gradient = objective.gradient.flat[: start.size]
-            at = lbfgs.InPlace(objective.evaluate, theta, gradient, objective.loss)
+            at = lbfgs.InPlace(
+                objective.evaluate, theta, gradient, objective.loss, objective.short_call
+            )
             if warm is not None:
                 end, n_iter, done = warm.fit(est, linear, alpha, loss_and_gradient, at, start)
                 at = at._replace(loss=objective.loss if np.array_equal(theta, end) else None)
@@ -132,12 +135,18 @@ def minimise(
     elif est.solver in OPTIMUM_SOLVERS:
         end, n_iter = _by_fastest(est, loss_and_gradient, start, linear, alpha)
     else:
-        end, n_iter = newton.minimise(
-            loss_and_gradient, linear.centred(start), newton_steps(linear, alpha, est.tol),
-            by_lbfgs, max_iter=est.max_iter, tol=est.tol, eps=eps, name=est.solver,
-            gap=allowed_gap(linear, alpha, est.tol), verbose=est.verbose,
-        )  # fmt: skip
-    if not np.array_equal(theta, end):
+        end, n_iter, done = linear.centred(start), 0, False
+        if not est.verbose:
+            end, n_iter, done = newton.minimise_in_kernel(
+                objective, linear, end, name=est.solver, max_iter=est.max_iter, tol=est.tol
+            )
+        if not done:
+            end, n_iter = newton.minimise(
+                loss_and_gradient, end, newton_steps(linear, alpha, est.tol), by_lbfgs,
+                max_iter=est.max_iter, tol=est.tol, eps=eps, name=est.solver, taken=n_iter,
+                gap=allowed_gap(linear, alpha, est.tol), verbose=est.verbose,
+            )  # fmt: skip
+    if not (theta == end).all():
         theta[:], objective.loss = end, None
     return tuple(objective.params.copies()), n_iter
 
@@ -182,10 +191,11 @@ def _begin_iteration(call: FitCall, objective: Objective, theta: Floats) -> bool
 
 
 def _by_lbfgs(
-    est: Any, rows: Rows, loss_and_gradient: Any, start: Floats, max_iter: int, **arguments: Any
-) -> tuple[Floats, int]:
+    est: Any, rows: Rows, objective: Objective, loss_and_gradient: Any, start: Floats,
+    max_iter: int, **arguments: Any,
+) -> tuple[Floats, int]:  # fmt: skip
     verbosity = (-1, 50, 1, 100, 101)[min(int(est.verbose), 4)]
-    theta, _, n_iter = lbfgs.minimise(
+    theta, objective.loss, n_iter = lbfgs.minimise(
         loss_and_gradient, start, max_iter=max_iter, tol=est.tol, refine=20, maxls=MOST_TRIALS,
         ftol=FTOL, **lbfgs_print_option("iprint", verbosity),
         advice=lambda: f"{features_off_scale(est, rows.X)}\n{ADVICE}", **arguments,

@@ -366,7 +366,7 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
         else:
             self.classes_, indices = classes, classes.searchsorted(y)
         # All rows of a class may have weight 0, as in a bootstrap sample drawn by weights.
-        if not incremental and np.ptp(indices) == 0:
+        if not incremental and classes.size == 1:
             text = f"{type(self).__name__} needs rows of at least 2 classes"
             label = self.classes_.tolist()[indices[0]]
             raise ValueError(f"{text}, got only one class: {label!r}")

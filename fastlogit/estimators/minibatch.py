@@ -57,7 +57,6 @@ class EpochLoop:
             sparse=rows.sparse, **self._penalty,
         )  # fmt: skip
         sklearn_compat.load_moments(self.trainer, self.optimizer)
-        self.trainer.mark()
         self._start = self.trainer.checkpoint
         # The state before the last chunk of epochs that took a step, and the learning rate in it.
         self._last_chunk = self._start, self.trainer.learning_rate

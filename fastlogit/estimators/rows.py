@@ -77,6 +77,8 @@ def features_off_scale(estimator: Any, X: Any) -> str:
             square = np.asarray(sample.power(2).sum(axis=0, dtype=np.float64)).ravel()
         else:
             square = np.einsum("ij,ij->j", sample, sample, dtype=np.float64)
+        if square.max() <= OFF_SCALE_FACTOR**2 * square.min():  # then none is, from any median
+            return ""
         scale = np.sqrt(square / sample.shape[0])
         varies = scale > 0  # a feature of zeros has no effect
         ordered = np.sort(scale[varies])  # np.median takes three times as long

@@ -10,7 +10,7 @@ or call MLPClassifier's ``_fit``, ``_fit_stochastic``, ``_fit_lbfgs``, ``_valida
 import inspect
 import math
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import accumulate, chain, pairwise
 from numbers import Integral
 from operator import itemgetter
@@ -25,7 +25,7 @@ from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOpti
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils._param_validation import Interval, StrOptions, validate_parameter_constraints
 from sklearn.utils._repr_html.estimator import _VisualBlock
-from sklearn.utils.fixes import _get_additional_lbfgs_options_dict as lbfgs_print_option
+from sklearn.utils.fixes import _get_additional_lbfgs_options_dict
 from sklearn.utils.metadata_routing import _raise_for_params as raise_for_params
 from sklearn.utils.multiclass import _check_partial_fit_first_call as is_first_partial_fit
 from sklearn.utils.validation import _check_method_params as params_of_rows
@@ -70,6 +70,8 @@ CALLBACKS_EXIST = hasattr(CallbackSupport, "set_callbacks")
 DEFAULT_SCORING = inspect.signature(LogisticRegressionCV).parameters["scoring"].default
 # Decorates a fit to validate the estimator's arguments first, as in scikit-learn.
 fit_context = _fit_context(prefer_skip_nested_validation=True)
+# It compares SciPy's version anew in each call.
+lbfgs_print_option = cache(_get_additional_lbfgs_options_dict)
 
 
 class NamedInHTML:
@@ -149,12 +151,17 @@ def packed_offsets(layer_units: Sequence[int]) -> tuple[list[Any], list[Any]]:
 
 def new_optimizer(estimator: Any, params: Sequence[Floats]) -> Any:
     """Return an optimizer with the estimator's settings and zero moments."""
-    est, arrays, rate = estimator, _in_order(params), estimator.learning_rate_init
+    est, rate = estimator, estimator.learning_rate_init
     if est.solver == "adam":
-        return AdamOptimizer(arrays, rate, est.beta_1, est.beta_2, est.epsilon)
-    return SGDOptimizer(
-        arrays, rate, est.learning_rate, est.momentum, est.nesterovs_momentum, est.power_t
-    )
+        optimizer = AdamOptimizer([], rate, est.beta_1, est.beta_2, est.epsilon)
+    else:
+        optimizer = SGDOptimizer(
+            [], rate, est.learning_rate, est.momentum, est.nesterovs_momentum, est.power_t
+        )
+    for name in MOMENTS[est.solver]:  # np.zeros_like takes five times as long
+        zeros = [np.zeros(array.shape, array.dtype) for array in _in_order(params)]
+        setattr(optimizer, name, zeros)
+    return optimizer
 
 
 def solver_of(optimizer: Any) -> str:
@@ -171,13 +178,16 @@ def optimizer_settings(optimizer: Any) -> dict[str, float]:
 
 
 def load_moments(trainer: Trainer, optimizer: Any) -> None:
-    """Copy the optimizer's moments and step count into the trainer."""
+    """Copy the optimizer's moments and step count into the trainer, whose are 0, and mark it."""
+    if getattr(optimizer, "t", None) == 0:  # Adam's before its first step
+        return
     for name, row, block, arrays in _moments(trainer, optimizer):
         for array, values in zip(arrays, getattr(optimizer, name), strict=True):
             array[...] = values
         if block is not row:
             row[:] = block[: row.size]
     trainer.steps[0] = getattr(optimizer, "t", 0)
+    trainer.mark()
 
 
 def store_moments(trainer: Trainer, optimizer: Any) -> None:

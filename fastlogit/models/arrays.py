@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,11 +55,18 @@ class FlatParams:
             address = zeros.__array_interface__["data"][0] // zeros.itemsize
             flat = zeros[-address % per_line :][:size]
         self.flat: Floats = flat
-        views = self.parts(flat)
-        self.public = (LayerParams if len(shapes) == 2 else NetworkParams)(*views)
-        if transposed:
-            views[-2] = views[-2].T
-        self.named = tuple(views)
+
+    @cached_property
+    def public(self) -> LayerParams | NetworkParams:
+        """Views of the parameters, in the public shapes."""
+        views = self.parts(self.flat)
+        return (LayerParams if len(views) == 2 else NetworkParams)(*views)
+
+    @cached_property
+    def named(self) -> tuple[Floats, ...]:
+        """Views of the parameters, as a backend takes them."""
+        *views, W, b = self.public
+        return (*views, W.T if self._transposed else W, b)
 
     def parts(self, block: Floats) -> list[Floats]:
         """Return views of a block that is laid out like this one, in the public shapes."""

@@ -19,6 +19,8 @@ ROUNDINGS = 16
 REMEMBERED = 8
 # Given SciPy's result, the parameters and values of further iterations.
 Polish = Callable[[Any], Iterable[tuple[Floats, float]]]
+# Evaluations in a call of the kernel, each of a millisecond at most: then Python sees Ctrl-C.
+EVALUATIONS = 100
 # What SciPy says of a fit that stops early.
 MESSAGES = {
     kernel.OUT_OF_ITERATIONS: (1, "STOP: TOTAL NO. OF ITERATIONS REACHED LIMIT"),
@@ -32,13 +34,15 @@ SCALING = "https://scikit-learn.org/stable/modules/preprocessing.html"
 class InPlace(NamedTuple):
     """An objective where its parameters lie: ``evaluate`` returns the loss, fills the gradient.
 
-    If the loss at the start is known then so is the gradient.
+    If the loss at the start is known then so is the gradient. An objective's ``short_call`` has the
+    kernel evaluate it.
     """
 
     evaluate: Callable[[], float]
     theta: Floats
     gradient: Floats
     loss: float | None = None
+    short_call: tuple[Any, ...] | None = None
 
 
 def minimise(
@@ -174,10 +178,14 @@ def minimise_in_place(
     memory = memory or kernel.allocate(start.size)
     limits = kernel.Limits(gtol, ftol, maxiter, maxls)
     at.theta[...] = start
-    loss = at.evaluate() if at.loss is None else at.loss
-    status = kernel.advance(loss, at.theta, at.gradient, memory, limits)
+    where, status = (at.theta, at.gradient, memory, limits), kernel.EVALUATE
+    if at.loss is not None:
+        status = kernel.advance(at.loss, *where)
     while status == kernel.EVALUATE:
-        status = kernel.advance(at.evaluate(), at.theta, at.gradient, memory, limits)
+        if at.short_call is None:
+            status = kernel.advance(at.evaluate(), *where)
+        else:
+            status = kernel.evaluate_and_advance(EVALUATIONS, at.short_call, *where)
     if status == kernel.FAILED:  # and what was evaluated last is not where it ends
         at.evaluate()
     stopped, message = MESSAGES.get(status, (0, "CONVERGENCE"))

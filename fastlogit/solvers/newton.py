@@ -19,10 +19,19 @@ import numpy as np
 from numpy.linalg import LinAlgError
 from scipy.linalg import LinAlgWarning
 
+from fastlogit.kernels.full_batch import newton as kernel
 from fastlogit.models import Floats
 from fastlogit.solvers import LossAndGradient, warn
 from fastlogit.solvers.lbfgs import Polish
-from fastlogit.solvers.newton_steps import LinearParams, StepSolver, newton_steps
+from fastlogit.solvers.newton_steps import (
+    SURELY_REGULAR,
+    LinearParams,
+    StepSolver,
+    hessian_workspace,
+    newton_steps,
+    precision,
+)
+from fastlogit.training.objective import Objective
 
 # Of scikit-learn's line search: Armijo's constant, and the lengths tried at most.
 SUFFICIENT_DECREASE = 1 / 2**11
@@ -31,6 +40,9 @@ STEP_LENGTHS = [0.5**halvings for halvings in range(21)]
 DEFAULT_TOL = 1e-4
 # Above it steps that polish a fit with C = 1e4 take up to four times as long as L-BFGS took in all.
 TIGHT_TOL = 1e-7
+# Parameters, and seconds of an evaluation times these, up to which the kernel takes the steps: of
+# more the arithmetic is what takes the time.
+MOST_IN_KERNEL, LONGEST_IN_KERNEL = 64, 1e-3
 # A Newton step from within a gap ends, solved for roughly, this many times nearer at least.
 NEARER = 10
 
@@ -47,17 +59,20 @@ def minimise(
     loss_and_gradient: LossAndGradient, start: Floats, steps: StepSolver,
     fallback: Callable[[Floats, int], tuple[Floats, int]], *, name: str, max_iter: int, tol: float,
     eps: float, gap: Callable[[Floats], float] = lambda _theta: math.inf, verbose: int = 0,
+    taken: int = 0,
 ) -> tuple[Floats, int]:  # fmt: skip
     """Return where the loss is least, in float64 as the start is, and the iterations taken.
+
+    Iterations taken before count as its own.
 
     Where the Hessian is singular or no step goes down, it warns, and the fallback takes the other
     iterations. For name, tol and gap see `has_converged`; eps is the loss's machine precision.
     """
     at = Point(start, *loss_and_gradient(start))
     stops = partial(has_converged, name, tol, verbose)
-    if name == "newton-cg" and stops(0, at, 0.0):
-        return start, 0
-    for n_iter in range(1, max_iter + 1):
+    if name == "newton-cg" and stops(taken, at, 0.0):
+        return start, taken
+    for n_iter in range(taken + 1, max_iter + 1):
         try:
             ahead, decrement = take_step(loss_and_gradient, at, steps, eps)
         except LinAlgError as error:
@@ -162,15 +177,44 @@ def allowed_gap(params: LinearParams, alpha: float, tol: float) -> Callable[[Flo
     default tol, where scikit-learn's iterations suffice, the whole loss. It is unlimited where the
     penalty is below the rounding of log K: on separable classes steps then shrink the loss forever.
     """
-    eps = float(np.finfo(params.rows.X.dtype).eps)
-    gap = max((tol / DEFAULT_TOL) ** 2, 16 * eps)
-    rounding = float(np.finfo(float).eps) * math.log(max(params.n_outputs, 2))
+    gap, rounding = _gap_and_rounding(params, tol)
 
     def at(theta: Floats) -> float:
         weights = theta[: params.n_weights]
         return math.inf if alpha / 2 * float(weights @ weights) <= rounding else gap
 
     return at
+
+
+def _gap_and_rounding(params: LinearParams, tol: float) -> tuple[float, float]:
+    """Return the gap relative to the loss, and the rounding that a penalty may be below."""
+    gap = max((tol / DEFAULT_TOL) ** 2, 16 * precision(params.rows.X.dtype))
+    return gap, precision(np.float64) * math.log(max(params.n_outputs, 2))
+
+
+def minimise_in_kernel(
+    objective: Objective, params: LinearParams, start: Floats, *, name: str, max_iter: int,
+    tol: float,
+) -> tuple[Floats, int, bool]:  # fmt: skip
+    """Return where the kernel's steps lead, their number, and whether they converged there.
+
+    It takes those of two classes on few rows and features, and ends where `minimise` has to decide.
+    """
+    batch, rows = objective.short_call, params.rows
+    is_small = start.size <= MOST_IN_KERNEL and objective.seconds * start.size < LONGEST_IN_KERNEL
+    if batch is None or not is_small or rows.sparse or params.n_outputs > 1:
+        return start, 0, False
+    eps, cg = precision(rows.X.dtype), name == "newton-cg"
+    gap, rounding = _gap_and_rounding(params, tol)
+    memory, (buffers, width) = kernel.allocate(start.size), hessian_workspace(params, 1, 1)
+    memory.theta[:] = start
+    limits = kernel.Limits(
+        tol, math.inf if cg else tol, gap, rounding, eps, SURELY_REGULAR, cg, max_iter
+    )
+    curvature = kernel.Curvature(rows.weight, params.scale, width, buffers)
+    done = kernel.minimise(batch, curvature, memory, limits)
+    objective.loss = None
+    return memory.theta, int(memory.numbers[kernel.ITERATIONS]), bool(done)
 
 
 def newton_polish(

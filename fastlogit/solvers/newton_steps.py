@@ -20,6 +20,7 @@ parameters is 1 / K; and Newton's first step is solved for by one product.
 """
 
 import math
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,8 @@ MOST_BYTES, BYTES_PER_ELEMENT = 1 << 29, 24
 MOST_PRODUCTS = 200
 # A step's residual relative to the gradient.
 RESIDUAL = 0.25
+# A penalty of so many times the Hessian's norm makes its condition good enough.
+SURELY_REGULAR = 1e4 * float(np.finfo(float).eps)
 # What M's factor may cost, in products, else only its diagonal is taken.
 MOST_FOR_FACTOR = 60
 
@@ -81,14 +84,28 @@ class LinearParams:
         return weights, biases.reshape(K, -1)
 
 
+def hessian_workspace(
+    params: LinearParams, n_outputs: int, n_kept: int
+) -> tuple[kernels.HessianBuffers, int]:
+    """Return the kernel's workspace, and the width of its panels."""
+    D, dtype = params.n_features, params.rows.X.dtype
+    buffers = kernels.hessian_buffers(D, n_outputs, n_kept, dtype)
+    return buffers, kernels.panel_width(D, buffers.corner.size, dtype)
+
+
+@cache
+def precision(dtype: Any) -> float:
+    """Return the machine precision of a dtype."""
+    return float(np.finfo(dtype).eps)
+
+
 class Hessian:
     """The Hessian in the first n_kept outputs' weights, then in their biases, in one array."""
 
     def __init__(self, params: LinearParams, n_outputs: int, n_kept: int) -> None:
-        self._X, D = params.rows.X, params.n_features
-        self._buffers = kernels.hessian_buffers(D, n_outputs, n_kept, self._X.dtype)
-        self._width = kernels.panel_width(D, self._buffers.corner.size, self._X.dtype)
-        size = n_kept * (D + params.fit_bias)
+        self._X = params.rows.X
+        self._buffers, self._width = hessian_workspace(params, n_outputs, n_kept)
+        size = n_kept * (params.n_features + params.fit_bias)
         self._matrix = np.empty((size, size))
 
     def fill(
@@ -133,7 +150,7 @@ class CholeskySteps:
         if params.bias_alpha > 0:  # of one output
             H[-1, -1] += params.bias_alpha
         downhill = -gradient.astype(np.float64)
-        if self._least and alpha > 1e4 * self._least * lapack.dlange("1", H):
+        if self._least and alpha > SURELY_REGULAR * lapack.dlange("1", H):
             self._least = None  # and it need not be asked for
         if K == 1:
             return solved(H, downhill, self._least)

@@ -25,6 +25,7 @@ from fastlogit.models.arrays import matrix_for_kernels
 from fastlogit.models.checks import finite
 from fastlogit.models.table import Backend
 from fastlogit.training.threads import (
+    WORTH_SHARING,
     ThreadPool,
     by_rows,
     cut,
@@ -39,7 +40,8 @@ class Objective:
 
     ``params``, a copy of those given, is where it is evaluated, and ``gradient`` what comes of it,
     both in the rows' dtype. In the kernels n_threads threads share the rows, to the same result.
-    ``loss`` is the last loss, None where it is not that of the present params and gradient.
+    ``loss`` is the last loss, None where it is not that of the present params and gradient;
+    ``seconds`` is about how long one thread takes for it.
     """
 
     def __init__(
@@ -48,7 +50,7 @@ class Objective:
     ) -> None:  # fmt: skip
         code, dtype, n_rows = BACKENDS[backend], rows.X.dtype, rows.y.size
         transposed = code.transposes(len(params), rows.sparse)
-        shapes = tuple(array.shape for array in params)
+        shapes = tuple([array.shape for array in params])
         self.params = FlatParams(shapes, dtype, transposed=transposed)
         self.params.assign(params)
         theta, n_weights = self.params.flat, self.params.n_weights
@@ -63,14 +65,16 @@ class Objective:
             model.record(code, dtype), self.params.named, state, gradients, rule,
             rows.data(jitted=code.jitted), np.empty((1, 0), np.intp), n_rows,
         )  # fmt: skip
-        spans = cut(n_rows, rows.multiply_adds(n_weights)) if code.jitted else [(0, 1)]
+        multiply_adds = rows.multiply_adds(n_weights)
+        spans = cut(n_rows, multiply_adds) if code.jitted else [(0, 1)]
         self._calls = [(*arguments, Span(0, 1, *blocks), self._loss) for blocks in spans]
         pool = ThreadPool(
             team_size(n_threads, n_rows) if code.jitted else 1,
             lambda: code.allocate(self.params.named, n_rows, rows.sparse),
         )
-        seconds = estimate_seconds(n_rows, rows.multiply_adds(n_weights), rows.row_bytes)
-        self._run_batches = pool.bind(code.run_batches, seconds / len(spans))
+        self.seconds = estimate_seconds(n_rows, multiply_adds, rows.row_bytes)
+        self._run_batches = pool.bind(code.run_batches, self.seconds / len(spans))
+        self._alone = pool.alone if code.jitted and self.seconds < WORTH_SHARING else None
 
     def __call__(self, theta: Floats) -> tuple[float, Floats]:
         """Return the loss at theta, flat parameters, and its gradient, flat too."""
@@ -85,6 +89,13 @@ class Objective:
             self._run_batches(*arguments)
         self.loss = loss = float(self._loss[0])
         return loss
+
+    @property
+    def short_call(self) -> tuple[Any, ...] | None:
+        """The arguments of ``run_batches`` for an evaluation that one thread makes in one call."""
+        if self._alone is None or len(self._calls) > 1:
+            return None
+        return (self._alone, *self._calls[0])
 
     def change_alpha(self, alpha: float) -> None:
         """Set the penalty's factor; a loss and gradient that are known stay so, without a pass."""

@@ -49,6 +49,8 @@ def estimate_seconds(n_rows: int, multiply_adds: float, row_bytes: float) -> flo
 
 def team_size(n_threads: int, n_rows: int) -> int:
     """Return how many of n_threads can share so many rows, a group of whole blocks each."""
+    if n_threads == 1:
+        return 1
     limit: int = numba.config.NUMBA_NUM_THREADS  # joblib lowers it in its workers
     return max(min(n_threads, n_groups(n_rows), limit), 1)
 
@@ -66,6 +68,8 @@ def workspace(theta: NDArray[Any], n_rows: int) -> Gradients:
 
 def cut(n_rows: int, multiply_adds: float) -> list[tuple[int, int]]:
     """Return each call's first and last block in their group: few calls, none long, for Ctrl-C."""
+    if n_rows <= BLOCK_ROWS:
+        return [(0, 1)]
     groups = n_groups(n_rows)
     largest = math.ceil(n_rows / BLOCK_ROWS / groups)
     step = max(blocks_a_call(multiply_adds) // groups, 1)
@@ -111,7 +115,7 @@ class ThreadPool:
         self._buffers = [allocate() for _ in range(n_threads)]
         # Not shared: two pools could each hold a thread that the other waits for.
         self._executor = ThreadPoolExecutor(n_threads - 1) if n_threads > 1 else None
-        self._alone = Team(0, 1, np.zeros(BARRIER_SIZE, np.int64), self._buffers[0])
+        self.alone = Team(0, 1, np.zeros(BARRIER_SIZE, np.int64), self._buffers[0])
         self._pace = Pace()
 
     @property
@@ -130,7 +134,7 @@ class ThreadPool:
         One thread makes a short call; all together make a long one while that is faster.
         """
         if self._executor is None or seconds < WORTH_SHARING:
-            return partial(function, self._alone)
+            return partial(function, self.alone)
         return partial(self._call_fastest, self._executor, function, seconds)
 
     def _call_fastest(
@@ -142,7 +146,7 @@ class ThreadPool:
         if shared:
             self._call_together(executor, function, *args)
         else:
-            function(self._alone, *args)
+            function(self.alone, *args)
         self._pace.record(shared, (time.perf_counter() - began) / expected)
 
     def _call_together(

@@ -4,7 +4,7 @@ import math
 import time
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Generic, TypeVar
@@ -24,6 +24,8 @@ SLICE_SECONDS = 0.1
 # Duration of one that several threads may make, before it is asked again whether that is faster,
 # and of one that tries it.
 SHARED_SECONDS, TRIAL_SECONDS = 0.02, 0.005
+# Estimated duration of the first one.
+FIRST_SECONDS = 1e-3
 
 
 Params = TypeVar("Params", bound=LayerParams | NetworkParams)
@@ -68,6 +70,13 @@ Chunk = tuple[int, Callable[[NDArray[np.float64]], Iterator[int]]]
 _blas = cache(ThreadpoolController)
 
 
+@contextmanager
+def _numpy_context(n_threads: int) -> Iterator[None]:
+    """Limit BLAS's threads; what overflows is reported once, later. The kernels need neither."""
+    with _blas().limit(limits=n_threads, user_api="blas"), np.errstate(all="ignore"):
+        yield
+
+
 class Trainer:
     """A model in training: its parameters, the optimizer's state, and how to go on from them.
 
@@ -99,7 +108,7 @@ class Trainer:
         is_plain = fit_bias and optimizer.is_plain(settings)
         in_place, step = is_plain and alpha == 0 and not sparse, optimizer.code(code, dtype)
         self._rule = Rule(step, self._settings, n_weights, float(alpha), alpha_by_row, in_place)
-        self.batch_size, self._n_threads, self._slice_batches = batch_size, n_threads, 1
+        self.batch_size, self._n_threads, self._slice_batches = batch_size, n_threads, 0
         self._gradients = workspace(theta, batch_size)
         self._backend, self._record = code, model.record(code, dtype)
         fused = is_plain and sparse and batch_size <= BLOCK_ROWS
@@ -139,6 +148,9 @@ class Trainer:
         """
         batches = -(-rows.y.size // self.batch_size)
         earlier, done, theta = self.checkpoint.epochs, 0, self.flat.flat
+        if self._slice_batches == 0:
+            first = 0.0 if self._pool.is_shared else FIRST_SECONDS
+            self._slice_batches = max(int(first / self._seconds_per_batch(rows)), 1)
         try:
             while done < len(orders):
                 end = min(done + max(self._slice_batches // batches, 1), len(orders))
@@ -162,17 +174,19 @@ class Trainer:
             self.rewind()
             raise
 
+    def _seconds_per_batch(self, rows: Rows) -> float:
+        """Return about how long one thread takes for a batch."""
+        multiply_adds = rows.multiply_adds(self.flat.n_weights)
+        return estimate_seconds(self.batch_size, multiply_adds, rows.row_bytes)
+
     def _run_slices(
         self, rows: Rows, orders: Indices, start: int, end: int, losses: NDArray[np.float64]
     ) -> None:
         """Run batches in calls of about SLICE_SECONDS: between two, Python sees Ctrl-C."""
         jitted, size, n_weights = self._backend.jitted, self.batch_size, self.flat.n_weights
         data, batches = rows.data(jitted=jitted), -(-rows.y.size // size)
-        per_batch = estimate_seconds(size, rows.multiply_adds(n_weights), rows.row_bytes)
-        limits: AbstractContextManager[Any] = nullcontext()  # the kernels have threads of their own
-        if not jitted:
-            limits = _blas().limit(limits=self._n_threads, user_api="blas")
-        with limits, np.errstate(all="ignore"):  # what overflows is reported once, later
+        per_batch = self._seconds_per_batch(rows)
+        with nullcontext() if jitted else _numpy_context(self._n_threads):
             while start < end:
                 stop = min(start + self._slice_batches, end)
                 if self._pool.is_trial:

@@ -353,10 +353,16 @@ def test_known_label_indices(classes, y):
     np.testing.assert_array_equal(classes[indices], y)
 
 
-@pytest.mark.parametrize("y", [[0, 5], [False, True], ["a", "bc"], np.array([3, 4], np.uint8)])
+@pytest.mark.parametrize(
+    "y",
+    [[0, 5], [-1, 1], [0, 10**12], [False, True], ["a", "bc"], np.array([3, 4], np.uint8),
+     np.array([0, 2**64 - 1], np.uint64)],
+)  # fmt: skip
 def test_classes_of_plain_arrays(y):
     labels = np.repeat(y, 2)
-    np.testing.assert_array_equal(plain_classes(np.eye(4), labels), y)
+    classes = plain_classes(np.eye(4), labels)
+    np.testing.assert_array_equal(classes, y)
+    assert classes.dtype == labels.dtype
     assert plain_classes(np.eye(4).tolist(), labels) is None
     assert plain_classes(np.full((4, 4), np.nan), labels) is None
 

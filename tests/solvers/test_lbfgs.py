@@ -166,6 +166,43 @@ def test_in_place_it_takes_the_same_steps_and_begins_with_what_is_known():
         assert len(evaluations) == pytest.approx(theirs.nfev - 1, rel=0.1 if max_iter > 3 else 0)
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_the_kernel_evaluates_few_rows_itself_with_the_same_bits(dtype, monkeypatch):
+    monkeypatch.setattr(lbfgs, "EVALUATIONS", 7)  # several calls
+    rng = np.random.default_rng(0)
+    X, y = (
+        (rng.normal(size=(300, 8)) * np.logspace(-1, 1, 8)).astype(dtype),
+        rng.integers(2, size=300),
+    )
+    params = np.zeros((8, 1), dtype), np.zeros(1, dtype)
+    options, results = {"maxiter": 1000, "gtol": 1e-4, "ftol": 1e-14, "maxls": 50}, []
+    for knows, in_kernel in ((False, False), (False, True), (True, True)):
+        objective = Objective(MODELS["logistic"], params, Rows(X, y, np.empty(0, dtype)), 0.001)
+        short_call = objective.short_call if in_kernel else None
+        loss = objective.evaluate() if knows else None
+        theta, gradient = objective.params.flat, objective.gradient.flat
+        at = lbfgs.InPlace(objective.evaluate, theta, gradient, loss, short_call)
+        results.append(lbfgs.minimise_in_place(at, theta.copy(), **options))
+    assert results[0].nit > 7
+    for result in results[1:]:
+        assert (result.nit, result.fun) == (results[0].nit, results[0].fun)
+        np.testing.assert_array_equal(result.x, results[0].x)
+        np.testing.assert_array_equal(result.jac, results[0].jac)
+
+
+def test_only_a_short_evaluation_by_one_thread_is_the_kernels():
+    rng = np.random.default_rng(0)
+    params = np.zeros((30, 1)), np.zeros(1)
+    for n, backend, is_short in (
+        (300, "numba", True),
+        (300, "numpy", False),
+        (10**6, "numba", False),
+    ):
+        X, y = np.ones((n, 30)), rng.integers(2, size=n)
+        objective = Objective(MODELS["logistic"], params, Rows(X, y, np.empty(0)), 0.1, backend)
+        assert (objective.short_call is not None) == is_short
+
+
 def test_in_place_it_ignores_what_scipy_is_to_print():
     rng = np.random.default_rng(0)
     rows = Rows(rng.normal(size=(30, 2)), rng.integers(2, size=30), np.empty(0))

@@ -57,6 +57,16 @@ HessianBuffers = namedtuple(
 
 def hessian_buffers(n_features: int, n_outputs: int, n_kept: int, dtype: Any) -> HessianBuffers:
     """Allocate the workspace for the Hessian of n_kept of the classes."""
+    blocks, totals = _shapes(n_features, n_outputs, n_kept, dtype)
+    arrays = [np.empty(shape, dtype) for shape in blocks]
+    if n_outputs == 1:
+        arrays[0] = arrays[1]
+    return HessianBuffers(*arrays, *[np.empty(shape) for shape in totals])
+
+
+@functools.lru_cache(64)
+def _shapes(n_features: int, n_outputs: int, n_kept: int, dtype: Any) -> tuple[Any, Any]:
+    """Return the shapes of the arrays of the rows' dtype, and of those in float64."""
     n_pairs = n_kept * (n_kept + 1) // 2
     width = panel_width(n_features, n_pairs, dtype)
     ends = [min(first + width, n_features) for first in range(0, n_features, width)]
@@ -64,10 +74,7 @@ def hessian_buffers(n_features: int, n_outputs: int, n_kept: int, dtype: Any) ->
     scaled = BLOCK_ROWS * min(n_pairs, PAIRS_AT_ONCE) * width
     shapes = (BLOCK_ROWS, n_outputs), (BLOCK_ROWS, n_pairs), scaled, squares, (n_pairs, n_features)
     totals = squares, (n_pairs, n_features), n_pairs
-    blocks = [np.empty(shape, dtype) for shape in shapes]
-    if n_outputs == 1:
-        blocks[0] = blocks[1]
-    return HessianBuffers(*blocks, *(np.empty(shape) for shape in totals))
+    return shapes, totals
 
 
 def panel_width(n_features: int, n_pairs: int, dtype: Any) -> int:
@@ -94,6 +101,12 @@ def in_calls(work: Callable[..., tuple[int, float]]) -> Decorator:
 @in_calls(lambda Wt, _b, X, *rest: (len(X), Wt.size + rest[-1].size / 2))
 def hessian(first, last, Wt, b, X, weight, scale, width, same, other, buffers, out):
     """Fill the mean loss's Hessian in the kept classes' weights, then biases. OUT: buffers, out."""
+    fill_hessian(first, last, Wt, b, X, weight, scale, width, same, other, buffers, out)
+
+
+@inline
+def fill_hessian(first, last, Wt, b, X, weight, scale, width, same, other, buffers, out):
+    """Fill the Hessian in calls of some rows each, see hessian. OUT: buffers, out."""
     # scale is 1 / Σ w, width that of the panels. out is (C D, C D), or (C D + C, C D + C) with the
     # biases. A penalty adds `same` to the second derivative of a weight, `other` to that in the
     # weights of one feature for two classes.

@@ -109,6 +109,16 @@ def calls(n_rows: int, multiply_adds: float) -> list[tuple[int, int]]:
 def run_batches(
     team, model, params, state, gradients, rule, data, orders, batch_size, span, losses
 ):
+    """Train on the batches of the span, see train_on_batches. OUT: as there."""
+    train_on_batches(
+        team, model, params, state, gradients, rule, data, orders, batch_size, span, losses
+    )
+
+
+@inline
+def train_on_batches(
+    team, model, params, state, gradients, rule, data, orders, batch_size, span, losses
+):
     """Train on the batches of the span; the step of one that is cut follows its last blocks.
 
     Epoch e takes its rows in the order orders[e] (E, n), or in their own if orders has no columns.
