@@ -103,7 +103,9 @@ def loss_and_gradient(
     indices = check.labels(y, matrix.shape[0], spec.n_classes(arrays))
     rows = Rows(matrix, indices, check.row_weights(sample_weight, matrix.shape[0], matrix.dtype))
     objective = Objective(spec, arrays, rows, check.real("alpha", alpha, "[0, inf)"), backend)
-    return objective.evaluate(), objective.gradient.copies()
+    result = objective.evaluate(), objective.gradient.copies()
+    objective.release()
+    return result
 
 
 def predict_proba(
@@ -272,6 +274,7 @@ def train(
     if params is None:
         indices = check.labels(y, n_rows, 2 if spec.binary else None)
         counts = np.bincount(indices)
+        generator = np.random.default_rng() if generator is None else generator
         params = _drawn_params(spec, n_features, hidden, counts, dtype, generator)
     else:
         if hidden is not None:
@@ -293,6 +296,7 @@ def train(
     )  # fmt: skip
     chunks = ((len(chunk), partial(trainer.run_epochs, rows, chunk)) for chunk in orders)
     result = train_epochs(trainer, chunks, epochs, callback)
+    trainer.release()
     loss, guess = float(result.loss_curve[-1]), math.log(spec.n_classes(params))
     high = loss > FAR_ABOVE * guess
     if high and loss > Objective(spec, params, rows, alpha, backend).evaluate():
@@ -328,6 +332,7 @@ def _train_source(
 ) -> TrainResult[Any]:  # fmt: skip
     """Train on the rows of a source, which a first pass counts by class if params are drawn."""
     n_features, dtype = source.n_features, source.dtype
+    generator = np.random.default_rng() if generator is None else generator
     if params is None:
         counts: Counter[int] = Counter()
         for part in source:

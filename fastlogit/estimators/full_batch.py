@@ -148,7 +148,10 @@ def minimise(
             )  # fmt: skip
     if not (theta == end).all():
         theta[:], objective.loss = end, None
-    return tuple(objective.params.copies()), n_iter
+    fitted = tuple(objective.params.copies())
+    if warm is None:
+        objective.release()
+    return fitted, n_iter
 
 
 def _by_fastest(

@@ -104,7 +104,9 @@ class EpochLoop:
         sklearn_compat.store_moments(self.trainer, self.optimizer)
         if self._best is not None:
             self.trainer.flat.flat[...] = self._best
-        return tuple(self.trainer.flat.copies())
+        params = tuple(self.trainer.flat.copies())
+        self.trainer.release()
+        return params
 
     def _run_chunk(self, epochs_left: int) -> bool:
         """Run the epochs up to the next decision; return whether training stops."""

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import cache
 from numbers import Integral, Real
 from typing import Any
 
@@ -16,6 +17,7 @@ MAX_CLASSES = 1 << 20  # of a model whose parameters are drawn; given ones may b
 MAX_COLUMNS = 1 << 32  # of sparse rows, whose column indices the kernels hold in 32 bits
 # Elements up to which a product of BLAS is one thread's, and a call's overhead most of its time.
 FEW = 1 << 12
+SUMMED = 1 << 18
 AS_INDICES = "np.unique(y, return_inverse=True)[1] makes them of labels"
 FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
 
@@ -33,18 +35,24 @@ def integer(name: str, value: Any, low: int, high: int = 2**31 - 1) -> int:
 
 def real(name: str, value: Any, interval: str) -> float:
     """Return value as a finite float of the interval, such as "[0, 1)"."""
-    low, high = interval[1:-1].split(", ")
-    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    low, high = _bounds(interval)
+    is_number = type(value) is float or (isinstance(value, Real) and not isinstance(value, bool))
     try:
         number = float(value) if is_number else math.nan
     except OverflowError:
         number = math.inf
-    above = number >= float(low) if interval[0] == "[" else number > float(low)
-    below = number <= float(high) if interval[-1] == "]" else number < float(high)
+    above = number >= low if interval[0] == "[" else number > low
+    below = number <= high if interval[-1] == "]" else number < high
     if above and below:
         return number
     error, what = (ValueError, "finite number") if is_number else (TypeError, "number")
     raise error(f"{name}={value!r} must be a {what} in {interval}")
+
+
+@cache
+def _bounds(interval: str) -> tuple[float, float]:
+    low, high = interval[1:-1].split(", ")
+    return float(low), float(high)
 
 
 def fits(name: str, value: float, dtype: Any) -> None:
@@ -136,10 +144,13 @@ def compressed(name: str, value: Any, dtype: Any) -> csr_array:
 
 
 def finite(array: Floats) -> bool:
-    """Return whether all elements are finite, by their sum unless that overflows."""
-    # The sum of squares of few elements takes BLAS a fifth of the time.
+    """Return whether all elements are finite, of many by their sum unless that overflows."""
+    # The sum of squares of few elements takes BLAS a fifth of the time, np.isfinite half of it as
+    # long as what it writes stays in a cache.
     if array.size <= FEW and math.isfinite(np.vdot(array, array)):
         return True
+    if array.size <= SUMMED:
+        return bool(np.isfinite(array).all())
     with np.errstate(over="ignore", invalid="ignore"):
         return bool(np.isfinite(array.sum()) or np.isfinite(array).all())
 
@@ -147,11 +158,14 @@ def finite(array: Floats) -> bool:
 def labels(value: Any, rows: int, n_classes: int | None) -> Indices:
     """Return y as (rows,) class indices below n_classes, from 0 on if that is None."""
     given = array_of("y", value, (rows,), what=f"class indices; {AS_INDICES}")
-    with np.errstate(invalid="ignore"):
-        indices = np.ascontiguousarray(given, np.intp)
-    wrong = indices != given
-    if wrong.any():
-        raise ValueError(f"y must hold class indices, got {given[wrong][0]!r}; {AS_INDICES}")
+    if given.dtype == np.intp:
+        indices = np.ascontiguousarray(given)
+    else:
+        with np.errstate(invalid="ignore"):
+            indices = np.ascontiguousarray(given, np.intp)
+        wrong = indices != given
+        if wrong.any():
+            raise ValueError(f"y must hold class indices, got {given[wrong][0]!r}; {AS_INDICES}")
     first, last = int(indices.min()), int(indices.max())
     if n_classes is None and first > 0:
         raise ValueError(f"y holds {first} to {last}, must hold class indices from 0; {AS_INDICES}")
@@ -244,10 +258,10 @@ def params_like(model: Model, params: Any, n_features: int, dtype: Any) -> tuple
     return tuple(arrays)
 
 
-def random_generator(random_state: Any) -> np.random.Generator | np.random.RandomState:
-    """Return a source of random numbers: a given one as it is, or one seeded with an integer."""
-    if isinstance(random_state, np.random.Generator | np.random.RandomState):
+def random_generator(random_state: Any) -> np.random.Generator | np.random.RandomState | None:
+    """Return a source of random numbers: one given or None as it is, or one of an integer seed."""
+    if random_state is None or isinstance(
+        random_state, np.random.Generator | np.random.RandomState
+    ):
         return random_state
-    if random_state is not None:
-        random_state = integer("random_state", random_state, 0, 2**64 - 1)
-    return np.random.default_rng(random_state)
+    return np.random.default_rng(integer("random_state", random_state, 0, 2**64 - 1))

@@ -20,6 +20,7 @@ from numpy.linalg import LinAlgError
 from scipy.linalg import LinAlgWarning
 
 from fastlogit.kernels.full_batch import newton as kernel
+from fastlogit.kernels.full_batch.hessian import panel_width
 from fastlogit.models import Floats
 from fastlogit.solvers import LossAndGradient, warn
 from fastlogit.solvers.lbfgs import Polish
@@ -27,7 +28,6 @@ from fastlogit.solvers.newton_steps import (
     SURELY_REGULAR,
     LinearParams,
     StepSolver,
-    hessian_workspace,
     newton_steps,
     precision,
 )
@@ -206,15 +206,18 @@ def minimise_in_kernel(
         return start, 0, False
     eps, cg = precision(rows.X.dtype), name == "newton-cg"
     gap, rounding = _gap_and_rounding(params, tol)
-    memory, (buffers, width) = kernel.allocate(start.size), hessian_workspace(params, 1, 1)
-    memory.theta[:] = start
     limits = kernel.Limits(
         tol, math.inf if cg else tol, gap, rounding, eps, SURELY_REGULAR, cg, max_iter
     )
-    curvature = kernel.Curvature(rows.weight, params.scale, width, buffers)
-    done = kernel.minimise(batch, curvature, memory, limits)
+    D, dtype = params.n_features, rows.X.dtype
+    width, blocks, end = (
+        panel_width(D, 1, dtype),
+        kernel.allocate(D, start.size, dtype),
+        start.copy(),
+    )
+    n_steps = kernel.minimise(start, batch, params.scale, width, limits, blocks, end)
     objective.loss = None
-    return memory.theta, int(memory.numbers[kernel.ITERATIONS]), bool(done)
+    return (end, n_steps, True) if n_steps >= 0 else (end, -1 - n_steps, False)
 
 
 def newton_polish(

@@ -84,15 +84,6 @@ class LinearParams:
         return weights, biases.reshape(K, -1)
 
 
-def hessian_workspace(
-    params: LinearParams, n_outputs: int, n_kept: int
-) -> tuple[kernels.HessianBuffers, int]:
-    """Return the kernel's workspace, and the width of its panels."""
-    D, dtype = params.n_features, params.rows.X.dtype
-    buffers = kernels.hessian_buffers(D, n_outputs, n_kept, dtype)
-    return buffers, kernels.panel_width(D, buffers.corner.size, dtype)
-
-
 @cache
 def precision(dtype: Any) -> float:
     """Return the machine precision of a dtype."""
@@ -104,8 +95,10 @@ class Hessian:
 
     def __init__(self, params: LinearParams, n_outputs: int, n_kept: int) -> None:
         self._X = params.rows.X
-        self._buffers, self._width = hessian_workspace(params, n_outputs, n_kept)
-        size = n_kept * (params.n_features + params.fit_bias)
+        D = params.n_features
+        self._buffers = kernels.hessian_buffers(D, n_outputs, n_kept, self._X.dtype)
+        self._width = kernels.panel_width(D, self._buffers.corner.size, self._X.dtype)
+        size = n_kept * (D + params.fit_bias)
         self._matrix = np.empty((size, size))
 
     def fill(

@@ -9,30 +9,16 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 
 from fastlogit.kernels.layers.sparse import Csr, csr
-from fastlogit.kernels.training.epoch import Rule, Span, State
+from fastlogit.kernels.training.epoch import BLOCK_ROWS, Rule, Span, State
 from fastlogit.kernels.training.optimizers import NO_STEP
-from fastlogit.models import (
-    BACKENDS,
-    FlatParams,
-    Floats,
-    Indices,
-    Model,
-    Rows,
-    arrange,
-    as_writable_view,
-)
+from fastlogit.models import BACKENDS, Floats, Indices, Model, Rows, arrange, as_writable_view
 from fastlogit.models.arrays import matrix_for_kernels
 from fastlogit.models.checks import finite
 from fastlogit.models.table import Backend
-from fastlogit.training.threads import (
-    WORTH_SHARING,
-    ThreadPool,
-    by_rows,
-    cut,
-    estimate_seconds,
-    team_size,
-    workspace,
-)
+from fastlogit.training.threads import WORTH_SHARING, by_rows, cut, estimate_seconds, team_size
+from fastlogit.training.workspaces import MOST_BYTES, Workspace, give_back, take
+
+NO_SETTINGS, IN_ORDER = np.zeros(1), np.empty((1, 0), np.intp)
 
 
 class Objective:
@@ -49,29 +35,23 @@ class Objective:
         backend: str = "numba", n_threads: int = 1,
     ) -> None:  # fmt: skip
         code, dtype, n_rows = BACKENDS[backend], rows.X.dtype, rows.y.size
-        transposed = code.transposes(len(params), rows.sparse)
         shapes = tuple([array.shape for array in params])
-        self.params = FlatParams(shapes, dtype, transposed=transposed)
+        self._space = space = Workspace.take(code, shapes, dtype, n_rows, rows.sparse)
+        self.params, self.gradient, n_weights = space.params, space.gradient, space.params.n_weights
         self.params.assign(params)
-        theta, n_weights = self.params.flat, self.params.n_weights
-        gradients = workspace(theta, n_rows)
-        self.gradient = FlatParams(shapes, dtype, gradients.values[0], transposed=transposed)
         self.loss: float | None = None
         self._loss, self._alpha = np.zeros(1), float(alpha)
         # One batch of all rows as they lie, and no step after it.
-        rule = Rule(NO_STEP, np.zeros(1), n_weights, float(alpha), False, False)
-        state = State(theta, np.empty((0, theta.size), dtype), np.zeros(1, np.int64))
+        rule = Rule(NO_STEP, NO_SETTINGS, n_weights, float(alpha), False, False)
+        state = State(self.params.flat, space.no_moments, space.steps)
         arguments = (
-            model.record(code, dtype), self.params.named, state, gradients, rule,
-            rows.data(jitted=code.jitted), np.empty((1, 0), np.intp), n_rows,
+            model.record(code, dtype), self.params.named, state, space.gradients, rule,
+            rows.data(jitted=code.jitted), IN_ORDER, n_rows,
         )  # fmt: skip
         multiply_adds = rows.multiply_adds(n_weights)
         spans = cut(n_rows, multiply_adds) if code.jitted else [(0, 1)]
         self._calls = [(*arguments, Span(0, 1, *blocks), self._loss) for blocks in spans]
-        pool = ThreadPool(
-            team_size(n_threads, n_rows) if code.jitted else 1,
-            lambda: code.allocate(self.params.named, n_rows, rows.sparse),
-        )
+        pool = space.threads(team_size(n_threads, n_rows) if code.jitted else 1)
         self.seconds = estimate_seconds(n_rows, multiply_adds, rows.row_bytes)
         self._run_batches = pool.bind(code.run_batches, self.seconds / len(spans))
         self._alone = pool.alone if code.jitted and self.seconds < WORTH_SHARING else None
@@ -89,6 +69,11 @@ class Objective:
             self._run_batches(*arguments)
         self.loss = loss = float(self._loss[0])
         return loss
+
+    def release(self) -> None:
+        """Leave the workspace, params and gradient with it, to the next objective of the shape."""
+        self._space.release()
+        del self._space, self.params, self.gradient, self._calls, self._run_batches
 
     @property
     def short_call(self) -> tuple[Any, ...] | None:
@@ -139,6 +124,7 @@ def _fill(
     """Call the backend's function for slices of the rows; return its results. OUT: out."""
     n_rows, sparse = X.shape[0], bool(issparse(X))
     results: list[Any] = []
+    layout = code.name, sparse, X.dtype, tuple([array.shape for array in params])
     named = arrange(params, transposed=code.transposes(len(params), sparse))
     record, multiply_adds = model.record(code, X.dtype), sum([a.size for a in params[::2]])
     row_bytes = X.nnz / n_rows * (X.dtype.itemsize + 4) if sparse else X.strides[0]
@@ -146,12 +132,16 @@ def _fill(
         X = csr(*matrix_for_kernels(X)) if sparse else as_writable_view(X)
 
     def fill(rows: slice) -> None:
-        buffers = code.allocate(named, rows.stop - rows.start, sparse)
+        count = rows.stop - rows.start
+        key = *layout, min(count, BLOCK_ROWS)
+        buffers = take(key, lambda: code.allocate(named, count, sparse))
         if isinstance(X, Csr):  # its rows are views, without a copy
             taken: Any = X._replace(indptr=X.indptr[rows.start : rows.stop + 1])
         else:
             taken = X[rows]
         results.append(function(buffers, record, named, taken, out[rows]))
+        if code.jitted and sum([array.nbytes for array in buffers.work]) <= MOST_BYTES:
+            give_back(key, buffers)
 
     by_rows(n_threads, fill, n_rows, multiply_adds, row_bytes)
     return results

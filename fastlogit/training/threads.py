@@ -184,13 +184,12 @@ def by_rows(
     row_bytes: float,
 ) -> None:  # fmt: skip
     """Share slices of the rows, whole blocks, out to threads; between two, Python sees Ctrl-C."""
-    if n_rows <= BLOCK_ROWS:
+    seconds = estimate_seconds(n_rows, multiply_adds, row_bytes)
+    if n_rows <= BLOCK_ROWS or seconds < WORTH_SHARING:
         function(slice(0, n_rows))
         return
     blocks = -(-n_rows // BLOCK_ROWS)
     n_threads = max(min(n_threads, blocks, numba.config.NUMBA_NUM_THREADS), 1)
-    if estimate_seconds(n_rows, multiply_adds, row_bytes) < WORTH_SHARING:
-        n_threads = 1
     n_slices = -(-blocks // blocks_a_call(multiply_adds))
     if n_threads > 1:
         n_slices = min(max(n_slices, SLICES_PER_THREAD * n_threads), blocks)

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
 from fastlogit.kernels.training.epoch import BLOCK_ROWS, CHAIN_ROWS, Rule, Span, State
-from fastlogit.models import BACKENDS, OPTIMIZERS, FlatParams, Floats, Indices, Model, Rows
+from fastlogit.models import BACKENDS, OPTIMIZERS, Floats, Indices, Model, Rows
 from fastlogit.models.arrays import LayerParams, NetworkParams
 from fastlogit.models.checks import finite
-from fastlogit.training.threads import ThreadPool, cut, estimate_seconds, team_size, workspace
+from fastlogit.training.threads import cut, estimate_seconds, team_size
+from fastlogit.training.workspaces import Workspace
 
 # Duration of a jitted call: between two of them Python handles Ctrl-C.
 SLICE_SECONDS = 0.1
@@ -95,9 +96,9 @@ class Trainer:
         fit_bias: bool = True, backend: str = "numba", n_threads: int = 1, sparse: bool = False,
     ) -> None:  # fmt: skip
         code, optimizer, dtype = BACKENDS[backend], OPTIMIZERS[solver], params[0].dtype
-        shapes = tuple(array.shape for array in params)
-        transposed = code.transposes(len(shapes), sparse)
-        self.flat = FlatParams(shapes, dtype, transposed=transposed)
+        shapes = tuple([array.shape for array in params])
+        self._workspace = space = Workspace.take(code, shapes, dtype, batch_size, sparse)
+        self.flat = space.params
         self.flat.assign(params)
         theta, n_weights = self.flat.flat, self.flat.n_weights
         n_trained = theta.size if fit_bias else n_weights
@@ -109,15 +110,17 @@ class Trainer:
         in_place, step = is_plain and alpha == 0 and not sparse, optimizer.code(code, dtype)
         self._rule = Rule(step, self._settings, n_weights, float(alpha), alpha_by_row, in_place)
         self.batch_size, self._n_threads, self._slice_batches = batch_size, n_threads, 0
-        self._gradients = workspace(theta, batch_size)
+        self._gradients = space.gradients
         self._backend, self._record = code, model.record(code, dtype)
         fused = is_plain and sparse and batch_size <= BLOCK_ROWS
         self._run_batches = code.run_sparse_sgd if fused else code.run_batches
-        self._pool = ThreadPool(
-            team_size(n_threads, batch_size) if code.jitted else 1,
-            lambda: code.allocate(self.flat.named, batch_size, sparse),
-        )
+        self._pool = space.threads(team_size(n_threads, batch_size) if code.jitted else 1)
         self.mark()
+
+    def release(self) -> None:
+        """Leave parameters and gradients, but not the moments, to the next trainer of the shape."""
+        self._workspace.release()
+        del self._workspace, self.flat, self._state, self._gradients, self._pool
 
     @property
     def learning_rate(self) -> float:
@@ -149,7 +152,7 @@ class Trainer:
         batches = -(-rows.y.size // self.batch_size)
         earlier, done, theta = self.checkpoint.epochs, 0, self.flat.flat
         if self._slice_batches == 0:
-            first = 0.0 if self._pool.is_shared else FIRST_SECONDS
+            first = 0.0 if self._pool.is_shared else min(FIRST_SECONDS, SLICE_SECONDS)
             self._slice_batches = max(int(first / self._seconds_per_batch(rows)), 1)
         try:
             while done < len(orders):

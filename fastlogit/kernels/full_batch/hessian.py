@@ -35,6 +35,7 @@ from typing import Any
 
 import numpy as np
 
+from fastlogit.kernels.codegen.arrays import part
 from fastlogit.kernels.codegen.compile import Decorator, inline, kernel
 from fastlogit.kernels.codegen.linking import entry_point
 from fastlogit.kernels.codegen.tiles import dots, product
@@ -62,6 +63,32 @@ def hessian_buffers(n_features: int, n_outputs: int, n_kept: int, dtype: Any) ->
     if n_outputs == 1:
         arrays[0] = arrays[1]
     return HessianBuffers(*arrays, *[np.empty(shape) for shape in totals])
+
+
+def blocks_for_one_output(n_features: int, dtype: Any) -> tuple[Any, Any]:
+    """Allocate the workspace for one output in two blocks: a call takes 0.4 µs for each array."""
+    n_rows_block, n_totals = _sizes_for_one_output(n_features, dtype)
+    return np.empty(n_rows_block, dtype), np.empty(n_totals)
+
+
+@functools.lru_cache(64)
+def _sizes_for_one_output(n_features: int, dtype: Any) -> tuple[int, int]:
+    shapes, totals = _shapes(n_features, 1, 1, dtype)
+    of_rows, of_totals = [[int(np.prod(shape)) for shape in kind] for kind in (shapes[1:], totals)]
+    return sum(of_rows), sum(of_totals)
+
+
+@inline
+def views_for_one_output(n_features, width, of_rows, totals):
+    """Return the workspace in those blocks."""
+    scaled, end = BLOCK_ROWS * width, of_rows.size - n_features
+    pairs, squares = part(of_rows, 0, (BLOCK_ROWS, 1)), totals.size - n_features - 1
+    return HessianBuffers(
+        pairs, pairs, part(of_rows, BLOCK_ROWS, (scaled,)),
+        part(of_rows, BLOCK_ROWS + scaled, (squares,)), part(of_rows, end, (1, n_features)),
+        part(totals, 0, (squares,)), part(totals, squares, (1, n_features)),
+        part(totals, squares + n_features, (1,)),
+    )  # fmt: skip
 
 
 @functools.lru_cache(64)

@@ -9,19 +9,25 @@ Hessian that may be singular, and a step that does not go down.
 """
 
 from collections import namedtuple
+from typing import Any
 
 import numpy as np
 
+from fastlogit.kernels.codegen.arrays import part
 from fastlogit.kernels.codegen.compile import kernel
 from fastlogit.kernels.codegen.linking import entry_point
-from fastlogit.kernels.full_batch.hessian import fill_hessian
+from fastlogit.kernels.full_batch.hessian import (
+    blocks_for_one_output,
+    fill_hessian,
+    views_for_one_output,
+)
 from fastlogit.kernels.full_batch.quasi_newton import dot, largest
 from fastlogit.kernels.training.epoch import train_on_batches
 
 # Of scikit-learn's line search: Armijo's constant, and the lengths 1, 1/2, 1/4 ... tried at most.
 SUFFICIENT_DECREASE, MOST_LENGTHS = 1 / 2**11, 21
 
-# theta, gradient and step (P,), of the last iterate, H (P, P), and numbers, the two below; float64.
+# theta, gradient and step (P,), of the last iterate, H (P, P), and numbers, the two below.
 Memory = namedtuple("Memory", "theta gradient step H numbers")
 LOSS, ITERATIONS = range(2)
 # The gradient's largest element and the decrement at convergence; the largest decrement relative to
@@ -32,19 +38,36 @@ Limits = namedtuple("Limits", "tol decrement gap rounding eps regular tests_star
 Curvature = namedtuple("Curvature", "weight scale width buffers")
 
 
-def allocate(size: int) -> Memory:
-    """Allocate what the steps over so many parameters need."""
-    theta, gradient, step = np.empty((3, size))
-    return Memory(theta, gradient, step, np.empty((size, size)), np.zeros(2))
-
-
 @entry_point
-def minimise(batch, curvature, memory, limits):
-    """Take steps from theta to where the loss is least; return whether they converged.
+def minimise(start, batch, scale, width, limits, blocks, out):
+    """Take steps from start to where the loss is least; return their number, below 0 if too few.
 
-    batch are the arguments of ``epoch.run_batches`` for one batch of all rows, whose parameters are
-    at theta and whose gradient is the loss's. OUT: memory, and batch as there.
+    batch are the arguments of ``epoch.run_batches`` for one batch of all rows. The number is −1 − n
+    after n steps that did not converge. OUT: out, where they lead, blocks, and batch as there.
     """
+    size, n_features = start.size, batch[6].X.shape[1]
+    memory = Memory(
+        out, part(blocks[2], 0, (size,)), part(blocks[2], size, (size,)),
+        part(blocks[2], 2 * size, (size, size)), part(blocks[2], (2 + size) * size, (2,)),
+    )  # fmt: skip
+    buffers = views_for_one_output(n_features, width, blocks[0], blocks[1])
+    curvature = Curvature(batch[6].weight, scale, width, buffers)
+    for i in range(size):
+        out[i] = start[i]
+    memory.numbers[ITERATIONS] = 0.0
+    done = take_steps(batch, curvature, memory, limits)
+    n_steps = int(memory.numbers[ITERATIONS])
+    return n_steps if done else -1 - n_steps
+
+
+def allocate(n_features: int, size: int, dtype: Any) -> tuple[Any, Any, Any]:
+    """Allocate the blocks for so many features and parameters."""
+    return (*blocks_for_one_output(n_features, dtype), np.empty((2 + size) * size + 2))
+
+
+@kernel
+def take_steps(batch, curvature, memory, limits):
+    """Take steps until they converge; return whether they did. OUT: memory, batch."""
     theta, gradient, numbers = memory.theta, memory.gradient, memory.numbers
     alpha = batch[5].alpha
     numbers[LOSS] = evaluate(theta, batch)

@@ -87,7 +87,7 @@ def allocate(params: Any, n_rows: int, sparse: bool = False) -> Buffers:
         shapes = [(rows, width) for width in (n_hidden, n_hidden, outputs, n_features)]
         largest = 0 if sparse else max(n_features, rows) * n_hidden * dtype.itemsize
         shapes.append((PANEL_BYTES // dtype.itemsize if largest > PANEL_BYTES else 0,))
-    work = tuple(np.empty(shape, dtype) for shape in shapes)
+    work = tuple([np.empty(shape, dtype) for shape in shapes])
     return Buffers(work, np.arange(rows), np.empty(rows, np.intp), np.empty(rows, dtype))
 
 
