@@ -34,7 +34,7 @@ def logistic(hidden):
     """Compute A = σ(S) = 1 / (1 + e^−S)."""
     values = hidden.reshape(-1)
     for i in range(values.size):
-        values[i] = elementary.sigmoid(values[i])
+        values[i] = elementary.short_sigmoid(values[i])
 
 
 @compiled_once
