@@ -1,7 +1,5 @@
 """``fastlogit info``: the machine and the libraries, as a run records them."""
 
-from typing import Any
-
 from fastlogit.benchmark.text import pluralize
 from fastlogit.cli.ending import consoles
 
@@ -10,17 +8,15 @@ def show_info() -> None:
     """Show this machine and the versions of libraries."""
     out, _ = consoles()
     out.print("fastlogit info")
-    import numba
-
     from fastlogit.benchmark import machine
+    from fastlogit.training.threads import usable_threads
 
-    cpu, config = machine.cpu(), numba.config
-    most: Any = config.NUMBA_NUM_THREADS
+    cpu, most = machine.cpu(), usable_threads()
     rows = [
         *machine.package_versions().items(),
         ("processor", f"{cpu['name']} ({cpu['llvm_name']})"),
         ("SIMD", f"{cpu['simd_bits']} bits, {'with' if cpu['fma'] else 'no'} fused multiply-add"),
-        ("cores", f"{cpu['cores']} usable; Numba starts at most {pluralize(most, 'thread')}"),
+        ("cores", f"{cpu['cores']} usable; a fit has at most {pluralize(most, 'thread')}"),
         *(("environment", f"{name}={value}") for name, value in machine.environment().items()),
     ]
     for pool in machine.blas_pools():

@@ -6,6 +6,7 @@ does not change one bit of its result.
 """
 
 import math
+import os
 import time
 from collections import deque
 from collections.abc import Callable
@@ -14,7 +15,6 @@ from functools import partial
 from itertools import pairwise
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -51,8 +51,16 @@ def team_size(n_threads: int, n_rows: int) -> int:
     """Return how many of n_threads can share so many rows, a group of whole blocks each."""
     if n_threads == 1:
         return 1
-    limit: int = numba.config.NUMBA_NUM_THREADS  # joblib lowers it in its workers
-    return max(min(n_threads, n_groups(n_rows), limit), 1)
+    return max(min(n_threads, n_groups(n_rows), usable_threads()), 1)
+
+
+def usable_threads() -> int:
+    """Return how many threads there may be: as many as cores, or fewer in joblib's workers."""
+    if (limit := os.environ.get("NUMBA_NUM_THREADS")) is not None:  # joblib sets it there
+        return max(int(limit), 1)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def n_groups(n_rows: int) -> int:
@@ -189,7 +197,7 @@ def by_rows(
         function(slice(0, n_rows))
         return
     blocks = -(-n_rows // BLOCK_ROWS)
-    n_threads = max(min(n_threads, blocks, numba.config.NUMBA_NUM_THREADS), 1)
+    n_threads = max(min(n_threads, blocks, usable_threads()), 1)
     n_slices = -(-blocks // blocks_a_call(multiply_adds))
     if n_threads > 1:
         n_slices = min(max(n_slices, SLICES_PER_THREAD * n_threads), blocks)

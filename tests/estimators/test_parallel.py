@@ -3,7 +3,6 @@
 import multiprocessing
 import threading
 
-import numba
 import numpy as np
 import pytest
 from joblib import Parallel, delayed, parallel_config
@@ -28,7 +27,7 @@ FORK = pytest.mark.skipif(
 
 @pytest.fixture(autouse=True)
 def _several_cores_and_nothing_too_small(monkeypatch):
-    monkeypatch.setattr(numba.config, "NUMBA_NUM_THREADS", 3)
+    monkeypatch.setenv("NUMBA_NUM_THREADS", "3")
     monkeypatch.setattr(sharing, "WORTH_SHARING", 0)
     monkeypatch.setattr(sharing.Pace, "shares", lambda _pace: True)
 

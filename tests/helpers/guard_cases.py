@@ -12,6 +12,7 @@ from sklearn.base import clone
 
 import fastlogit
 from fastlogit.kernels.codegen import row_products, tiles
+from fastlogit.kernels.codegen.compile import prepare_compiler
 from fastlogit.kernels.codegen.simd import NEAR_BYTES, VECTOR_BYTES
 from fastlogit.kernels.full_batch import hessian as curvature
 from fastlogit.kernels.full_batch.coordinate_descent import descend
@@ -47,6 +48,7 @@ class Call(NamedTuple):
 
 @cache
 def jitted(function):
+    prepare_compiler()
     return numba.njit(error_model="numpy")(lambda args: function(*args))
 
 

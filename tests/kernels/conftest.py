@@ -4,14 +4,13 @@ import numba
 import numpy as np
 import pytest
 
-import fastlogit
+from fastlogit.kernels.codegen.compile import prepare_compiler
 
 
 @pytest.fixture(scope="session")
 def jit():
     """Return a decorator for a test's function that calls kernels."""
-    # The first call of an entry point provides what the kernels link to.
-    fastlogit.predict_proba("logistic", ([[1.0]], [0.0]), [[1.0]])
+    prepare_compiler()
     return numba.njit(error_model="numpy")
 
 

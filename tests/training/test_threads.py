@@ -2,7 +2,6 @@
 
 import threading
 
-import numba
 import numpy as np
 import pytest
 
@@ -14,7 +13,7 @@ from fastlogit.training.objective import Objective, predict, predict_classes
 
 @pytest.fixture(autouse=True)
 def _four_cores_and_nothing_too_small(monkeypatch):
-    monkeypatch.setattr(numba.config, "NUMBA_NUM_THREADS", 4)
+    monkeypatch.setenv("NUMBA_NUM_THREADS", "4")
     monkeypatch.setattr(threads, "WORTH_SHARING", 0)
     monkeypatch.setattr(threads.Pace, "shares", lambda _pace: True)
 
@@ -151,7 +150,7 @@ def test_a_team_is_no_larger_than_its_work_or_numbas_limit(monkeypatch):
     assert threads.team_size(8, 256) == 1
     assert threads.team_size(8, 257) == 2
     assert threads.team_size(8, 10**6) == 4
-    monkeypatch.setattr(numba.config, "NUMBA_NUM_THREADS", 1)
+    monkeypatch.setenv("NUMBA_NUM_THREADS", "1")
     assert threads.team_size(8, 10**6) == 1
 
 

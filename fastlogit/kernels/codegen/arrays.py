@@ -6,10 +6,33 @@ So an optimizer is one loop over the block that knows no model, and the penalty 
 from typing import Any
 
 import numpy as np
-from numba.core import types
 
-from fastlogit.kernels.codegen.compile import chosen_by_type, emitted
-from fastlogit.kernels.codegen.linking import contiguous
+from fastlogit.kernels.codegen.compile import LazyModule, chosen_by_type, emitted, types
+
+_arrays: Any = LazyModule("numba.np.arrayobj")
+
+
+def contiguous(context, builder, kind, data, shape):
+    """Emit the array of that type and shape whose first element is at data."""
+    size = item_size(context, kind)
+    strides = [size]
+    for length in reversed(shape[1:]):
+        strides.insert(0, builder.mul(strides[0], length))
+    return array_of(context, builder, kind, data, shape, strides)
+
+
+def array_of(context, builder, kind, data, shape, strides):
+    """Emit the array of that type with these numbers of elements and of bytes between them."""
+    array = context.make_array(kind)(context, builder)
+    size = item_size(context, kind)
+    _arrays.populate_array(array, data, shape, strides, size, meminfo=None)
+    return array._getvalue()
+
+
+def item_size(context, kind):
+    """Return the size of an element of that type of array, as a constant."""
+    size = context.get_abi_sizeof(context.get_data_type(kind.dtype))
+    return context.get_constant(types.intp, size)
 
 
 def is_contiguous(kind: Any) -> bool:

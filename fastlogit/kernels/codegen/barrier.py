@@ -13,9 +13,8 @@ import os
 import platform
 
 from llvmlite import ir
-from numba.core import cgutils, types
 
-from fastlogit.kernels.codegen.compile import emitted, kernel
+from fastlogit.kernels.codegen.compile import cgutils, emitted, kernel, types
 
 # A barrier is an int64 array; its elements in use lie on cache lines of their own. NEXT is the next
 # item to take, round · ITEMS + item; DONE are the items of the round that are done.

@@ -7,30 +7,28 @@ checksum. Whatever goes wrong (unwritable, truncated, written by two processes) 
 
 import contextlib
 import hashlib
+import json
 import os
-import pickle
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cache
-from importlib import resources
+from importlib import metadata, resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any
-
-import llvmlite
-import numba
 
 from fastlogit import verbosity
+from fastlogit.kernels.codegen.cpu import cpu_features, cpu_name
 
 PACKAGE = "fastlogit.kernels"
-_counts = {"compiled": 0, "loaded": 0}
+# Functions that this process has compiled, and loaded.
+counts = {"compiled": 0, "loaded": 0}
 
 
 def compilations() -> int:
     """Count what has been compiled, or loaded from the cache, so far in this process."""
-    return sum(_counts.values())
+    return sum(counts.values())
 
 
 def _sources(folder: Traversable) -> Iterator[Traversable]:
@@ -53,8 +51,8 @@ def source_stamp() -> str | None:
 
 
 def _candidates(in_tree: Path) -> Iterator[Path]:
-    if numba.config.CACHE_DIR:
-        yield Path(numba.config.CACHE_DIR)
+    if directory := os.environ.get("NUMBA_CACHE_DIR"):
+        yield Path(directory)
         return
     yield in_tree
     if os.environ.get("XDG_CACHE_HOME"):
@@ -83,6 +81,12 @@ def cache_directory() -> Path | None:
 
 
 @cache
+def _versions() -> list[str]:
+    """Return the versions of what makes object code, and of what it reads objects of."""
+    return [*(metadata.version(name) for name in ("numba", "llvmlite", "numpy")), sys.version]
+
+
+@cache
 def announce_compilation() -> None:
     """Print at the first compilation of a process that it takes a while."""
     kept = "once" if cache_directory() else "anew in each process: no cache directory is writable"
@@ -90,36 +94,37 @@ def announce_compilation() -> None:
 
 
 class CacheEntry:
-    """The file of one signature of a function: a checksum, then a pickle; written atomically."""
+    """The file of one function: a checksum, then a header and object code; written atomically."""
 
-    def __init__(self, name: str, signature: str, codegen: Any) -> None:
+    def __init__(self, symbol: str) -> None:
         directory = cache_directory()
-        versions = numba.__version__, llvmlite.__version__, sys.version
-        key = repr((name, signature, codegen.magic_tuple(), versions))
+        key = repr((symbol, cpu_name(), cpu_features(), _versions()))
         digest = hashlib.sha256(key.encode()).hexdigest()[:24]
+        name = symbol.partition(".")[2]
         self._file = None if directory is None else directory / f"{name}-{digest}.bin"
 
-    def load(self, rebuild: Callable[[Any], Any]) -> Any:
-        """Return what rebuild makes of the content, or None where there is none that is whole."""
+    def load(self) -> tuple[bytes, list[str]] | None:
+        """Return object code and the symbols it links to, None where none is there and whole."""
         try:
             content = self._file.read_bytes() if self._file else b""
             if hashlib.sha256(content[32:]).digest() != content[:32]:
                 raise ValueError("no entry, or a damaged one")
-            result = rebuild(pickle.loads(content[32:]))  # noqa: S301
-        except Exception:  # an unreadable entry, whatever the reason, is compiled again
+            header, _, code = content[32:].partition(b"\n")
+            linked = json.loads(header)
+        except (OSError, ValueError):  # an unreadable entry is compiled again
             announce_compilation()
             return None
-        _counts["loaded"] += 1
-        return result
+        counts["loaded"] += 1
+        return code, linked
 
-    def save(self, content: Any) -> None:
+    def save(self, code: bytes, linked: list[str]) -> None:
         """Keep what has been compiled; a failure to write is no failure of the fit."""
-        _counts["compiled"] += 1
+        counts["compiled"] += 1
         if not self._file:
             return
         partial = self._file.with_suffix(f".{os.getpid()}.tmp")
         try:
-            payload = numba.core.serialize.dumps(content)
+            payload = json.dumps(linked).encode() + b"\n" + code
             self._file.parent.mkdir(parents=True, exist_ok=True)
             partial.write_bytes(hashlib.sha256(payload).digest() + payload)
             partial.replace(self._file)

@@ -5,31 +5,25 @@ These are C functions, one for each dtype, and an array is an address and its si
 may also travel as a number, its address: `address_of` returns it, and `call` calls it.
 """
 
+import functools
+import hashlib
 from collections.abc import Callable
-from itertools import islice
 from typing import Any
 
-import llvmlite.binding
-import numba
+import numpy as np
 from llvmlite import ir
-from numba.core import compiler, registry, types
-from numba.core.caching import NullCache
-from numba.core.compiler_lock import global_compiler_lock
-from numba.np.arrayobj import populate_array
 
-from fastlogit.kernels.codegen.cache import CacheEntry, cache_directory
-from fastlogit.kernels.codegen.compile import ENTRY_OPTIONS, INLINE_OPTIONS, Decorator, emitted
+from fastlogit.kernels.codegen import objects
+from fastlogit.kernels.codegen.compile import DISABLE_JIT, Decorator, emitted, types
+from fastlogit.kernels.codegen.objects import PREFIX
+from fastlogit.kernels.codegen.signatures import canonical, signature, tuple_types
 
-PREFIX = "fastlogit."
 # A symbol is the function's name and a kind for each argument. An array's is the letter of its
 # elements and the number of its sizes: s2 is float32 of shape (n, m), s0 an address alone.
-_ELEMENTS = {"s": types.float32, "d": types.float64, "q": types.int64, "u": types.uint32}
-_SCALARS = {"i": types.int64, "r": types.float64}
-_LETTERS = {element: letter for letter, element in _ELEMENTS.items()}
+LETTERS = {"float32": "s", "float64": "d", "int64": "q", "uint32": "u"}
 
-_functions: dict[str, Callable[..., Any]] = {}
-_generators: dict[str, Callable[..., None]] = {}
-_libraries: dict[str, Any] = {}
+functions: dict[str, Callable[..., Any]] = {}
+generators: dict[str, Callable[..., None]] = {}
 
 
 def compiled_once(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -38,16 +32,22 @@ def compiled_once(function: Callable[..., Any]) -> Callable[..., Any]:
     Arrays are contiguous, numbers int64 or float64; it returns a float64 if annotated, or nothing.
     """
     name = function.__name__
-    _functions[name] = function
+    functions[name] = function
 
     def link(context: Any, builder: Any, signature: Any, *operands: Any) -> ir.Value:
-        with_sizes = name not in _generators
+        with_sizes = name not in generators
         kinds, words = _flattened(context, builder, signature.args, operands, with_sizes)
         symbol = PREFIX + ".".join([name, *kinds])
-        provide(symbol)
-        return builder.call(_declared(builder.module, symbol, [w.type for w in words]), words)
+        provide_linked(symbol)
+        return builder.call(declared(builder.module, symbol, [w.type for w in words]), words)
 
-    return emitted(link, lambda *_: _returned(name))(function)
+    returned = types_of_result(function)
+    return emitted(link, lambda *_: getattr(types, returned))(function)
+
+
+def types_of_result(function: Callable[..., Any]) -> str:
+    """Return the name of the type of what a `compiled_once` function returns."""
+    return "float64" if "return" in function.__annotations__ else "void"
 
 
 def llvm_function(generate: Callable[..., None]) -> Decorator:
@@ -58,7 +58,7 @@ def llvm_function(generate: Callable[..., None]) -> Decorator:
     """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        _generators[function.__name__] = generate
+        generators[function.__name__] = generate
         return compiled_once(function)
 
     return decorate
@@ -70,23 +70,43 @@ def _flattened(context, builder, given, operands, with_sizes):
     for kind, operand in zip(given, operands, strict=True):
         if isinstance(kind, types.Array):
             sizes = kind.ndim if with_sizes else 0
-            kinds.append(f"{_LETTERS[kind.dtype]}{sizes}")
+            kinds.append(f"{LETTERS[kind.dtype.name]}{sizes}")
             words.append(operand.data)
             words += [builder.extract_value(operand.shape, n) for n in range(sizes)]
         else:
-            kinds.append("r" if isinstance(kind, types.Float) else "i")
-            words.append(context.cast(builder, operand, kind, _SCALARS[kinds[-1]]))
+            is_float = isinstance(kind, types.Float)
+            kinds.append("r" if is_float else "i")
+            number = types.float64 if is_float else types.int64
+            words.append(context.cast(builder, operand, kind, number))
     return kinds, words
+
+
+def declared(module: ir.Module, symbol: str, words: list[ir.Type]) -> ir.Function:
+    """Return the function of that symbol in a module, declared if it is not."""
+    function = functions[symbol.removeprefix(PREFIX).split(".")[0]]
+    is_float = types_of_result(function) == "float64"
+    returned = ir.DoubleType() if is_float else ir.VoidType()
+    known = module.globals.get(symbol)
+    return known or ir.Function(module, ir.FunctionType(returned, words), symbol)
+
+
+def provide_linked(symbol: str) -> int:
+    """Return the address of a `compiled_once` function, compiled or loaded where it is not yet."""
+
+    def compile_it() -> tuple[bytes, list[str]]:
+        from fastlogit.kernels.codegen import compiler
+
+        return compiler.compile_linked(symbol)
+
+    return objects.provide(symbol, compile_it, provide_linked)
 
 
 def address_of(function: Callable[..., Any], *kinds: Any) -> Any:
     """Return the address of a `compiled_once` function of arrays, kinds as (dtype, dimensions)."""
-    if numba.config.DISABLE_JIT:  # the function stands for itself
+    if DISABLE_JIT:  # the function stands for itself
         return function
-    letters = [f"{_LETTERS[numba.from_dtype(dtype)]}{ndim}" for dtype, ndim in kinds]
-    symbol = PREFIX + ".".join([function.__name__, *letters])
-    provide(symbol)
-    return _libraries[symbol].get_pointer_to_function(symbol)
+    letters = [f"{LETTERS[np.dtype(dtype).name]}{ndim}" for dtype, ndim in kinds]
+    return provide_linked(PREFIX + ".".join([function.__name__, *letters]))
 
 
 def _emit_call(context, builder, signature, address, arrays):
@@ -106,148 +126,52 @@ def call(function: Any, arrays: tuple[Any, ...]) -> None:
     function(*arrays)
 
 
-def _returned(name: str) -> Any:
-    return types.float64 if "return" in _functions[name].__annotations__ else types.void
+def entry_point(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a function that Python calls, for each signature once, and keep it on disk."""
+    return function if DISABLE_JIT else EntryPoint(function)
 
 
-def _declared(module: ir.Module, symbol: str, words: list[ir.Type]) -> ir.Function:
-    name = symbol.removeprefix(PREFIX).split(".")[0]
-    returned = ir.DoubleType() if _returned(name) is types.float64 else ir.VoidType()
-    known = module.globals.get(symbol)
-    return known or ir.Function(module, ir.FunctionType(returned, words), symbol)
+class EntryPoint:
+    """A function that Python calls: with the code for its arguments, which is found by trying.
 
-
-@global_compiler_lock
-def provide(symbol: str) -> None:
-    """Make a function of that symbol callable: compile it, or load it from the cache."""
-    if symbol in _libraries:
-        return
-    codegen = registry.cpu_target.target_context.codegen()
-    entry = CacheEntry(symbol.removeprefix(PREFIX), "", codegen)
-    library = _load(entry, codegen.unserialize_library)
-    if library is None:
-        library = _compiled(symbol)
-        entry.save((required(library), library.serialize_using_object_code()))
-    llvmlite.binding.add_symbol(symbol, library.get_pointer_to_function(symbol))
-    _libraries[symbol] = library
-
-
-def _load(entry: CacheEntry, rebuild: Callable[[Any], Any]) -> Any:
-    """Return what rebuild makes of a cached library, after what it links to; None without one."""
-
-    def rebuild_all(content: Any) -> Any:
-        symbols, library = content
-        for symbol in symbols:
-            provide(symbol)
-        return rebuild(library)
-
-    return entry.load(rebuild_all)
-
-
-def required(library: Any) -> list[str]:
-    """Return the symbols that a compiled library links to."""
-    functions = library._final_module.functions
-    return [f.name for f in functions if f.is_declaration and f.name.startswith(PREFIX)]
-
-
-def _compiled(symbol: str) -> Any:
-    name, *kinds = symbol.removeprefix(PREFIX).split(".")
-    context = registry.cpu_target.target_context
-    context.refresh()
-    module = context.create_module(symbol)
-    arguments: list[Any] = [
-        _SCALARS[kind] if kind in _SCALARS else types.Array(_ELEMENTS[kind[0]], int(kind[1]), "C")
-        for kind in kinds
-    ]
-    arrays = [argument for argument in arguments if isinstance(argument, types.Array)]
-    words: list[ir.Type] = []
-    for argument in arguments:
-        if argument in arrays:
-            words.append(context.get_data_type(argument.dtype).as_pointer())
-            words += [context.get_value_type(types.intp)] * argument.ndim
-        else:
-            words.append(context.get_value_type(argument))
-    function = _declared(module, symbol, words)
-    builder = ir.IRBuilder(function.append_basic_block())
-    if name in _generators:
-        library = context.codegen().create_library(symbol)
-        element = context.get_data_type(arrays[0].dtype)
-        _generators[name](builder, element, *function.args)
-        builder.ret_void()
-    else:
-        library = _call_jitted(context, builder, name, arguments)
-    library.add_ir_module(module)
-    library.enable_object_caching()
-    library.finalize()
-    return library
-
-
-def _call_jitted(context, builder, name, arguments):
-    """Emit a call of the jitted function with the words it was given; return its library."""
-    flags = compiler.Flags()
-    registry.cpu_target.options.parse_as_flags(flags, INLINE_OPTIONS)
-    flags.no_compile = True
-    flags.enable_pyobject = False
-    result = compiler.compile_extra(
-        registry.cpu_target.typing_context, context, _functions[name], tuple(arguments),
-        _returned(name), flags, {},
-    )  # fmt: skip
-    native, words, values = result.fndesc, iter(builder.function.args), []
-    for argument in arguments:
-        value = next(words)
-        if isinstance(argument, types.Array):
-            shape = list(islice(words, argument.ndim))
-            value = contiguous(context, builder, argument, value, shape)
-        values.append(value)
-    callee = context.declare_function(builder.module, native)
-    _status, value = context.call_conv.call_function(
-        builder, callee, native.restype, native.argtypes, values
-    )
-    if _returned(name) is types.float64:
-        builder.ret(value)
-    else:
-        builder.ret_void()
-    return result.library
-
-
-def contiguous(context, builder, kind, data, shape):
-    """Emit the array of that type and shape whose first element is at data."""
-    itemsize = context.get_abi_sizeof(context.get_data_type(kind.dtype))
-    size = context.get_constant(types.intp, itemsize)
-    strides = [size]
-    for length in reversed(shape[1:]):
-        strides.insert(0, builder.mul(strides[0], length))
-    array = context.make_array(kind)(context, builder)
-    populate_array(array, data, shape, strides, size, meminfo=None)
-    return array._getvalue()
-
-
-def entry_point(function: Callable[..., Any]) -> Any:
-    """Jit a function that Python calls, and keep what is compiled on disk."""
-    dispatcher = numba.njit(**ENTRY_OPTIONS, nogil=True)(function)
-    if not numba.config.DISABLE_JIT:
-        dispatcher._cache = KernelCache(function)
-    return dispatcher
-
-
-class KernelCache(NullCache):
-    """The compiled signatures of one entry point, for Numba's dispatcher; no entry goes stale."""
+    Compiled code checks in nanoseconds whether the arguments are what it was compiled for; to name
+    their types in Python would take as long as a short call.
+    """
 
     def __init__(self, function: Callable[..., Any]) -> None:
+        functools.update_wrapper(self, function)
+        self._function = function
         self._name = f"{function.__module__.rpartition('.')[2]}.{function.__qualname__}"
+        self._codes: list[Callable[[tuple[Any, ...]], Any]] = []
+        self.signatures: dict[str, Callable[[tuple[Any, ...]], Any]] = {}
 
-    @property
-    def cache_path(self) -> str | None:
-        """Where the entries are, as Numba's interface wants it."""
-        return str(directory) if (directory := cache_directory()) else None
+    def __call__(self, *args: Any) -> Any:
+        """Call the function."""
+        for place, code in enumerate(self._codes):
+            result = code(args)
+            if result is not NotImplemented:
+                if place > 0:  # the next call is likely to be alike
+                    self._codes = [code, *(other for other in self._codes if other is not code)]
+                return result
+        args = canonical(args)
+        return self.code_for(args)(args)
 
-    def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """Return the compiled signature, or None where there is none that is whole."""
-        target_context.refresh()
-        entry = CacheEntry(self._name, str(sig), target_context.codegen())
-        return _load(entry, lambda r: compiler.CompileResult._rebuild(target_context, *r))
+    def code_for(self, args: tuple[Any, ...]) -> Callable[[tuple[Any, ...]], Any]:
+        """Return the code for arguments like these, compiled or loaded where it is not yet."""
+        kinds = signature(args)
+        if kinds not in self.signatures:
+            self._provide(kinds, args)
+        return self.signatures[kinds]
 
-    def save_overload(self, sig: Any, result: Any) -> None:
-        """Keep a compiled signature with the names of what it links to."""
-        content = required(result.library), result._reduce()
-        CacheEntry(self._name, str(sig), result.codegen).save(content)
+    def _provide(self, kinds: str, args: tuple[Any, ...]) -> None:
+        def compile_it() -> tuple[bytes, list[str]]:
+            from fastlogit.kernels.codegen import compiler
+
+            return compiler.compile_entry(symbol, self._function, args)
+
+        digest = hashlib.sha256(kinds.encode()).hexdigest()[:24]
+        symbol = f"{PREFIX}{self._name}.{digest}"
+        address = objects.provide(symbol, compile_it, provide_linked)
+        code = objects.python_function(symbol, address, tuple_types(args))
+        self.signatures[kinds] = code
+        self._codes = [code, *self._codes]

@@ -22,11 +22,11 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba.core import cgutils, types
 
-from fastlogit.kernels.codegen.compile import emitted
+from fastlogit.kernels.codegen.compile import cgutils, emitted, types
+from fastlogit.kernels.codegen.cpu import HAS_AVX512
 from fastlogit.kernels.codegen.linking import llvm_function
-from fastlogit.kernels.codegen.simd import HAS_AVX512, INDEX, Mask, Vectors, index
+from fastlogit.kernels.codegen.simd import INDEX, Mask, Vectors, index
 from fastlogit.kernels.codegen.tiles import store_sums
 
 # Sums of a dot product that are in flight, to hide the latency of a multiply-add.

@@ -8,16 +8,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
-import llvmlite.binding
-import numba
 from llvmlite import ir
-from numba.core import cgutils, types
 
-from fastlogit.kernels.codegen.compile import emitted
+from fastlogit.kernels.codegen.compile import cgutils, emitted, types
+from fastlogit.kernels.codegen.cpu import HAS_AVX512
 
-HAS_AVX512 = "+avx512f" in (
-    numba.config.CPU_FEATURES or llvmlite.binding.get_host_cpu_features().flatten()
-)
 VECTOR_BYTES = 64 if HAS_AVX512 else 32
 CACHE_LINE = 64
 # Data of more bytes come from memory, or from a cache that is little faster. Their rows are

@@ -13,18 +13,11 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba.core import cgutils
 
+from fastlogit.kernels.codegen.compile import cgutils
+from fastlogit.kernels.codegen.cpu import HAS_AVX512
 from fastlogit.kernels.codegen.linking import llvm_function
-from fastlogit.kernels.codegen.simd import (
-    HAS_AVX512,
-    INDEX,
-    PREFETCH_ROWS,
-    Mask,
-    Vectors,
-    index,
-    prefetch,
-)
+from fastlogit.kernels.codegen.simd import INDEX, PREFETCH_ROWS, Mask, Vectors, index, prefetch
 
 # Tiles of a product as (rows, vectors), rows left over by one are taken by the next. The first
 # keeps 16 of AVX-512's 32 registers busy, or 12 of AVX2's 16; few rows take more vectors instead,

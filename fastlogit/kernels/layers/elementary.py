@@ -6,10 +6,8 @@ of an ulp. NaN and ±inf go through as IEEE arithmetic wants.
 """
 
 import numpy as np
-from numba import types
-from numba.extending import register_jitable
 
-from fastlogit.kernels.codegen.compile import EXACT, chosen_by_type
+from fastlogit.kernels.codegen.compile import EXACT, chosen_by_type, exact_kernel
 
 f32, i32, i64 = np.float32, np.int32, np.int64
 LOG_2 = float(np.log(2))
@@ -17,12 +15,16 @@ LOG_2 = float(np.log(2))
 
 def _by_dtype(f32_version, f64_version):
     def choose(_name, x):
-        return f32_version if isinstance(x, f32) or x is types.float32 else f64_version
+        return (
+            f32_version
+            if getattr(x, "itemsize", 0) == 4 or getattr(x, "bitwidth", 0) == 32
+            else f64_version
+        )
 
     return chosen_by_type(choose, EXACT)(f64_version)
 
 
-@register_jitable(**EXACT)
+@exact_kernel
 def _reduced_f32(x):
     """Return r, exp(r) − 1 − r, and 2^k in two factors, of exp(x) = 2^k exp(r)."""
     # k = round(x / ln 2), |r| <= ln 2 / 2; exp(r) = 1 + r + r² q(r).
@@ -57,7 +59,7 @@ def _expm1_f32(x):
     return (r + rest) * scale + (scale - f32(1.0))
 
 
-@register_jitable(**EXACT)
+@exact_kernel
 def _reduced_f64(x):
     """Return what _reduced_f32 returns."""
     x = -746.0 if x < -746.0 else x
@@ -138,7 +140,7 @@ log1p = _by_dtype(_log1p_f32, _log1p_f64)
 log_cosh = _by_dtype(_log_cosh_f32, _log_cosh_f64)
 
 
-@register_jitable(**EXACT)
+@exact_kernel
 def sigmoid(z):
     """Return σ(z) = 1 / (1 + e^−z)."""
     # Both signs use e^-|z|, which cannot overflow. e / (1 + e) is written as e - e q, where the
@@ -168,7 +170,7 @@ def _short_sigmoid_f32(z):
 short_sigmoid = _by_dtype(_short_sigmoid_f32, sigmoid)
 
 
-@register_jitable(**EXACT)
+@exact_kernel
 def softplus(z):
     """Return log(1 + e^z) = −log σ(−z)."""
     # Next to 0 z grows and the logarithm shrinks by less than their sum can show; so there it is
@@ -180,7 +182,7 @@ def softplus(z):
     return positive if z > scalar(0) else far
 
 
-@register_jitable(**EXACT)
+@exact_kernel
 def tanh(z):
     """Return tanh(z) = (1 − e^−2z) / (1 + e^−2z)."""
     # From e^−2|z| − 1, in which no digit of a small z is lost.

@@ -16,11 +16,10 @@ from collections import namedtuple
 from typing import Any
 
 import numpy as np
-from numba.extending import overload
 
 from fastlogit.kernels.codegen import row_products
 from fastlogit.kernels.codegen.arrays import part, rows_from
-from fastlogit.kernels.codegen.compile import KERNEL_OPTIONS, inline, kernel
+from fastlogit.kernels.codegen.compile import KERNEL_OPTIONS, compiled_as, inline, kernel
 from fastlogit.kernels.codegen.linking import compiled_once
 from fastlogit.kernels.codegen.simd import NEAR_BYTES, PREFETCH_ROWS, prefetch_part
 from fastlogit.kernels.layers.dense import add_rows
@@ -42,7 +41,7 @@ def is_csr(X: Any) -> bool:
     return isinstance(X, Csr) or getattr(X, "instance_class", None) is Csr
 
 
-@overload(is_csr, jit_options=KERNEL_OPTIONS, inline="always")
+@compiled_as(is_csr, jit_options=KERNEL_OPTIONS, inline="always")
 def _is_csr(X):
     found = is_csr(X)
     return lambda X: found  # noqa: ARG005
@@ -53,14 +52,14 @@ def row_bytes(X: Any) -> int:
     return 0 if is_csr(X) else X.shape[1] * X.itemsize
 
 
-@overload(row_bytes, jit_options=KERNEL_OPTIONS, inline="always")
+@compiled_as(row_bytes, jit_options=KERNEL_OPTIONS, inline="always")
 def _row_bytes(X):
     if is_csr(X):
         return lambda X: 0  # noqa: ARG005
     return lambda X: X.shape[1] * X.itemsize
 
 
-@overload(rows_from, jit_options=KERNEL_OPTIONS, inline="always")
+@compiled_as(rows_from, jit_options=KERNEL_OPTIONS, inline="always")
 def _rows_from(X, start, n_rows):
     def sparse_rows(X, start, n_rows):
         return Csr(X.data, X.indices, part(X.indptr, start, (n_rows + 1,)), X.scaling)

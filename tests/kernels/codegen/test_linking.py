@@ -4,7 +4,7 @@ import numba
 import numpy as np
 import pytest
 
-from fastlogit.kernels.codegen import cache, linking
+from fastlogit.kernels.codegen import cache, compiler, linking, objects
 
 pytestmark = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled")
 
@@ -39,7 +39,7 @@ def add_at(a, b, place):
 @pytest.fixture
 def kernels(tmp_path, monkeypatch):
     monkeypatch.setattr(cache, "cache_directory", lambda: tmp_path)
-    monkeypatch.setattr(linking, "_libraries", {})
+    monkeypatch.setattr(objects, "_addresses", {})
     return tmp_path
 
 
@@ -73,18 +73,19 @@ def test_emitted_code_sees_addresses(kernels, dtype):
 def test_a_copy_is_compiled_once_for_each_dtype_and_loaded_later(kernels, monkeypatch):
     symbol = "fastlogit.double_in_place.{}1"
     for letter in ("s", "d", "s", "d"):
-        linking.provide(symbol.format(letter))
+        linking.provide_linked(symbol.format(letter))
     files = sorted(path.name.rpartition("-")[0] for path in kernels.iterdir())
     assert files == ["double_in_place.d1", "double_in_place.s1"]
-    monkeypatch.setattr(linking, "_libraries", {})
-    monkeypatch.setattr(linking, "_compiled", None)  # no longer needed
+    monkeypatch.setattr(objects, "_addresses", {})
+    monkeypatch.setattr(compiler, "compile_linked", None)  # no longer needed
     before = cache.compilations()
-    linking.provide(symbol.format("s"))
+    linking.provide_linked(symbol.format("s"))
     assert cache.compilations() == before + 1
 
 
 def test_the_names_that_compiled_code_links_to_are_known(kernels):
-    call = numba.njit(lambda v: double_in_place(v))
-    call(np.ones(3))
-    (compiled,) = call.overloads.values()
-    assert linking.required(compiled.library) == ["fastlogit.double_in_place.d1"]
+    args = (np.ones(3),)
+    code, linked = compiler.compile_entry("fastlogit.entry", lambda v: double_in_place(v), args)
+    assert b"fastlogit.entry" in code
+    assert "fastlogit.double_in_place.d1" in linked
+    assert all(name.startswith(("fastlogit.", "Py")) for name in linked)
