@@ -1,6 +1,7 @@
 """What the suites share: cases, verified implementations, and the files that are written."""
 
 import csv
+import os
 import secrets
 import time
 from pathlib import Path
@@ -12,6 +13,9 @@ from fastlogit.benchmark.case_runner import CaseRunner
 from fastlogit.benchmark.cases import DTYPES, Grid
 from fastlogit.benchmark.implementations import choose
 from fastlogit.benchmark.schema import BASELINES
+from fastlogit.kernels.codegen import waiting
+
+os.environ[waiting.VARIABLE] = "wait"  # kernels are measured
 
 COLUMNS = (
     "suite", "case_id", "comparison", "implementation", "version", "n", "median_s", "q1_s", "q3_s",

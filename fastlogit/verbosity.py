@@ -1,6 +1,7 @@
 """What goes to stderr, as the environment variable ``FASTLOGIT_VERBOSE`` says.
 
-- unset or empty: one line where a process compiles kernels, unless a warnings filter ignores it;
+- unset or empty: one line where a process compiles kernels, or has another compile them, unless a
+  warnings filter ignores it;
 - "0": nothing;
 - "1", like any other value: also one line for each fit, with the code that ran, why and how long;
   and one where a program run by ``python -m fastlogit`` ends, with the sums.

@@ -13,8 +13,10 @@ from sklearn import datasets
 from sklearn.preprocessing import StandardScaler
 
 from fastlogit import verbosity
+from fastlogit.kernels.codegen import waiting
 from fastlogit.models import BACKENDS, MODELS, OPTIMIZERS
 
+os.environ[waiting.VARIABLE] = "wait"  # every fit runs on the kernels
 os.environ[verbosity.VARIABLE] = "0"  # what tests expect on stderr does not depend on the cache
 
 TOY_SETS = {

@@ -24,6 +24,7 @@ import warnings
 from pathlib import Path
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # threads do not survive a fork
+os.environ["FASTLOGIT_COMPILE"] = "wait"
 sys.path.insert(0, str(Path(__file__).with_name("helpers")))
 
 import numpy as np

@@ -26,6 +26,7 @@ from fastlogit.cli.report import bench_report
 from fastlogit.cli.run import RUN_EXAMPLES, bench_run
 from fastlogit.cli.show import bench_show
 from fastlogit.cli.verify import VERIFY_EXAMPLES, bench_verify
+from fastlogit.kernels.codegen import waiting
 
 # rich_markup_mode=None: error messages in one line each, readable in a log.
 _PLAIN: dict[str, Any] = {"no_args_is_help": True, "rich_markup_mode": None}
@@ -67,6 +68,7 @@ def _version(version: bool = typer.Option(False, "--version", help="Print the ve
 def main() -> None:
     """Run the command line; an exit code of 1 is `check`'s alone."""
     os.environ.setdefault(verbosity.VARIABLE, "0")  # no line of a fit's between a run's own
+    os.environ[waiting.VARIABLE] = "wait"  # a run measures the kernels, whenever they are compiled
     codecs.register_error("fastlogit.ascii", _replace)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

@@ -15,11 +15,12 @@ from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from fastlogit.estimators import fast_path, partitioned, sklearn_compat
+from fastlogit.estimators import background, fast_path, partitioned, sklearn_compat
 from fastlogit.estimators.by_partition import by_partition, labels_in, score
 from fastlogit.estimators.minibatch import RESUME_ATTRIBUTES, EpochLoop
 from fastlogit.estimators.progress import FitCall, ValidationSet, split_rows
 from fastlogit.estimators.rows import apply_class_weight, as_kernel_rows, kernel_rows
+from fastlogit.kernels.codegen import waiting
 from fastlogit.models import Floats, Indices, Model, Rows
 from fastlogit.models.checks import FEW, FLOATS, class_indices, finite
 from fastlogit.solvers import warn
@@ -54,12 +55,17 @@ def kernel_input(model: Model, params: Sequence[Floats], X: Any) -> tuple[list[F
 def kernel_proba(
     model: Model, params: Sequence[Floats], X: Any, n_threads: int = 1
 ) -> Floats | None:
-    """Return class probabilities in the wider dtype of params and X, None if params do not fit."""
+    """Return class probabilities in the wider dtype of params and X.
+
+    None if params do not fit, or if the kernels are being compiled.
+    """
     given = kernel_input(model, params, X)
     if given is None:
         return None
     rows = given[1]
-    proba = predict(model, *given, n_threads=n_threads)
+    proba: Floats | None = _computed(predict, model, *given, n_threads=n_threads)
+    if proba is None:
+        return None
     # NumPy's own operations would warn of the overflow.
     if has_nan_rows(proba) and finite(rows.data if issparse(rows) else rows):
         text = f"Logits overflow {proba.dtype}; the probabilities of their rows are NaN."
@@ -70,9 +76,29 @@ def kernel_proba(
 def kernel_classes(
     model: Model, params: Sequence[Floats], X: Any, n_threads: int = 1
 ) -> Indices | None:
-    """Return the most probable classes' indices, None if params do not fit or a logit overflows."""
+    """Return the most probable classes' indices.
+
+    None if params do not fit, a logit overflows, or the kernels are being compiled.
+    """
     given = kernel_input(model, params, X)
-    return None if given is None else predict_classes(model, *given, n_threads=n_threads)
+    if given is None:
+        return None
+    indices: Indices | None = _computed(predict_classes, model, *given, n_threads=n_threads)
+    return indices
+
+
+def _computed(function: Callable[..., Any], *args: Any, **arguments: Any) -> Any:
+    """Return what the kernels compute, None where they are not compiled yet and not waited for."""
+    token = waiting.do_without()
+    try:
+        return function(*args, **arguments)
+    except waiting.NotCompiledError as error:
+        missing = error.request
+    finally:
+        waiting.end(token)
+    if background.start(missing):
+        return None
+    return function(*args, **arguments)
 
 
 def labels_of(classes: Any, indices: Indices) -> Any:
@@ -170,6 +196,8 @@ class KernelClassifier(
     _model: Model  # of the fitted classes
     _params: tuple[Floats, ...]  # the fitted weights and biases, alternating
     _run_fit: Callable[..., None]  # with the FitCall, X, y and sample_weight
+    _draws: bool  # whether a fit draws random numbers
+    _multiply_adds: float  # of a fit on scikit-learn's code for each element of X, at most
     _fit_minibatch: Callable[[Any, Any, Any, Any], None]  # with the arguments of partial_fit
     _penalty: Callable[[float], dict[str, Any]]  # of Σ weights: the trainer's penalty and biases
     _logits: Callable[[Any], Floats | None]  # of X, None where scikit-learn's code has to predict
@@ -217,7 +245,7 @@ class KernelClassifier(
         """Fit to the data and end the call; on Ctrl-C leave the attributes as they were before."""
         before, started = self.__dict__.copy(), perf_counter()
         try:
-            self._run_fit(call, *data, **params)
+            self._fit_without_waiting(call, *data, **params)
             call.end()
         except KeyboardInterrupt:
             self.__dict__.clear()
@@ -226,6 +254,39 @@ class KernelClassifier(
         code = f"scikit-learn: {reason}" if (reason := call.sklearn_reason) else "kernels"
         report_fit(type(self).__name__, code, perf_counter() - started)
         return self
+
+    def _fit_without_waiting(self, call: FitCall, *data: Any, **params: Any) -> None:
+        """Fit on the kernels, or on scikit-learn's code while they are being compiled."""
+        if not self._can_run_on_sklearn(call):
+            self._run_fit(call, *data, **params)
+            return
+        before = self.__dict__.copy()
+        draws = background.saved_generator(self.random_state) if self._draws else None
+        token = waiting.do_without()
+        try:
+            self._run_fit(call, *data, **params)
+        except waiting.NotCompiledError as error:
+            missing = error.request
+        else:
+            return
+        finally:
+            waiting.end(token)
+        self.__dict__.clear()
+        self.__dict__.update(before)
+        if draws is not None:
+            draws[0].set_state(draws[1])
+        is_short = background.is_short(data[0], self._multiply_adds)
+        if is_short and background.start(missing, self, data[0]):
+            call.waiting_reason = background.REASON
+        self._run_fit(call, *data, **params)
+
+    def _can_run_on_sklearn(self, call: FitCall) -> bool:
+        """Return whether scikit-learn's code would do for a fit that the kernels support."""
+        has_own = call.X_val is not None or call.callback is not None
+        has_own |= call.partitions is not None
+        # Where a fit goes on from the last one, both are to run on the same code.
+        is_warm = getattr(self, "warm_start", False) and hasattr(self, "classes_")
+        return not (has_own or is_warm or sklearn_compat.has_callbacks(self))
 
     @available_if(_has_partial_fit)  # type: ignore[untyped-decorator]
     def partial_fit(

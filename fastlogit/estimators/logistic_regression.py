@@ -204,7 +204,7 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
         call.refuse_epoch_arguments(f"solver={self.solver!r}")
         for name in MINIBATCH_ATTRIBUTES:  # from an earlier fit
             self.__dict__.pop(name, None)
-        reason = self._unsupported_reason(X)
+        reason = call.waiting_reason or self._unsupported_reason(X)
         if call.partitions is not None and reason is None:
             self._fit_partitions(call, X, y, sample_weight)
             return
@@ -238,6 +238,17 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
         params = self._initial_params(rows.X, warm=self.warm_start)
         self._params, n_iter = partitioned.minimise(self, rows, params, call)
         self.n_iter_ = np.array([n_iter], np.int32)
+
+    def _can_run_on_sklearn(self, call: FitCall) -> bool:
+        return self.solver not in MINIBATCH_SOLVERS and super()._can_run_on_sklearn(call)
+
+    @property
+    def _draws(self) -> bool:  # type: ignore[override]
+        return bool(self.solver == "liblinear" and self.dual)
+
+    @property
+    def _multiply_adds(self) -> float:  # type: ignore[override]
+        return float(4 * self.max_iter)
 
     @property
     def _penalty_name(self) -> str | None:

@@ -1,6 +1,6 @@
 """LogisticRegressionCV: its arguments, the fits on folds, the choice among them, the last fit."""
 
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -163,7 +163,7 @@ n_jobs, verbose, refit, intercept_scaling, random_state, use_legacy_attributes
     # Callbacks do not follow the fits on folds, nor do they in scikit-learn.
     def _run_fit(self, call: FitCall, X: Any, y: Any, sample_weight: Any, **params: Any) -> None:
         sklearn_compat.raise_for_params(params, self, "fit")
-        if reason := self._unsupported_reason():
+        if reason := call.waiting_reason or self._unsupported_reason():
             self._use_sklearn(reason, call)
             super(KernelClassifier, self).fit(X, y, sample_weight, **params)
             return
@@ -181,6 +181,15 @@ n_jobs, verbose, refit, intercept_scaling, random_state, use_legacy_attributes
             self._set_legacy_attributes(C, l1_ratio, paths)
         else:
             self._set_attributes(C, l1_ratio, paths)
+
+    @property
+    def _draws(self) -> bool:  # type: ignore[override]
+        return bool(self.solver == "liblinear" and self.dual)
+
+    @property
+    def _multiply_adds(self) -> float:  # type: ignore[override]
+        n_folds = self.cv if isinstance(self.cv, Integral) else 5
+        return float(4 * self.max_iter * n_folds * self._grid().Cs.size)
 
     def _grid(self) -> Grid:
         """Return what is tried, by the rules of scikit-learn."""

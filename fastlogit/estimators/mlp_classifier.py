@@ -163,7 +163,7 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
     ) -> None:  # fmt: skip
         labels, weight = self._labels_and_weight(y, sample_weight)
         call = None if incremental else self._call_of_fit()
-        if reason := self._unsupported_reason(in_fit=True):
+        if reason := self._sklearn_reason(call):
             if self._resumes_exactly(incremental=incremental):
                 text = "exact_resume=True is for fits on the kernels, which do not run here"
                 raise ValueError(f"{text}: {reason}")
@@ -188,7 +188,7 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
         labels, weight = self._labels_and_weight(y, sample_weight)
         call = self._call_of_fit()
         self._begin_without_epochs(call, f"solver={self.solver!r}")
-        if reason := self._unsupported_reason(in_fit=True):
+        if reason := self._sklearn_reason(call):
             self._use_sklearn(reason, call)
             super()._fit_lbfgs(
                 X, y, weight, activations, deltas, coef_grads, intercept_grads, layer_units
@@ -215,6 +215,24 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
         objective.params.flat[...] = theta
         self._params = tuple(objective.params.copies())
         self._coef_indptr, self._intercept_indptr = sklearn_compat.packed_offsets(layer_units)
+
+    def _sklearn_reason(self, call: FitCall | None) -> str | None:
+        """Return why scikit-learn's code runs this fit, None if the kernels do."""
+        waiting = None if call is None else call.waiting_reason
+        return waiting or self._unsupported_reason(in_fit=True)
+
+    def _can_run_on_sklearn(self, call: FitCall) -> bool:
+        has_own = self.early_stopping == "loss" or self.exact_resume
+        is_known = self.activation in sklearn_compat.ACTIVATIONS
+        return is_known and not has_own and super()._can_run_on_sklearn(call)
+
+    @property
+    def _draws(self) -> bool:  # type: ignore[override]
+        return True
+
+    @property
+    def _multiply_adds(self) -> float:  # type: ignore[override]
+        return float(6 * np.max(self.hidden_layer_sizes) * self.max_iter)
 
     def _use_sklearn(self, reason: str, call: FitCall | None = None) -> None:
         if self.activation not in sklearn_compat.ACTIVATIONS:

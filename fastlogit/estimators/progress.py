@@ -149,6 +149,7 @@ class FitCall:
         self.estimator, self.X_val, self.y_val, self.callback = estimator, X_val, y_val, callback
         self.sklearn_reason = ""  # why scikit-learn's code runs, if it does
         self.partitions: Any = None  # PartitionedRows, of which X and y are a sample
+        self.waiting_reason: str | None = None  # why it runs what the kernels support
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         self._data = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
         self._task: Any = None

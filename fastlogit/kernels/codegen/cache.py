@@ -112,7 +112,6 @@ class CacheEntry:
             header, _, code = content[32:].partition(b"\n")
             linked = json.loads(header)
         except (OSError, ValueError):  # an unreadable entry is compiled again
-            announce_compilation()
             return None
         counts["loaded"] += 1
         return code, linked

@@ -7,6 +7,7 @@ may also travel as a number, its address: `address_of` returns it, and `call` ca
 
 import functools
 import hashlib
+import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +17,7 @@ from llvmlite import ir
 from fastlogit.kernels.codegen import objects
 from fastlogit.kernels.codegen.compile import DISABLE_JIT, Decorator, emitted, types
 from fastlogit.kernels.codegen.objects import PREFIX
-from fastlogit.kernels.codegen.signatures import canonical, signature, tuple_types
+from fastlogit.kernels.codegen.signatures import canonical, example, signature, tuple_types
 
 # A symbol is the function's name and a kind for each argument. An array's is the letter of its
 # elements and the number of its sizes: s2 is float32 of shape (n, m), s0 an address alone.
@@ -98,7 +99,7 @@ def provide_linked(symbol: str) -> int:
 
         return compiler.compile_linked(symbol)
 
-    return objects.provide(symbol, compile_it, provide_linked)
+    return objects.provide(symbol, symbol, compile_it, provide_linked)
 
 
 def address_of(function: Callable[..., Any], *kinds: Any) -> Any:
@@ -107,6 +108,16 @@ def address_of(function: Callable[..., Any], *kinds: Any) -> Any:
         return function
     letters = [f"{LETTERS[np.dtype(dtype).name]}{ndim}" for dtype, ndim in kinds]
     return provide_linked(PREFIX + ".".join([function.__name__, *letters]))
+
+
+def provide(request: str) -> None:
+    """Provide what a NotCompiledError requests: a symbol, or an entry point and its signature."""
+    if request.startswith(PREFIX) and ":" not in request:
+        provide_linked(request)
+        return
+    module, name, kinds = request.split(":", 2)
+    entry: EntryPoint = getattr(importlib.import_module(module), name)
+    getattr(entry, "entry_point", entry).code_for(example(kinds))
 
 
 def _emit_call(context, builder, signature, address, arrays):
@@ -154,7 +165,10 @@ class EntryPoint:
                     self._codes = [code, *(other for other in self._codes if other is not code)]
                 return result
         args = canonical(args)
-        return self.code_for(args)(args)
+        result = self.code_for(args)(args)
+        if result is NotImplemented:
+            raise TypeError(f"{self._name} takes no arguments such as {signature(args)}")
+        return result
 
     def code_for(self, args: tuple[Any, ...]) -> Callable[[tuple[Any, ...]], Any]:
         """Return the code for arguments like these, compiled or loaded where it is not yet."""
@@ -171,7 +185,8 @@ class EntryPoint:
 
         digest = hashlib.sha256(kinds.encode()).hexdigest()[:24]
         symbol = f"{PREFIX}{self._name}.{digest}"
-        address = objects.provide(symbol, compile_it, provide_linked)
+        request = f"{self._function.__module__}:{self._function.__qualname__}:{kinds}"
+        address = objects.provide(symbol, request, compile_it, provide_linked)
         code = objects.python_function(symbol, address, tuple_types(args))
         self.signatures[kinds] = code
         self._codes = [code, *self._codes]

@@ -13,7 +13,8 @@ from typing import Any
 import llvmlite.binding
 import numpy as np
 
-from fastlogit.kernels.codegen.cache import CacheEntry
+from fastlogit.kernels.codegen import waiting
+from fastlogit.kernels.codegen.cache import CacheEntry, announce_compilation, cache_directory
 from fastlogit.kernels.codegen.cpu import cpu_features, cpu_name
 
 Compile = Callable[[], tuple[bytes, list[str]]]
@@ -44,10 +45,13 @@ def _engine() -> Any:
     return llvmlite.binding.create_mcjit_compiler(module, machine)
 
 
-def provide(symbol: str, compile_it: Compile, provide_linked: Callable[[str], Any]) -> int:
+def provide(
+    symbol: str, request: str, compile_it: Compile, provide_linked: Callable[[str], Any]
+) -> int:
     """Return the address of a function, loaded from the cache or compiled where it is not yet.
 
     compile_it returns its object code and the symbols it links to, which provide_linked provides.
+    The request is what has another process compile it.
     """
     address = _addresses.get(symbol)
     if address is not None:
@@ -57,6 +61,9 @@ def provide(symbol: str, compile_it: Compile, provide_linked: Callable[[str], An
             entry = CacheEntry(symbol)
             found = entry.load()
             if found is None:
+                if cache_directory() is not None:
+                    waiting.check(request)
+                announce_compilation()
                 found = compile_it()
                 entry.save(*found)
             code, linked = found

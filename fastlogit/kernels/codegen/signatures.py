@@ -5,6 +5,7 @@ element, dimensions and layout, whole numbers, floats, truth values; named tuple
 name.
 """
 
+import importlib
 from typing import Any
 
 import numpy as np
@@ -49,3 +50,40 @@ def tuple_types(value: Any) -> list[type]:
     if not isinstance(value, tuple):
         return []
     return [type(value), *(kind for part in value for kind in tuple_types(part))]
+
+
+def example(text: str) -> Any:
+    """Return an argument of that signature."""
+    value, rest = _example(text)
+    if rest:
+        raise ValueError(f"{rest!r} is left of the signature {text!r}")
+    return value
+
+
+def _example(text: str) -> tuple[Any, str]:
+    """Return an argument of the signature that a text begins with, and the rest of the text."""
+    end = min([n for n, letter in enumerate(text) if letter in "(,)"], default=len(text))
+    name, rest = text[:end], text[end:]
+    if not rest.startswith("("):
+        return {"b": True, "i": 1, "r": 1.0}[name] if len(name) == 1 else _array(name), rest
+    parts, rest = [], rest[1:]
+    while not rest.startswith(")"):
+        part, rest = _example(rest.removeprefix(","))
+        parts.append(part)
+    if not name:
+        return tuple(parts), rest[1:]
+    module, _, kind = name.rpartition(".")
+    return getattr(importlib.import_module(module), kind)._make(parts), rest[1:]
+
+
+def _array(text: str) -> Any:
+    """Return an array of a signature such as f8:2C."""
+    dtype, kind = text.split(":")
+    n_dims, layout = int(kind[0]), kind[1]
+    if kind.endswith("u"):
+        size = np.dtype(dtype).itemsize * 4**n_dims
+        array = np.zeros(size + 1, np.uint8)[1:].view(dtype).reshape((4,) * n_dims)
+    else:
+        array = np.zeros((4,) * n_dims, dtype)
+    spread: Any = tuple([slice(0, 4, 2)] * n_dims)
+    return {"C": array, "F": array.T, "A": array[spread]}[layout]

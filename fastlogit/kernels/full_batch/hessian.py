@@ -120,6 +120,7 @@ def in_calls(work: Callable[..., tuple[int, float]]) -> Decorator:
             for first, last in calls(*work(*args)):
                 jitted(first, last, *args)
 
+        call.entry_point = jitted  # type: ignore[attr-defined]
         return call
 
     return decorate
