@@ -104,6 +104,22 @@ def test_only_codegen_names_compiler_internals():
             assert not [name for name in INTERNALS if name in text], module
 
 
+def test_only_the_compiler_imports_numba():
+    for module, path in MODULES.items():
+        names = {
+            name.split(".")[0]
+            for node in ast.walk(ast.parse(path.read_text()))
+            for name in (
+                [alias.name for alias in node.names]
+                if isinstance(node, ast.Import)
+                else [str(node.module)]
+                if isinstance(node, ast.ImportFrom)
+                else []
+            )
+        }
+        assert ("numba" in names) == (module == f"{CODEGEN}.compiler"), module
+
+
 @pytest.mark.parametrize("part", ["kernels", "reference", "models", "training"])
 def test_the_core_knows_no_scikit_learn(part):
     for module, path in MODULES.items():

@@ -7,6 +7,7 @@ kind needs, and outlives this one. One works for a cache directory at a time.
 
 import atexit
 import contextlib
+import importlib
 import json
 import os
 import subprocess
@@ -59,20 +60,17 @@ def start(request: str, estimator: Any = None, X: Any = None) -> bool:
         return True
     if _process is not None and _process.returncode != 0:
         return False  # where this process compiles it, the error is seen
-    kind = estimator and {
-        "estimator": type(estimator).__name__,
-        "dtype": "float32" if getattr(X, "dtype", None) == np.float32 else "float64",
-        "sparse": issparse(X),
-        "solver": estimator.solver,
-        "activation": getattr(estimator, "activation", None),
-    }
+    with _lock() as is_free:
+        if not is_free:  # another process has one
+            return True
+    program = _PROGRAM.format(request, json.dumps(_kind(estimator, X)))
     environment = os.environ | {
         waiting.VARIABLE: "wait",
         verbosity.VARIABLE: "0",
         "PYTHONPATH": os.pathsep.join(path or "." for path in sys.path),
     }
     _process = subprocess.Popen(  # noqa: S603
-        [sys.executable, "-W", "ignore", "-c", _PROGRAM.format(request, json.dumps(kind))],
+        [sys.executable, "-W", "ignore", "-c", program],
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         env=environment, start_new_session=True,
     )  # fmt: skip
@@ -81,6 +79,23 @@ def start(request: str, estimator: Any = None, X: Any = None) -> bool:
         f"{REASON}; until then fits run on scikit-learn ({waiting.VARIABLE}=wait waits instead)"
     )
     return True
+
+
+def _kind(estimator: Any, X: Any) -> dict[str, Any] | None:
+    """Return the arguments of `_fit_such`, if there is an estimator."""
+    if estimator is None:
+        return None
+    # A class of ours, which the other process can import, or what this one is derived from.
+    ours = next(
+        kind for kind in type(estimator).__mro__ if kind.__module__.startswith("fastlogit.")
+    )
+    return {
+        "estimator": (ours.__module__, ours.__name__),
+        "dtype": "float32" if getattr(X, "dtype", None) == np.float32 else "float64",
+        "sparse": issparse(X),
+        "solver": estimator.solver,
+        "activation": getattr(estimator, "activation", None),
+    }
 
 
 def _leave() -> None:
@@ -102,11 +117,11 @@ def compile_for(request: str, kind: str) -> None:
 
 
 def _fit_such(
-    estimator: str, dtype: str, sparse: bool, solver: str, activation: str | None
+    estimator: tuple[str, str], dtype: str, sparse: bool, solver: str, activation: str | None
 ) -> None:
     """Fit to a few rows of two classes and of three, and predict."""
-    from fastlogit import estimators
-
+    module, name = estimator
+    make = getattr(importlib.import_module(module), name)
     arguments: dict[str, Any] = {"solver": solver, "max_iter": 3}
     if activation is not None:
         arguments["activation"] = activation
@@ -116,7 +131,7 @@ def _fit_such(
     for n_classes in (2, 3):
         if solver == "liblinear" and n_classes > 2:
             continue
-        fitted = getattr(estimators, estimator)(**arguments)
+        fitted = make(**arguments)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             fitted.fit(X, np.arange(30) % n_classes)

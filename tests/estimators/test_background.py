@@ -157,6 +157,14 @@ def test_one_process_at_a_time_and_none_after_a_failure(monkeypatch, capsys, sta
     assert len(begun) == (state == 0)
 
 
+def test_no_process_is_begun_while_another_ones_compiles(monkeypatch, tmp_path):
+    monkeypatch.setattr(background, "cache_directory", lambda: tmp_path)
+    monkeypatch.setattr(background, "_process", None)
+    with background._lock():
+        assert background.start("fastlogit.clear.d2")
+    assert background._process is None
+
+
 def test_one_process_has_the_lock(monkeypatch, tmp_path):
     monkeypatch.setattr(background, "cache_directory", lambda: tmp_path)
     with background._lock() as first, background._lock() as second:

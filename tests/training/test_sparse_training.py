@@ -200,9 +200,9 @@ def test_nothing_is_compiled_for_sparse_rows_unless_they_come():
 import fastlogit
 from fastlogit.kernels.training import epoch
 from fastlogit.kernels.training import in_place_sgd
-from fastlogit.kernels.codegen import linking
+from fastlogit.kernels.codegen import objects
 fastlogit.warmup()
-names = [symbol for symbol in linking._libraries if "csr" in symbol]
+names = [symbol for symbol in objects._addresses if "csr" in symbol]
 assert not names, names
 assert not in_place_sgd.run_sparse_batches.signatures
 fastlogit.warmup(sparse=True)

@@ -12,16 +12,16 @@ from numba.core.compiler_lock import global_compiler_lock
 
 from fastlogit.kernels.codegen.arrays import contiguous
 from fastlogit.kernels.codegen.compile import INLINE_OPTIONS, cgutils, prepare_compiler
-from fastlogit.kernels.codegen.linking import (
+from fastlogit.kernels.codegen.python_calls import emit_python_function
+from fastlogit.kernels.codegen.signatures import layout_of
+from fastlogit.kernels.codegen.symbols import (
     LETTERS,
+    PREFIX,
     declared,
     functions,
     generators,
     types_of_result,
 )
-from fastlogit.kernels.codegen.objects import PREFIX
-from fastlogit.kernels.codegen.python_calls import emit_python_function
-from fastlogit.kernels.codegen.signatures import layout_of
 
 prepare_compiler()
 

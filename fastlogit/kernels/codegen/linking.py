@@ -16,15 +16,15 @@ from llvmlite import ir
 
 from fastlogit.kernels.codegen import objects
 from fastlogit.kernels.codegen.compile import DISABLE_JIT, Decorator, emitted, types
-from fastlogit.kernels.codegen.objects import PREFIX
 from fastlogit.kernels.codegen.signatures import canonical, example, signature, tuple_types
-
-# A symbol is the function's name and a kind for each argument. An array's is the letter of its
-# elements and the number of its sizes: s2 is float32 of shape (n, m), s0 an address alone.
-LETTERS = {"float32": "s", "float64": "d", "int64": "q", "uint32": "u"}
-
-functions: dict[str, Callable[..., Any]] = {}
-generators: dict[str, Callable[..., None]] = {}
+from fastlogit.kernels.codegen.symbols import (
+    LETTERS,
+    PREFIX,
+    declared,
+    functions,
+    generators,
+    types_of_result,
+)
 
 
 def compiled_once(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -44,11 +44,6 @@ def compiled_once(function: Callable[..., Any]) -> Callable[..., Any]:
 
     returned = types_of_result(function)
     return emitted(link, lambda *_: getattr(types, returned))(function)
-
-
-def types_of_result(function: Callable[..., Any]) -> str:
-    """Return the name of the type of what a `compiled_once` function returns."""
-    return "float64" if "return" in function.__annotations__ else "void"
 
 
 def llvm_function(generate: Callable[..., None]) -> Decorator:
@@ -80,15 +75,6 @@ def _flattened(context, builder, given, operands, with_sizes):
             number = types.float64 if is_float else types.int64
             words.append(context.cast(builder, operand, kind, number))
     return kinds, words
-
-
-def declared(module: ir.Module, symbol: str, words: list[ir.Type]) -> ir.Function:
-    """Return the function of that symbol in a module, declared if it is not."""
-    function = functions[symbol.removeprefix(PREFIX).split(".")[0]]
-    is_float = types_of_result(function) == "float64"
-    returned = ir.DoubleType() if is_float else ir.VoidType()
-    known = module.globals.get(symbol)
-    return known or ir.Function(module, ir.FunctionType(returned, words), symbol)
 
 
 def provide_linked(symbol: str) -> int:

@@ -16,6 +16,7 @@ import numpy as np
 from fastlogit.kernels.codegen import waiting
 from fastlogit.kernels.codegen.cache import CacheEntry, announce_compilation, cache_directory
 from fastlogit.kernels.codegen.cpu import cpu_features, cpu_name
+from fastlogit.kernels.codegen.symbols import PREFIX
 
 Compile = Callable[[], tuple[bytes, list[str]]]
 # A global of an entry point's object: addresses of what its arguments are compared with.
@@ -24,9 +25,6 @@ OBJECTS = ".objects"
 COMPARED = (
     NotImplemented, None, True, bool, int, float, np.float64, np.ndarray, SystemError
 )  # fmt: skip
-
-# Of the symbols of kernels; others that they link to are of Python's and of C's libraries.
-PREFIX = "fastlogit."
 
 # One thread compiles or loads at a time: a symbol is defined once.
 _lock = threading.RLock()
