@@ -63,7 +63,7 @@ def kernel_proba(
     if given is None:
         return None
     rows = given[1]
-    proba: Floats | None = _computed(predict, model, *given, n_threads=n_threads)
+    proba: Floats | None = _computed(predict, model, *given, "numba", n_threads)
     if proba is None:
         return None
     # NumPy's own operations would warn of the overflow.
@@ -83,22 +83,22 @@ def kernel_classes(
     given = kernel_input(model, params, X)
     if given is None:
         return None
-    indices: Indices | None = _computed(predict_classes, model, *given, n_threads=n_threads)
+    indices: Indices | None = _computed(predict_classes, model, *given, "numba", n_threads)
     return indices
 
 
-def _computed(function: Callable[..., Any], *args: Any, **arguments: Any) -> Any:
+def _computed(function: Callable[..., Any], *args: Any) -> Any:
     """Return what the kernels compute, None where they are not compiled yet and not waited for."""
     token = waiting.do_without()
     try:
-        return function(*args, **arguments)
+        return function(*args)
     except waiting.NotCompiledError as error:
         missing = error.request
     finally:
         waiting.end(token)
     if background.start(missing):
         return None
-    return function(*args, **arguments)
+    return function(*args)
 
 
 def labels_of(classes: Any, indices: Indices) -> Any:

@@ -7,6 +7,7 @@ does not change one bit of its result.
 
 import math
 import os
+import sys
 import time
 from collections import deque
 from collections.abc import Callable
@@ -49,18 +50,18 @@ def estimate_seconds(n_rows: int, multiply_adds: float, row_bytes: float) -> flo
 
 def team_size(n_threads: int, n_rows: int) -> int:
     """Return how many of n_threads can share so many rows, a group of whole blocks each."""
-    if n_threads == 1:
+    return usable_threads(min(n_threads, n_groups(n_rows)))
+
+
+def usable_threads(most: int = sys.maxsize) -> int:
+    """Return how many threads there may be: most, as many as cores, fewer in joblib's workers."""
+    if most <= 1:  # spares the system a question
         return 1
-    return max(min(n_threads, n_groups(n_rows), usable_threads()), 1)
-
-
-def usable_threads() -> int:
-    """Return how many threads there may be: as many as cores, or fewer in joblib's workers."""
     if (limit := os.environ.get("NUMBA_NUM_THREADS")) is not None:  # joblib sets it there
-        return max(int(limit), 1)
+        return min(max(int(limit), 1), most)
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        return min(len(os.sched_getaffinity(0)), most)
+    return min(os.cpu_count() or 1, most)
 
 
 def n_groups(n_rows: int) -> int:
@@ -197,7 +198,7 @@ def by_rows(
         function(slice(0, n_rows))
         return
     blocks = -(-n_rows // BLOCK_ROWS)
-    n_threads = max(min(n_threads, blocks, usable_threads()), 1)
+    n_threads = usable_threads(min(n_threads, blocks))
     n_slices = -(-blocks // blocks_a_call(multiply_adds))
     if n_threads > 1:
         n_slices = min(max(n_slices, SLICES_PER_THREAD * n_threads), blocks)

@@ -8,10 +8,18 @@ The variable is read anew each time that code is missing.
 """
 
 import os
+from collections.abc import Callable
 from contextvars import ContextVar, Token
+from functools import partial
 
 VARIABLE, MODES = "FASTLOGIT_COMPILE", ("background", "wait")
 _can_do_without: ContextVar[bool] = ContextVar("can_do_without", default=False)
+
+
+# Have missing code raise NotCompiledError, until `end` of the token that is returned. Bound
+# methods, since a prediction of one row makes both calls.
+do_without: Callable[[], Token[bool]] = partial(_can_do_without.set, True)
+end: Callable[[Token[bool]], None] = _can_do_without.reset
 
 
 class NotCompiledError(RuntimeError):
@@ -26,16 +34,6 @@ class NotCompiledError(RuntimeError):
     def __init__(self, request: str) -> None:
         super().__init__(f"{request} is not compiled yet")
         self.request = request
-
-
-def do_without() -> Token[bool]:
-    """Have missing code raise NotCompiledError, until `end` of the token that is returned."""
-    return _can_do_without.set(True)
-
-
-def end(token: Token[bool]) -> None:
-    """Have missing code treated as before `do_without`."""
-    _can_do_without.reset(token)
 
 
 def check(request: str) -> None:
