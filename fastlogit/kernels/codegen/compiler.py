@@ -103,7 +103,7 @@ def numba_type(value: Any) -> Any:
         return types.BaseTuple.from_types([numba_type(part) for part in value], kind)
     if isinstance(value, np.ndarray):
         element, layout = numba.from_dtype(value.dtype), layout_of(value)
-        return types.Array(element, value.ndim, layout, aligned=value.flags.aligned)
+        return types.Array(element, value.ndim, layout)
     return {bool: types.boolean, int: types.int64, float: types.float64}[type(value)]
 
 

@@ -29,7 +29,6 @@ _DATA, _NDIM, _SHAPE, _STRIDES, _DTYPE, _FLAGS = (_HEADER + n for n in (0, 8, 16
 # PyArray_Descr: typeobj, kind, type, byteorder, flags, type_num.
 _BYTE_ORDER, _TYPE_NUMBER = _HEADER + 10, _HEADER + 12
 _FLAG_BITS = {"C": 1, "F": 2, "A": 0}
-_ALIGNED = 0x100
 
 
 class ArgumentReader:
@@ -88,8 +87,8 @@ class ArgumentReader:
         order = ord("|" if dtype.itemsize == 1 else "=")
         self._require_equal(self._field(description, _BYTE_ORDER, _BYTE), _BYTE(order))
         self._require_equal(self._field(value, _NDIM, _INT), _INT(kind.ndim))
-        bits = _FLAG_BITS[kind.layout] | (_ALIGNED if kind.aligned else 0)
-        self._require_equal(builder.and_(self._field(value, _FLAGS, _INT), _INT(bits)), _INT(bits))
+        bit = _INT(_FLAG_BITS[kind.layout])
+        self._require_equal(builder.and_(self._field(value, _FLAGS, _INT), bit), bit)
         shape_at, strides_at = (self._field(value, at, POINTER) for at in (_SHAPE, _STRIDES))
         shape = [self._field(shape_at, 8 * n, _WORD) for n in range(kind.ndim)]
         element = self.context.get_data_type(kind.dtype).as_pointer()

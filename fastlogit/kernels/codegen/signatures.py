@@ -40,8 +40,7 @@ def signature(value: Any) -> str:
         name = "" if kind is tuple else f"{kind.__module__}.{kind.__qualname__}"
         return f"{name}({','.join(map(signature, value))})"
     if isinstance(value, np.ndarray):
-        text = f"{value.dtype.str[1:]}:{value.ndim}{layout_of(value)}"
-        return text if value.flags.aligned else f"{text}u"
+        return f"{value.dtype.str[1:]}:{value.ndim}{layout_of(value)}"
     return {bool: "b", int: "i", float: "r"}[type(value)]
 
 
@@ -80,10 +79,6 @@ def _array(text: str) -> Any:
     """Return an array of a signature such as f8:2C."""
     dtype, kind = text.split(":")
     n_dims, layout = int(kind[0]), kind[1]
-    if kind.endswith("u"):
-        size = np.dtype(dtype).itemsize * 4**n_dims
-        array = np.zeros(size + 1, np.uint8)[1:].view(dtype).reshape((4,) * n_dims)
-    else:
-        array = np.zeros((4,) * n_dims, dtype)
+    array = np.zeros((4,) * n_dims, dtype)
     spread: Any = tuple([slice(0, 4, 2)] * n_dims)
     return {"C": array, "F": array.T, "A": array[spread]}[layout]

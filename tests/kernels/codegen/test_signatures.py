@@ -21,7 +21,7 @@ SIGNATURES = [
     (np.ones((2, 3)).T, "f8:2F"),
     (np.ones((4, 4))[::2, ::2], "f8:2A"),
     (np.ones(4)[::2], "f8:1A"),
-    (np.zeros(17, np.uint8)[1:].view(float), "f8:1Cu"),
+    (np.zeros(17, np.uint8)[1:].view(float), "f8:1C"),
     ((np.ones((2, 3), np.float32).T, ROWS, 1), f"(f4:2F,{CSR}(f4:1C,u4:1C,i8:1C,f8:1C),i)"),
 ]
 
