@@ -109,8 +109,11 @@ def chosen_by_type(
         def chosen(*kinds: Any) -> Any:
             return choose(function.__name__, *kinds)
 
-        chosen.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
-        compiled_as(call, jit_options=jit_options)(chosen)
+        def declare() -> None:
+            chosen.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
+            _extending.overload(call, jit_options=jit_options)(chosen)
+
+        _declare(declare)
         return call
 
     return decorate
@@ -124,8 +127,6 @@ def emitted(generate: Callable[..., Any], returns: Callable[..., Any]) -> Decora
     """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        returns.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
-
         def lowered(context: Any, builder: Any, signature: Any, values: Any) -> Any:
             operands = [
                 context.make_array(kind)(context, builder, value)
@@ -136,6 +137,7 @@ def emitted(generate: Callable[..., Any], returns: Callable[..., Any]) -> Decora
             return context.get_dummy_value() if signature.return_type is types.void else result
 
         def declare() -> None:
+            returns.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
             _extending.type_callable(function)(lambda _context: returns)
             _extending.lower_builtin(function, types.VarArg(types.Any))(lowered)
 
