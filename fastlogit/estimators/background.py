@@ -110,7 +110,7 @@ def compile_for(request: str, kind: str) -> None:
         if not is_ours:
             return
         if hasattr(os, "nice"):
-            os.nice(10)
+            os.nice(5)
         linking.provide(request)
         if arguments := json.loads(kind):
             _fit_such(**arguments)
