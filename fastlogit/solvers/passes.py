@@ -16,7 +16,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from fastlogit.models import Floats, Rows
+from fastlogit.models import Floats, Indices, Rows
 from fastlogit.models.checks import class_indices
 from fastlogit.sources import Labels, Partition, Source
 from fastlogit.training.row_stream import RowStream, run_epoch
@@ -50,15 +50,19 @@ class Encoder:
     def __call__(self, part: Partition) -> Rows:
         """Return a partition's rows."""
         X, y, weight = part
-        if isinstance(y, Labels):
-            indices = class_indices(self.classes, y.values)[y.codes]
-        else:
-            indices = class_indices(self.classes, y)
+        indices = self._indices(y) if isinstance(y, Labels) else class_indices(self.classes, y)
         if self.class_weight is not None:
             by_class = self.class_weight[indices]
             weight = by_class if weight is None else weight * by_class
         weight = np.empty(0, self.dtype) if weight is None else weight.astype(self.dtype)
         return Rows(X.astype(self.dtype, copy=False), indices, weight)
+
+    def _indices(self, y: Labels) -> Indices:
+        """Return class indices; a value without rows, an unused category, need not be a class."""
+        used = np.flatnonzero(np.bincount(y.codes, minlength=len(y.values)))
+        by_value: Indices = np.zeros(len(y.values), np.intp)
+        by_value[used] = class_indices(self.classes, y.values[used])
+        return by_value.take(y.codes)
 
 
 def groups_of(n_partitions: int, n_bytes: int) -> list[range]:

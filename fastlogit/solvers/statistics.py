@@ -16,6 +16,8 @@ from fastlogit.sources import Labels, Partition
 
 # Integers that few values apart are counted by their value, not sorted.
 MOST_COUNTED = 1 << 16
+NO_TARGET = "the source has no target; name its column, or pass labels, to scan"
+NO_ROWS = "the source has no rows"
 
 
 class PartitionStatistics(NamedTuple):
@@ -48,7 +50,7 @@ class StatisticsWork:
         X, y, weight = part
         n_rows = X.shape[0]
         if y is None:
-            raise ValueError("the source has no target; name its column, or pass labels, to scan")
+            raise ValueError(NO_TARGET)
         if n_rows == 0:
             return []
         with np.errstate(all="ignore"):  # what is not finite is refused next
@@ -57,12 +59,19 @@ class StatisticsWork:
             self._check_finite(index, X)
         if weight is not None and not (finite(weight) and weight.min() >= 0):
             row = int(np.argmin(np.where(np.isfinite(weight), weight, -np.inf)))
-            text = f"weight={weight[row]!r} in {self._row(index, row)}"
+            text = f"weight={weight[row]:g} in {self._row(index, row)}"
             raise ValueError(f"{text} must be finite and at least 0")
-        labels, codes = distinct(y)
-        if labels.dtype.kind == "f" and not finite(labels):
-            row = int(np.argmax(~np.isfinite(y)))
-            raise ValueError(f"the target is {y[row]} in {self._row(index, row)}")
+        try:
+            labels, codes = distinct(y)
+        except TypeError as error:  # objects that do not compare
+            self._check_present(index, y)
+            raise ValueError(f"the target must hold labels of one type: {error}") from None
+        if labels.dtype.kind == "f" and not (whole := is_whole(labels)).all():
+            row = int(np.argmin(whole[codes]))
+            raise ValueError(
+                f"Unknown label type: the target is {labels[codes[row]]} in "
+                f"{self._row(index, row)}; classes must be text, booleans or whole numbers"
+            )
         counts = np.bincount(codes, minlength=len(labels))
         weights = np.bincount(codes, weight, len(labels)).astype(np.float64)
         sample = self._sample(index, X, labels, codes, weight)
@@ -105,6 +114,15 @@ class StatisticsWork:
             "or leave such rows out"
         )
 
+    def _check_present(self, index: int, y: Any) -> None:
+        """Raise ValueError if labels, Python's objects, have a None or a NaN among them."""
+        given = y.values if isinstance(y, Labels) else y
+        missing = np.array([value is None or value != value for value in given], bool)
+        missing = missing[y.codes] if isinstance(y, Labels) else missing
+        if missing.any():
+            where = self._row(index, int(np.argmax(missing)))
+            raise ValueError(f"the target is missing in {where}; leave such rows out")
+
     def _row(self, index: int, row: int) -> str:
         if self.starts is not None:
             return f"row {self.starts[index] + row}"
@@ -126,6 +144,11 @@ def moments(X: Any) -> tuple[Floats, Floats]:
     return shift + sums / n_rows, squares - sums * sums / n_rows
 
 
+def is_whole(labels: Floats) -> NDArray[np.bool_]:
+    """Return which labels are finite and whole numbers."""
+    return np.asarray(np.isfinite(labels) & (labels == np.floor(labels)))
+
+
 def distinct(y: NDArray[Any] | Labels) -> tuple[NDArray[Any], NDArray[np.intp]]:
     """Return the sorted distinct labels and each row's position among them."""
     if isinstance(y, Labels):
@@ -135,11 +158,12 @@ def distinct(y: NDArray[Any] | Labels) -> tuple[NDArray[Any], NDArray[np.intp]]:
     if y.dtype.kind in "iu" and y.size:
         low = y.min()
         if int(y.max()) - int(low) < MOST_COUNTED:
-            shifted = (y - low).astype(np.intp)
+            # A difference may exceed the range of signed integers, not of as long unsigned ones.
+            shifted = (y - low).view(f"u{y.itemsize}").astype(np.intp)
             present = np.flatnonzero(np.bincount(shifted))
             position = np.zeros(present[-1] + 1, np.intp)
             position[present] = np.arange(present.size)
-            return (present + low).astype(y.dtype), position[shifted]
+            return present.astype(y.dtype) + low, position[shifted]
     labels, codes = np.unique(y, return_inverse=True)
     return labels, codes
 
@@ -149,7 +173,7 @@ class Statistics:
 
     def __init__(self, parts: list[PartitionStatistics]) -> None:
         if not parts:
-            raise ValueError("the source has no rows")
+            raise ValueError(NO_ROWS)
         self.n_rows = sum([part.n_rows for part in parts])
         self.classes: NDArray[Any] = np.unique(np.concatenate([part.labels for part in parts]))
         K = len(self.classes)

@@ -54,6 +54,12 @@ def test_rows_are_encoded(y):
     np.testing.assert_allclose(rows.weight, weight * 10.0**Y, rtol=1e-6)
 
 
+def test_a_category_without_rows_need_not_be_a_class():
+    part = Partition(X, Labels(np.array(["b", "unused", "a"]), np.arange(20) % 2 * 2), None)
+    rows = Encoder(np.array(["a", "b"]), None, float)(part)
+    np.testing.assert_array_equal(rows.y, 1 - np.arange(20) % 2)
+
+
 def test_a_label_that_the_first_pass_has_not_seen_is_refused():
     with pytest.raises(ValueError, match="the label 7"):
         Encoder(np.array([0, 1, 2]), None, float)(Partition(X, np.full(20, 7), None))

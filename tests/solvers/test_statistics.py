@@ -74,6 +74,10 @@ def test_sorted_rows_differ_from_the_whole_and_shuffled_ones_do_not():
         np.array([True, False, True, True]),
         np.array([0.0, 2.0, 2.0, 1.0]),
         np.array(["x", "y", "x", "zz"]),
+        np.array([-100, 100, 3, 100], np.int8),
+        np.array([-(2**15), 2**15 - 1, 0], np.int16),
+        np.array([2**63 + 5, 2**63 + 1, 2**63 + 5], np.uint64),
+        np.array([7, 300, 7], ">i4"),
         Labels(np.array(["b", "unused", "a"]), np.array([0, 2, 2, 0])),
         Labels(np.array(["b", "a", "b"]), np.array([0, 1, 2, 0])),
     ],
@@ -99,6 +103,15 @@ def test_what_is_not_finite_is_named_by_row_and_column(row, column, value, kind)
         names(4, Partition(kind(bad), Y, None))
 
 
+@pytest.mark.parametrize("value", [0.5, np.nan, np.inf])
+def test_labels_that_are_no_whole_numbers_are_named_in_their_first_partition(value):
+    y, codes = np.array([1.0, value]), np.arange(1000) // 999
+    work = StatisticsWork(0, 10, None, None)
+    for given in (y[codes], Labels(y, codes)):
+        with pytest.raises(ValueError, match=f"target is {value} in row 999 of partition 3"):
+            work(3, Partition(X, given, None))
+
+
 def test_squares_that_overflow_are_no_error():
     statistics(X * 1e200)
 
@@ -118,5 +131,11 @@ def test_missing_labels_and_rows_are_refused():
     y = np.where(np.arange(1000) == 3, np.nan, 1.0)
     with pytest.raises(ValueError, match="the target is nan in row 3"):
         statistics(y=y)
+    for missing in (None, np.nan):
+        y = np.where(np.arange(1000) == 700, missing, Y.astype(object))
+        with pytest.raises(ValueError, match="the target is missing in row 700"):
+            statistics(y=y)
+    with pytest.raises(ValueError, match="labels of one type"):
+        statistics(y=np.where(np.arange(1000) == 700, 3, Y.astype(object)))
     with pytest.raises(ValueError, match="no rows"):
         Statistics([])
