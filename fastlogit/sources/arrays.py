@@ -57,7 +57,9 @@ class ArraySource(Source):
 
 def release(X: Any, rows: range) -> None:
     """Let rows of a mapped file leave the process; the system keeps them while it has room."""
-    mapping: Any = X.base if isinstance(X, np.memmap) else None
+    # What is written to a copy-on-write mapping would be lost.
+    may_leave = isinstance(X, np.memmap) and X.mode != "c" and X.flags.c_contiguous
+    mapping: Any = X.base if may_leave else None
     if isinstance(mapping, mmap.mmap) and hasattr(mapping, "madvise"):  # not on Windows
         start, row = X.offset % mmap.ALLOCATIONGRANULARITY, X.strides[0]
         first = -(-(start + rows.start * row) // mmap.PAGESIZE) * mmap.PAGESIZE

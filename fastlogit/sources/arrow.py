@@ -1,7 +1,10 @@
 """Arrow tables and streams as partitions: columns of numbers row by row, labels, weights."""
 
+import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import repeat
+from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +25,8 @@ from fastlogit.sources.cache import spooled
 # Elements between two columns: a power of two apart they share the same lines of a cache,
 # and making rows of them takes twice as long.
 PADDING = 80
+# Names that pandas gives an index without one in a Parquet file.
+PANDAS_INDEX = re.compile(r"__index_level_\d+__")
 
 
 class Columns(NamedTuple):
@@ -42,17 +47,22 @@ def choose_columns(
     schema: Any, target: str | None, weight: str | None, columns: Sequence[str] | None
 ) -> Columns:
     """Return which columns of an Arrow schema to read: by default all others are X."""
-    names = list(schema.names)
+    names, counts = list(schema.names), Counter(schema.names)
     given = {"target": target, "weight": weight}
-    for argument, name in (*given.items(), *(("columns", name) for name in columns or ())):
-        if name is not None and names.count(name) != 1:
-            held = "several of that name" if name in names else ", ".join(map(repr, names[:20]))
+    chosen = check_names(target, weight, columns)
+    for argument, name in (*given.items(), *(("columns", name) for name in chosen or ())):
+        if name is not None and counts[name] != 1:
+            held = "several of that name" if name in counts else ", ".join(map(repr, names[:20]))
             raise ValueError(f"{argument}={name!r} must name one column of data, which has {held}")
-    features = [name for name in names if name not in given.values()]
-    if columns is not None:
-        features = list(columns)
-        if taken := [name for name in features if name in given.values()]:
-            raise ValueError(f"columns names {taken[0]!r}, which is the target or the weight")
+    features = chosen or [
+        name for name in names if name not in given.values() and not PANDAS_INDEX.match(name)
+    ]
+    if taken := [name for name in features if name in given.values()]:
+        raise ValueError(f"columns names {taken[0]!r}, which is the target or the weight")
+    if doubled := [name for name, count in Counter(features).items() if count > 1]:
+        raise ValueError(f"X has two columns of the name {doubled[0]!r}; rename or leave out one")
+    if target is not None and pa.types.is_nested(kind := schema.field(target).type):
+        raise ValueError(f"target={target!r} is of type {kind}, must be text, booleans or integers")
     if not features:
         raise ValueError("data has no column besides the target and the weight")
     kinds = []
@@ -67,6 +77,22 @@ def choose_columns(
     is_single = np.result_type(*kinds[: len(features)]) == np.float32
     dtype = np.dtype(np.float32 if is_single else np.float64)
     return Columns(tuple(features), target, weight, dtype)
+
+
+def check_names(target: Any, weight: Any, columns: Any) -> list[str] | None:
+    """Return columns as a list; raise an error for arguments that are no names of columns."""
+    for name, given in (("target", target), ("weight", weight)):
+        if given is not None and not isinstance(given, str):
+            kind = type(given).__name__
+            raise TypeError(f"{name} must be the name of a column of data, got {kind}")
+    if target is not None and target == weight:
+        raise ValueError(f"target={target!r} and weight={weight!r} must be two columns")
+    if columns is None:
+        return None
+    names = [] if isinstance(columns, str) or not isinstance(columns, Iterable) else [*columns]
+    if not names:
+        raise ValueError(f"columns={columns!r} must be a list of names, of one at least")
+    return names
 
 
 def is_number(kind: Any) -> bool:
@@ -115,10 +141,14 @@ def fill(values: Floats, batches: Sequence[Any], name: str) -> None:
 
 def labels(column: Any) -> Any:
     """Return a chunked array of labels as NumPy's, or as Labels if they are no numbers."""
+    kind = column.type
+    if pa.types.is_dictionary(kind) and any(c.dictionary.null_count for c in column.chunks):
+        column, kind = column.cast(kind.value_type), kind.value_type
     if column.null_count:
         row = pc.index(pc.is_null(column), True).as_py()
         raise ValueError(f"the target is missing in row {row} of a partition; leave such rows out")
-    kind = column.type
+    if pa.types.is_decimal(kind):
+        column = column.cast(pa.float64())
     if pa.types.is_boolean(kind) or is_number(kind):
         return column.to_numpy()
     if not pa.types.is_dictionary(kind):
@@ -185,7 +215,7 @@ class StreamSource(Source):
         describe(self, columns)
         self._size = partition_rows or default_partition_rows(self.n_features, self.dtype)
         self._copy: Source | None = None
-        self._is_read = False
+        self._is_read, self._lock = False, Lock()
 
     def stream(self) -> Iterator[Partition]:
         """Yield the partitions as they come."""
@@ -200,9 +230,14 @@ class StreamSource(Source):
         return to_partitions(groups, self._columns)
 
     def _readable(self) -> Source:
-        if self._copy is None:
-            self._copy = spooled(self)
-        return self._copy
+        with self._lock:  # threads may share the source
+            if self._copy is None:
+                self._copy = spooled(self)
+            return self._copy
+
+    def __reduce__(self) -> Any:
+        """Raise TypeError: neither a stream nor its temporary copy outlives the process."""
+        raise TypeError("a source of a stream cannot be pickled; scan it with cache=")
 
     @property
     def partition_rows(self) -> tuple[int, ...]:  # type: ignore[override]
@@ -238,7 +273,11 @@ def scan_arrow(
                 yield from pa.table(frame).to_batches()
 
     else:
-        reader = pa.RecordBatchReader.from_stream(data)
+        try:
+            reader = pa.RecordBatchReader.from_stream(data)
+        except pa.ArrowInvalid:  # of a single column
+            name = type(data).__name__
+            raise TypeError(f"data of type {name} must be a table, with named columns") from None
         schema = reader.schema
 
         def batches() -> Iterator[Any]:
@@ -250,7 +289,7 @@ def scan_arrow(
 
 def in_memory(data: Any) -> Any:
     """Return a table that lies in memory as Arrow's, None for any other data."""
-    if type(data).__module__.startswith("pandas"):
+    if type(data).__module__.startswith("pandas") and hasattr(data, "columns"):
         return pa.Table.from_pandas(data, preserve_index=False)
     is_frame = type(data).__name__ == "DataFrame"  # of polars and others
     return pa.table(data) if is_frame or isinstance(data, pa.Table | pa.RecordBatch) else None

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate
+from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -108,6 +109,14 @@ class Source(ABC):
         """Yield all partitions in their order."""
         return self.read(range(self.n_partitions))
 
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        """Raise TypeError, where NumPy would make an array of one object."""
+        raise TypeError(
+            f"{self!r} is no array. fit, partial_fit, predict and score of fastlogit's "
+            "LogisticRegression and MLPClassifier take it as X, without y, and so does train; "
+            "for all else, cross-validation and transformers too, load its rows"
+        )
+
     def __len__(self) -> int:
         """Return the number of partitions."""
         return self.n_partitions
@@ -125,6 +134,12 @@ def read_ahead(items: Iterator[Item]) -> Iterator[Item]:
         while (item := ahead.popleft().result()) is not None:
             ahead.append(pool.submit(next, items, None))
             yield item
+
+
+def stamp(path: Path) -> tuple[int, int]:
+    """Return a file's size and when it was written, by which it is known to be the same."""
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
 
 
 def default_partition_rows(n_features: int, dtype: Any, row_bytes: float | None = None) -> int:

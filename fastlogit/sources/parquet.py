@@ -1,14 +1,22 @@
 """Parquet files as a source: a row group, or a part of a large one, is a partition."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow.parquet as pq
+from pyarrow.lib import ArrowException
 
 from fastlogit.sources.arrow import Columns, describe, regroup, to_partitions
-from fastlogit.sources.base import Partition, Source, cut_rows, default_partition_rows, read_ahead
+from fastlogit.sources.base import (
+    Partition,
+    Source,
+    cut_rows,
+    default_partition_rows,
+    read_ahead,
+    stamp,
+)
 
 
 class Piece(NamedTuple):
@@ -30,6 +38,7 @@ class ParquetSource(Source):
         describe(self, columns)
         size = partition_rows or default_partition_rows(self.n_features, self.dtype)
         self._size, self._pieces = size, []
+        self._stamps = [stamp(path) for path in paths]
         for number, path in enumerate(paths):
             metadata = open_file(path).metadata
             for group in range(metadata.num_row_groups):
@@ -46,15 +55,23 @@ class ParquetSource(Source):
     def _decoded(self, indices: Sequence[int]) -> Iterator[list[Any]]:
         """Yield the record batches of partitions; one pass serves rising parts of a row group."""
         for (number, group), run in groupby(indices, lambda i: self._pieces[i][:2]):
-            file = open_file(self._paths[number])
-            parts, at = self._parts(file, group), 0
-            for index in run:
-                part = self._pieces[index].part
-                if part < at:
-                    parts, at = self._parts(file, group), 0
-                while at <= part:  # those before it are skipped
-                    batches, at = next(parts), at + 1
-                yield batches
+            path = self._paths[number]
+            if stamp(path) != self._stamps[number]:
+                raise ValueError(f"{str(path)!r} has changed since it was scanned; scan it anew")
+            try:
+                yield from self._decoded_group(open_file(path), group, run)
+            except (OSError, ArrowException) as error:
+                raise OSError(f"{str(path)!r} cannot be read: {error}") from error
+
+    def _decoded_group(self, file: Any, group: int, indices: Iterable[int]) -> Iterator[list[Any]]:
+        parts, at = self._parts(file, group), 0
+        for index in indices:
+            part = self._pieces[index].part
+            if part < at:
+                parts, at = self._parts(file, group), 0
+            while at <= part:  # those before it are skipped
+                batches, at = next(parts), at + 1
+            yield batches
 
     def _parts(self, file: Any, group: int) -> Iterator[list[Any]]:
         n_rows = file.metadata.row_group(group).num_rows

@@ -9,7 +9,7 @@ from scipy.sparse import issparse
 
 from fastlogit.models.checks import array_of, compressed, integer
 from fastlogit.sources.arrays import ArraySource, ConcatenatedSource
-from fastlogit.sources.base import Source
+from fastlogit.sources.base import Source, stamp
 from fastlogit.sources.cache import CachedSource, cached, read_description
 
 ALLOWED = (
@@ -27,10 +27,11 @@ def scan(
     Parameters
     ----------
     data : path, array, table, stream or list of such
-        The path of a Parquet file, a directory of Parquet files, an ``.npy`` file or a directory
-        that ``cache`` has filled; an array or NumPy memmap (n, D); a SciPy sparse matrix; anything
-        with ``__arrow_c_stream__`` (a table or reader of PyArrow, a pandas or polars frame, a
-        relation of DuckDB), or a polars LazyFrame. A list is read one item after the other.
+        The path of a Parquet file, a directory of Parquet files (those hidden by a leading "." or
+        "_" are left out), an ``.npy`` file or a directory that ``cache`` has filled; an array or
+        NumPy memmap (n, D); a SciPy sparse matrix; anything with ``__arrow_c_stream__`` (a table or
+        reader of PyArrow, a pandas or polars frame, a relation of DuckDB), or a polars LazyFrame. A
+        list is read one item after the other.
     target : str or array_like of shape (n,), optional
         Name of the column of the labels, or for arrays the labels, which may be an ``.npy`` path;
         for a list of arrays a list.
@@ -38,7 +39,8 @@ def scan(
         The rows' weights, likewise.
     columns : sequence of str, optional
         Columns of X, by default all but target and weight. They must be numbers: float32 if all of
-        them are, else float64.
+        them are, else float64. pandas' unnamed index is none of them unless named here, nor is
+        what only the names of directories say (``year=2024``).
     partition_rows : int, optional
         Rows of a partition at most, by default about 8 MB of them. A row group of a Parquet file is
         cut if it has more. The bits of a fit depend on the partitions, not on how they are read.
@@ -119,7 +121,7 @@ def _scan_one(
             return CachedSource(path)
         if path.suffix != ".npy":
             return _scan_parquet(path, target, weight, columns, partition_rows)
-        data = np.load(path, mmap_mode="r")
+        data = _mapped("data", path)
     if isinstance(data, np.ndarray) or issparse(data):
         refuse(columns=columns)
         return _scan_array(data, target, weight, partition_rows)
@@ -127,15 +129,14 @@ def _scan_one(
         need_pyarrow()
         from fastlogit.sources.arrow import scan_arrow
 
-        for name, given in (("target", target), ("weight", weight)):
-            if given is not None and not isinstance(given, str):
-                kind = type(given).__name__
-                raise TypeError(f"{name} must be the name of a column of data, got {kind}")
         return scan_arrow(data, target, weight, columns, partition_rows)
     raise TypeError(f"data of type {type(data).__name__} must be {ALLOWED}")
 
 
 def _scan_array(data: Any, target: Any, weight: Any, partition_rows: int | None) -> Source:
+    for name, given in (("data", data), ("target", target), ("weight", weight)):
+        if np.ma.isMaskedArray(given):
+            raise TypeError(f"{name} is a masked array, whose mask would be lost; leave it out")
     X = array_of("data", data, may_be_sparse=True)
     if X.ndim != 2 or 0 in X.shape:
         raise ValueError(f"data of shape {X.shape} must be (rows, features), of at least 1 each")
@@ -148,13 +149,32 @@ def _scan_array(data: Any, target: Any, weight: Any, partition_rows: int | None)
                 raise ValueError(
                     f"{name}={str(given)!r} must be an array or an .npy file, like data"
                 )
-            given = np.load(given, mmap_mode="r")
+            given = _mapped(name, given)
         given = given if given is None else np.asarray(given)
+        if given is not None and name == "weight":
+            array_of(name, given)
         if given is not None and given.shape != X.shape[:1]:
             raise ValueError(f"{name} of shape {given.shape} must have shape {X.shape[:1]}")
         vectors.append(given)
     y, w = vectors
-    return ArraySource(X, y, w, partition_rows)
+    return ArraySource(data if isinstance(data, np.memmap) else X, y, w, partition_rows)
+
+
+def _mapped(name: str, path: str | Path) -> Any:
+    """Return an .npy file's array, mapped into memory; errors name the argument."""
+    try:
+        return np.load(path, mmap_mode="r")
+    except (ValueError, EOFError) as error:
+        text = f"{name}={str(path)!r} is no .npy file of numbers or texts"
+        raise ValueError(f"{text}: {error}") from None
+
+
+def parquet_files(path: Path) -> list[Path]:
+    """Return the Parquet files of a directory, without hidden ones, or the file itself."""
+    if not path.is_dir():
+        return [path]
+    found = [file for file in sorted(path.rglob("*.parquet")) if file.is_file()]
+    return [f for f in found if not any(p[0] in "._" for p in f.relative_to(path).parts)]
 
 
 def _scan_parquet(
@@ -166,7 +186,7 @@ def _scan_parquet(
     from fastlogit.sources.arrow import choose_columns
     from fastlogit.sources.parquet import ParquetSource, open_file
 
-    paths = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
+    paths = parquet_files(path)
     if not paths:
         raise ValueError(f"data={str(path)!r} is a directory without .parquet files")
     chosen = []
@@ -206,8 +226,7 @@ def _origin(*arguments: Any) -> Any:
         for item in items:
             if isinstance(item, str | Path) and Path(item).exists():
                 path = Path(item).resolve()
-                files = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
-                described += [[str(f), f.stat().st_size, f.stat().st_mtime_ns] for f in files]
+                described += [[str(file), *stamp(file)] for file in parquet_files(path)]
             elif item is None or isinstance(item, str | int):
                 described.append(item)
             else:

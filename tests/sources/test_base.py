@@ -3,8 +3,12 @@
 import threading
 
 import numpy as np
+import pandas as pd
 import pytest
+from sklearn.model_selection import cross_val_score
+from sklearn.preprocessing import StandardScaler
 
+import fastlogit
 from fastlogit.sources.base import cut_rows, default_partition_rows, read_ahead
 
 
@@ -18,6 +22,15 @@ def test_partitions_take_a_few_megabytes():
 def test_rows_are_cut_into_equal_parts_and_a_rest():
     assert cut_rows(5, 2) == [range(2), range(2, 4), range(4, 5)]
     assert cut_rows(4, 2) == [range(2), range(2, 4)]
+
+
+def test_a_source_is_no_array_of_one_object():
+    source = fastlogit.scan(np.ones((4, 2)))
+    for make_array in (np.asarray, StandardScaler().fit, pd.DataFrame):
+        with pytest.raises(TypeError, match=r"of 4 rows x 2 features.* is no array"):
+            make_array(source)
+    with pytest.raises(TypeError, match="cross-validation and transformers too, load its rows"):
+        cross_val_score(fastlogit.LogisticRegression(), source)
 
 
 def test_another_thread_makes_a_few_items_ahead():

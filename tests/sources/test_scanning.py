@@ -1,5 +1,8 @@
 """One kind of rows behind every kind of data that scan takes, and what it refuses."""
 
+import pickle
+import threading
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -191,6 +194,7 @@ def test_numbers_of_every_type_are_read(columns, dtype):
         pa.chunked_array([["v", "u"], ["u"]]).dictionary_encode(),
         pa.array([3, 5, 3]),
         pa.array([True, False, True]),
+        pa.array([3, 5, 3]).cast(pa.decimal128(19, 0)),
     ],
 )
 def test_labels_of_every_type_are_read(labels):
@@ -217,6 +221,17 @@ def test_labels_of_every_type_are_read(labels):
         ([X, X[:, :2]], {}, ValueError, r"data\[1\] has n_features 2, data\[0\] has 3"),
         ([X, X], {"target": [Y]}, ValueError, "a list of 2, like data"),
         (csr_array(X), {"cache": "c"}, ValueError, "must be None for sparse"),
+        (np.ma.masked_array(X, X > 1), {}, TypeError, "data is a masked array"),
+        (X, {"target": np.ma.masked_array(Y, Y == "no")}, TypeError, "target is a masked array"),
+        (X, {"weight": Y}, TypeError, "weight of dtype <U3 must hold real numbers"),
+        (TABLE, {"target": "y", "columns": "ab"}, ValueError, "columns='ab' must be a list"),
+        (TABLE, {"target": "y", "columns": []}, ValueError, r"columns=\[\] must be a list"),
+        (TABLE, {"target": "y", "columns": ["a", "a"]}, ValueError, "two columns of the name 'a'"),
+        (TABLE, {"target": "y", "weight": "y"}, ValueError, "must be two columns"),
+        (TABLE.append_column("a", TABLE["b"]), {"target": "y"}, ValueError, "two columns of the"),
+        (pl.Series([1.0]), {}, TypeError, "data of type Series must be a table"),
+        (pd.Series([1.0]), {}, TypeError, "data of type Series must be a table"),
+        (pa.table({"a": [1.0], "y": [[1]]}), {"target": "y"}, ValueError, "'y' is of type list"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_scanned_is_refused(data, arguments, error, text):
@@ -235,6 +250,49 @@ def test_files_that_are_not_as_they_seem_are_refused(tmp_path):
     pq.write_table(TABLE.drop(["a"]), tmp_path / "empty" / "z.parquet")
     with pytest.raises(ValueError, match=r"the columns of .*z\.parquet' differ"):
         fastlogit.scan(tmp_path / "empty", target="y")
+
+
+@pytest.mark.parametrize("content", [b"", b"text"])
+def test_npy_files_that_are_not_as_they_seem_are_named(content, tmp_path):
+    path = tmp_path / "rows.npy"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"data='.*rows.npy' is no \.npy file of numbers"):
+        fastlogit.scan(path)
+    with pytest.raises(ValueError, match=r"target='.*rows.npy' is no \.npy file of numbers"):
+        fastlogit.scan(X, target=path)
+
+
+def test_labels_beside_a_parquet_file_are_refused(tmp_path):
+    path, _ = parquet(tmp_path)
+    with pytest.raises(TypeError, match="target must be the name of a column of data, got ndarray"):
+        fastlogit.scan(path, target=Y)
+
+
+@pytest.mark.parametrize("columns", [np.array(["c", "a"]), pd.Index(["c", "a"]), ("c", "a")])
+def test_columns_may_be_any_sequence(columns):
+    assert fastlogit.scan(TABLE, target="y", columns=columns).feature_names == ("c", "a")
+
+
+def test_a_category_that_is_missing_is_a_missing_label():
+    y = pa.DictionaryArray.from_arrays(pa.array([1, 0, 1]), pa.array([None, "x"]))
+    source = fastlogit.scan(pa.table({"x": [1.0, 2.0, 3.0], "y": y}), target="y")
+    with pytest.raises(ValueError, match="the target is missing in row 1"):
+        list(source)
+
+
+def test_threads_share_the_copy_of_a_stream():
+    source, shapes = fastlogit.scan(reader(None)[0], **BY_NAME), []
+    threads = [threading.Thread(target=lambda: shapes.append(source.shape)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert shapes == [(N, 3)] * 4
+
+
+def test_a_source_of_a_stream_is_not_pickled():
+    with pytest.raises(TypeError, match="scan it with cache="):
+        pickle.dumps(fastlogit.scan(reader(None)[0], **BY_NAME))
 
 
 def test_a_stream_is_read_once_as_it_comes():
