@@ -4,7 +4,8 @@ import json
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,11 @@ class CachedSource(ArraySource):
         ends = np.cumsum([0, *description["partition_rows"]]).tolist()
         self._ranges = [range(*pair) for pair in pairwise(ends)]
         self.partition_rows = tuple(description["partition_rows"])
+        self._directory = directory
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the directory's name instead of the rows."""
+        return CachedSource, (self._directory,)
 
     def _part(self, rows: Any) -> Partition:
         part = super()._part(rows)
@@ -51,7 +57,8 @@ def read_description(directory: Path) -> Any:
         description = json.loads((directory / DESCRIPTION).read_text())
     except (OSError, ValueError):
         return None
-    return description if description.get("version") == VERSION else None
+    is_ours = isinstance(description, dict) and description.get("version") == VERSION
+    return description if is_ours else None
 
 
 def cached(source: Source, directory: Path, origin: Any) -> CachedSource:
@@ -60,22 +67,33 @@ def cached(source: Source, directory: Path, origin: Any) -> CachedSource:
     The origin says what is copied, as JSON; None, as for a stream, is never the same twice.
     """
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        found = read_description(directory)
-        if found is None or origin is None or found["origin"] != json.loads(json.dumps(origin)):
-            what = "no cache of fastlogit" if found is None else "a cache of other data"
-            raise ValueError(
-                f"cache={str(directory)!r} holds {what}; remove it, or name another directory"
-            )
-        return CachedSource(directory)
+        return opened(directory, origin)
     directory.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
     try:
         write(source, source.stream(), partial, origin)
         partial.chmod(0o755)
-        partial.replace(directory)  # an empty directory may be there
+        try:
+            partial.replace(directory)  # an empty directory may be there
+        except OSError:
+            if read_description(directory) is None:
+                raise
+            shutil.rmtree(partial)  # another process was first
+            return opened(directory, origin)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
+    return CachedSource(directory)
+
+
+def opened(directory: Path, origin: Any) -> CachedSource:
+    """Return the cache in a directory after a check that it is of the origin."""
+    found = read_description(directory)
+    if found is None or origin is None or found["origin"] != json.loads(json.dumps(origin)):
+        what = "no cache of fastlogit" if found is None else "a cache of other data"
+        raise ValueError(
+            f"cache={str(directory)!r} holds {what}; remove it, or name another directory"
+        )
     return CachedSource(directory)
 
 
@@ -104,6 +122,8 @@ def write(source: Source, parts: Iterable[Partition], directory: Path, origin: A
                 y_file.append(codes_of(part.y))
             if part.weight is not None:
                 weight_file.append(part.weight)
+    if not sizes:
+        raise ValueError("data has no rows")
     if source.has_target:
         np.save(directory / VALUES, codes_of.values())
     names = source.feature_names
@@ -124,6 +144,9 @@ class Codes:
         """Return the labels' positions; new ones are added."""
         if not isinstance(y, Labels):
             y = Labels(*np.unique(y, return_inverse=True))
+        if np.asarray(y.values.tolist()).dtype.kind == "O":
+            kind = type(y.values.tolist()[0]).__name__
+            raise ValueError(f"the target has labels of type {kind}, must have text or integers")
         positions = self._positions
         found = [positions.setdefault(label, len(positions)) for label in y.values.tolist()]
         return np.asarray(found, np.int32)[y.codes]
@@ -154,13 +177,29 @@ class RowsFile:
     def append(self, rows: Any) -> None:
         """Append rows."""
         rows = np.ascontiguousarray(rows, self._dtype)
-        self._file.write(memoryview(rows).cast("B"))
+        with naming(self._path):
+            self._file.write(memoryview(rows).cast("B"))
         self._n_rows += len(rows)
 
-    def __exit__(self, *error: object) -> None:
-        """Write the header anew, with the number of rows."""
-        self._file.seek(0)
-        self._write_header(self._n_rows)
-        self._file.close()
+    def __exit__(self, kind: Any, *error: object) -> None:
+        """Write the header anew, with the number of rows, unless there was an error."""
+        try:
+            if kind is None:
+                with naming(self._path):
+                    self._file.seek(0)
+                    self._write_header(self._n_rows)
+                    self._file.flush()
+        finally:
+            with suppress(OSError):  # of what a full disk did not take
+                self._file.close()
         if self._n_rows == 0:
             self._path.unlink()
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Name the file in an error of writing to it, as of a full disk, which names none."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
