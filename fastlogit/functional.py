@@ -258,6 +258,9 @@ def train(
         for name, value in (("y", y), ("sample_weight", sample_weight), ("order", order)):
             if value is not None:
                 raise ValueError(f"{name} must be None where X is a source, got {value!r:.40}")
+        if not X.n_rows:
+            raise ValueError("X has no rows")
+        _check_settings(alpha, solver, settings, X.dtype)
         return _train_source(
             spec, X, params, hidden, epochs, callback, check.random_generator(random_state),
             solver=solver, settings=settings, alpha=alpha, batch_size=min(batch_size, X.n_rows),
@@ -266,10 +269,7 @@ def train(
     matrix = check.matrix("X", X)
     (n_rows, n_features), dtype = matrix.shape, matrix.dtype
     batch_size = min(batch_size, n_rows)
-    check.fits("alpha", alpha, dtype)
-    for name in ("learning_rate", "epsilon"):
-        if name in OPTIMIZERS[solver].settings:
-            check.fits(name, settings[name], dtype)
+    _check_settings(alpha, solver, settings, dtype)
     generator = check.random_generator(random_state)
     if params is None:
         indices = check.labels(y, n_rows, 2 if spec.binary else None)
@@ -307,6 +307,14 @@ def train(
         )
         warnings.warn(text, RuntimeWarning, stacklevel=2)
     return result
+
+
+def _check_settings(alpha: float, solver: str, settings: dict[str, Any], dtype: Any) -> None:
+    """Refuse settings that the dtype of X cannot hold."""
+    check.fits("alpha", alpha, dtype)
+    for name in ("learning_rate", "epsilon"):
+        if name in OPTIMIZERS[solver].settings:
+            check.fits(name, settings[name], dtype)
 
 
 def _drawn_params(
@@ -347,7 +355,10 @@ def _train_source(
     encode = partial(_rows_of, n_classes=spec.n_classes(params))
     stream = RowStream(source, encode, trainer.batch_size, generator)
     chunks = repeat((1, partial(run_epoch, trainer, stream)), epochs)
-    return train_epochs(trainer, chunks, epochs, callback)
+    result = train_epochs(trainer, chunks, epochs, callback)
+    if result.n_steps == 0:
+        raise ValueError("the weights of X sum to 0; one row at least must have a positive weight")
+    return result
 
 
 def _rows_of(part: Partition, *, n_classes: int) -> Rows:
@@ -360,6 +371,9 @@ def _rows_of(part: Partition, *, n_classes: int) -> Rows:
     if not check.finite(X.data if issparse(X) else X):
         raise ValueError("X must be finite, got NaN or infinity")
     indices = check.labels(y, X.shape[0], n_classes)
+    if weight is not None and not (check.finite(weight) and weight.min() >= 0):
+        held = f"{weight.min():g} to {weight.max():g}"
+        raise ValueError(f"the weights of X must be finite and at least 0, got {held}")
     return Rows(X, indices, np.empty(0, X.dtype) if weight is None else weight)
 
 

@@ -1,6 +1,7 @@
 """loss_and_gradient and predict_proba: finite differences, closed forms, invariances."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -325,10 +326,12 @@ def test_training_on_a_source_is_that_on_its_rows(toy_set, model, backend):
         ({"y": [0, 1]}, "y must be None where X is a source"),
         ({"order": [[0, 1]]}, "order must be None where X is a source"),
         ({"hidden": 3}, "hidden=3 must be None"),
+        ({"alpha": 1e300}, "alpha=1e\\+300 must be 0 or from"),
+        ({"learning_rate": 1e-60}, "learning_rate=1e-60 must be 0 or from"),
     ],
 )
 def test_a_source_brings_its_own_labels(arguments, text):
-    source = fastlogit.scan(np.eye(2), target=np.array([0, 1]))
+    source = fastlogit.scan(np.eye(2, dtype=np.float32), target=np.array([0, 1]))
     with pytest.raises(ValueError, match=text):
         fastlogit.train("logistic", source, **arguments)
 
@@ -341,6 +344,14 @@ def test_rows_of_a_source_are_checked():
         fastlogit.train("logistic", fastlogit.scan(X, target=y + 2))
     with pytest.raises(ValueError, match="X must be finite"):
         fastlogit.train("logistic", fastlogit.scan(X * np.nan, target=y))
+    for weight, text in ((-1.0, "got -1 to 1"), (np.nan, "got nan to nan"), (0.0, "sum to 0")):
+        weights = np.array([weight, weight if weight == 0 else 1.0] * 2)
+        source = fastlogit.scan(X, target=y, weight=weights)
+        with pytest.raises(ValueError, match=f"weights of X .*{text}"):
+            fastlogit.train("logistic", source)
+    empty = fastlogit.scan(pa.table({"x": X[:0, 0], "y": y[:0]}), target="y")
+    with pytest.raises(ValueError, match="X has no rows"):
+        fastlogit.train("logistic", empty)
     with pytest.raises(fastlogit.DivergenceError) as caught:
         fastlogit.train("logistic", fastlogit.scan(X * 1e200, target=y), learning_rate=1e200)
     assert not caught.value.result.params.W.any() or np.isfinite(caught.value.result.params.W).all()
