@@ -15,8 +15,13 @@ from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from fastlogit.estimators import background, fast_path, partitioned, sklearn_compat
-from fastlogit.estimators.by_partition import by_partition, labels_in, score
+from fastlogit.estimators import (
+    background,
+    by_partition,
+    fast_path,
+    partitioned,
+    sklearn_compat,
+)
 from fastlogit.estimators.minibatch import RESUME_ATTRIBUTES, EpochLoop
 from fastlogit.estimators.progress import FitCall, ValidationSet, split_rows
 from fastlogit.estimators.rows import apply_class_weight, as_kernel_rows, kernel_rows
@@ -313,8 +318,7 @@ class KernelClassifier(
         """
         if isinstance(X, Source):
             partitioned.refuse_labels(y, sample_weight)
-            for part in X.stream():
-                self.partial_fit(part.X, labels_in(part), part.weight, classes)
+            by_partition.partial_fit(self, X, classes)
             return self
         rows = fast_path.valid_partial_fit_rows(self, X, y, sample_weight, classes)
         if rows is None or not self._can_resume(rows):
@@ -371,6 +375,8 @@ class KernelClassifier(
         has_loss = self.early_stopping == "loss"
         if call is not None and call.X_val is not None:
             has_loss = True
+            if call.partitions is not None:  # to be compared with those of X_val
+                call.partitions.name_features(self)
             try:
                 X = self._validate_rows(call.X_val, dtype=[np.float64, np.float32])
             except (TypeError, ValueError) as error:
@@ -449,10 +455,14 @@ class KernelClassifier(
         """
         if isinstance(X, Source):
             partitioned.refuse_labels(y, sample_weight)
-            return score(self, X)
-        return float(super().score(X, y, sample_weight))
+            if (scoring := getattr(self, "scoring", None)) not in (None, "accuracy"):
+                raise ValueError(f"scoring={scoring!r} must be 'accuracy' or None for a source")
+            return by_partition.score(self, X)
+        # LogisticRegressionCV takes weights by name only, and none without metadata routing.
+        weights = {} if sample_weight is None else {"sample_weight": sample_weight}
+        return float(super().score(X, y, **weights))
 
-    @by_partition
+    @by_partition.by_partition
     def predict_proba(self, X: Any) -> Any:
         """Return the class probabilities.
 
@@ -470,7 +480,7 @@ class KernelClassifier(
             proba = kernel_proba(self._model, self._params, rows, self.n_threads)
         return super().predict_proba(X) if proba is None else proba
 
-    @by_partition
+    @by_partition.by_partition
     def predict_log_proba(self, X: Any) -> Any:
         """Return the logarithms of the class probabilities, finite for finite logits.
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fastlogit.solvers.statistics import NO_ROWS, NO_TARGET
 from fastlogit.sources import Labels, Partition, Source
 
 
@@ -17,7 +18,10 @@ def by_partition(predict: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any
     def predict_all(self: Any, X: Any) -> Any:
         if not isinstance(X, Source):
             return predict(self, X)
-        return np.concatenate([result for _, result in predictions(self, predict, X)])
+        results = [result for _, result in predictions(self, predict, X)]
+        if not results:
+            raise ValueError(NO_ROWS)
+        return np.concatenate(results)
 
     return predict_all
 
@@ -26,18 +30,41 @@ def predictions(
     estimator: Any, predict: Callable[[Any, Any], Any], source: Source
 ) -> Iterator[tuple[Partition, Any]]:
     """Yield each partition of a source and what is predicted of it."""
-    names = getattr(estimator, "feature_names_in_", None)
-    if names is not None and source.feature_names not in (None, tuple(names)):
-        raise ValueError(
-            f"the columns of the source, {source.feature_names}, are not those of fit, "
-            f"{tuple(names)}, in their order; name them in columns= of scan"
-        )
+    check_names(estimator, source)
     for part in source:
         if part.X.shape[0]:
             with warnings.catch_warnings():  # their names have been compared
                 warnings.filterwarnings("ignore", "X does not have valid feature names")
                 result = predict(estimator, part.X)
             yield part, result
+
+
+def check_names(estimator: Any, source: Source) -> None:
+    """Raise ValueError if the source's columns are not those that the estimator was fitted to."""
+    names = getattr(estimator, "feature_names_in_", None)
+    if names is not None and source.feature_names not in (None, tuple(names)):
+        raise ValueError(
+            f"the columns of the source, {source.feature_names}, are not those of fit, "
+            f"{tuple(names)}, in their order; name them in columns= of scan"
+        )
+
+
+def partial_fit(estimator: Any, source: Source, classes: Any) -> None:
+    """Call an estimator's partial_fit with each partition; one without any weight is left out."""
+    if not source.has_target:
+        raise ValueError(NO_TARGET)
+    check_names(estimator, source)
+    is_first, fitted = not hasattr(estimator, "n_features_in_"), False
+    with warnings.catch_warnings():  # their names have been compared
+        warnings.filterwarnings("ignore", "X does not have valid feature names")
+        for part in source.stream():
+            if part.weight is None or part.weight.any():
+                estimator.partial_fit(part.X, labels_in(part), part.weight, classes)
+                fitted = True
+    if not fitted:
+        raise ValueError("the source has no rows of a positive weight")
+    if is_first and source.feature_names is not None:
+        estimator.feature_names_in_ = np.array(source.feature_names, object)
 
 
 def labels_in(part: Partition) -> Any:
@@ -51,8 +78,10 @@ def score(estimator: Any, source: Source) -> float:
     correct = total = 0.0
     for part, predicted in predictions(estimator, type(estimator).predict, source):
         if part.y is None:
-            raise ValueError("the source has no target; name its column, or pass labels, to scan")
-        weight = np.ones(len(predicted)) if part.weight is None else part.weight
+            raise ValueError(NO_TARGET)
+        weight = np.ones(len(predicted)) if part.weight is None else part.weight.astype(float)
         correct += float(weight @ (predicted == labels_in(part)))
-        total += float(weight.sum(dtype=np.float64))
+        total += float(weight.sum())
+    if not total > 0:
+        raise ValueError(f"the weights of the source's rows sum to {total:g}, must be above 0")
     return correct / total

@@ -152,10 +152,10 @@ n_jobs, verbose, refit, intercept_scaling, random_state, use_legacy_attributes
             The fitted estimator.
         """
         if isinstance(X, Source):
-            text = (
-                "X is a source, which LogisticRegressionCV does not take: choose C on a sample of"
+            raise TypeError(
+                f"X is a source, {X!r}, of which no folds are made: choose C on a sample of its "
+                "rows, and fit LogisticRegression to all of them"
             )
-            raise TypeError(f"{text} its rows, and fit LogisticRegression to all of them")
         refuse_dask(X)
         call = FitCall(self, X, y, sample_weight)
         return self._fit_or_restore(call, X, y, sample_weight, **params)

@@ -26,7 +26,7 @@ from fastlogit.models.arrays import Shapes
 from fastlogit.solvers import LossAndGradient, collected_warnings, lbfgs, newton
 from fastlogit.solvers.newton_steps import LinearParams, newton_steps
 from fastlogit.solvers.passes import Encoder, Passes
-from fastlogit.solvers.statistics import Statistics, StatisticsWork
+from fastlogit.solvers.statistics import NO_ROWS, Statistics, StatisticsWork
 from fastlogit.solvers.summed_loss import LossWork, SummedObjective, SummedSteps
 from fastlogit.training.objective import Objective
 from fastlogit.training.trainer import Trainer
@@ -46,6 +46,8 @@ class PartitionedRows:
 
     def __init__(self, passes: Passes, random_state: Any) -> None:
         self.passes = passes
+        if not passes.n_partitions:
+            raise ValueError(NO_ROWS)
         per_feature = SAMPLED_BY_FEATURE * passes.n_features
         size = min(max(per_feature, LEAST_SAMPLED), MOST_SAMPLED)
         seed = random_state if isinstance(random_state, int) else 0
@@ -54,6 +56,11 @@ class PartitionedRows:
         )
         self.statistics = Statistics(passes.run(work, None, 0))
         self.n_rows = self.statistics.n_rows
+
+    def name_features(self, est: Any) -> None:
+        """Set the estimator's names of features, if they have names."""
+        if self.passes.feature_names is not None:
+            est.feature_names_in_ = np.array(self.passes.feature_names, object)
 
     def prepare(self, est: Any, dtype: Any) -> None:
         """Choose how partitions are read, once the estimator knows its classes."""
@@ -108,8 +115,7 @@ def fit(
     call.partitions = rows
     est._fit_or_restore(call, X, y, weight)
     est.n_passes_ = passes.n_passes
-    if passes.feature_names is not None:
-        est.feature_names_in_ = np.array(passes.feature_names, object)
+    rows.name_features(est)
 
 
 def refuse_labels(y: Any, sample_weight: Any) -> None:

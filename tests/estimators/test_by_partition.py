@@ -5,9 +5,10 @@ import warnings
 import numpy as np
 import pyarrow as pa
 import pytest
+from sklearn.base import clone
 
 import fastlogit
-from fastlogit import LogisticRegression, MLPClassifier
+from fastlogit import LogisticRegression, LogisticRegressionCV, MLPClassifier
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(700, 4))
@@ -44,6 +45,55 @@ def test_a_source_is_scored(fitted):
         fitted.score(source, Y)
     with pytest.raises(ValueError, match="has no target"):
         fitted.score(fastlogit.scan(X))
+
+
+def test_a_source_without_rows_or_weights_is_refused(fitted):
+    table = pa.table({f"f{j}": X[:0, j] for j in range(4)} | {"y": Y[:0]})
+    empty = fastlogit.scan(table, target="y")
+    with pytest.raises(ValueError, match="the source has no rows"):
+        fitted.predict(empty)
+    with pytest.raises(ValueError, match="rows sum to 0, must be above 0"):
+        fitted.score(empty)
+    with pytest.raises(ValueError, match="rows sum to 0, must be above 0"):
+        fitted.score(fastlogit.scan(X, target=Y, weight=np.zeros(700)))
+
+
+def test_the_score_of_a_cross_validated_fit_is_accuracy():
+    source, best = fastlogit.scan(X, target=Y), {"Cs": [1], "cv": 2, "use_legacy_attributes": False}
+    fitted = LogisticRegressionCV(**best, scoring="accuracy").fit(X, Y)
+    assert fitted.score(source) == pytest.approx(fitted.score(X, Y), rel=1e-12)
+    with pytest.raises(ValueError, match="scoring='neg_log_loss' must be 'accuracy' or None"):
+        LogisticRegressionCV(**best, scoring="neg_log_loss").fit(X, Y).score(source)
+
+
+@pytest.mark.parametrize(
+    "estimator", [LogisticRegression(solver="sgd"), MLPClassifier((3,), random_state=0)]
+)
+def test_partial_fit_compares_and_keeps_the_columns_names(estimator):
+    table = pa.table({name: X[:, j].copy() for j, name in enumerate("abcd")} | {"y": Y})
+    source, classes = fastlogit.scan(table, target="y", partition_rows=300), np.unique(Y)
+    fitted = clone(estimator).partial_fit(source, classes=classes)
+    assert fitted.feature_names_in_.tolist() == list("abcd")
+    with warnings.catch_warnings(action="error"):
+        fitted.partial_fit(source)
+    swapped = fastlogit.scan(table, target="y", columns=["b", "a", "c", "d"])
+    with pytest.raises(ValueError, match=r"columns of the source, \('b', 'a', 'c', 'd'\), are not"):
+        fitted.partial_fit(swapped)
+    with pytest.raises(ValueError, match="the source has no target"):
+        fitted.partial_fit(fastlogit.scan(table, columns=list("abcd")))
+
+
+def test_partial_fit_leaves_out_partitions_without_weight():
+    weight = np.where(np.arange(700) < 300, 0.0, 1.0)
+    estimator = LogisticRegression(solver="sgd", shuffle=False)
+    source = fastlogit.scan(X, target=Y, weight=weight, partition_rows=300)
+    fitted = clone(estimator).partial_fit(source, classes=np.unique(Y))
+    rest = fastlogit.scan(X[300:], target=Y[300:], weight=weight[300:], partition_rows=300)
+    expected = clone(estimator).partial_fit(rest, classes=np.unique(Y))
+    np.testing.assert_array_equal(fitted.coef_, expected.coef_)
+    nothing = fastlogit.scan(X, target=Y, weight=np.zeros(700))
+    with pytest.raises(ValueError, match="no rows of a positive weight"):
+        clone(estimator).partial_fit(nothing, classes=np.unique(Y))
 
 
 def test_columns_are_compared_with_those_of_the_fit():

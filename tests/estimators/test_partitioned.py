@@ -4,8 +4,10 @@ import re
 import resource
 import subprocess
 import sys
+import warnings
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -215,6 +217,31 @@ def test_features_have_the_names_of_the_columns(tmp_path):
     assert next(frame).X.shape == (1024, D)
 
 
+@pytest.mark.parametrize(
+    "estimator", [LogisticRegression(solver="sgd", max_iter=2), MLPClassifier((2,), max_iter=2)]
+)
+def test_validation_rows_have_the_columns_of_the_source(estimator, tmp_path):
+    source = parquet_of(tmp_path / "rows.parquet")
+    frame = pd.DataFrame(X[:50], columns=source.feature_names)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        clone(estimator).fit(source, X_val=frame, y_val=Y2[:50])
+        with pytest.raises(ValueError, match="X_val: The feature names should match"):
+            clone(estimator).fit(source, X_val=frame[frame.columns[::-1]], y_val=Y2[:50])
+
+
+def test_unused_and_differing_categories_are_no_classes(tmp_path):
+    reference = LogisticRegression().fit(scan())
+    for number, categories in enumerate((["c", "a", "unused"], ["never", "a", "c"])):
+        y = pa.array(pd.Categorical(Y2[number * 3000 :][:3000], categories=categories))
+        columns = {f"f{j}": X[number * 3000 :][:3000, j].copy() for j in range(D)}
+        pq.write_table(pa.table({**columns, "y": y}), tmp_path / f"{number}.parquet")
+    fitted = LogisticRegression().fit(fastlogit.scan(tmp_path, target="y"))
+    assert fitted.classes_.tolist() == ["a", "c"]
+    assert error(fitted, reference) < 1e-3
+
+
 def test_a_verbose_fit_prints_its_passes(capsys):
     LogisticRegression(verbose=1).fit(scan())
     lines = capsys.readouterr().err.splitlines()
@@ -243,6 +270,10 @@ def test_what_a_source_cannot_have_is_refused(estimator, arguments, text):
 def test_sources_without_labels_or_with_one_class_are_refused():
     with pytest.raises(ValueError, match="the source has no target"):
         LogisticRegression().fit(fastlogit.scan(X))
+    with pytest.raises(ValueError, match="the source has no rows"):
+        LogisticRegression().fit(fastlogit.scan(pa.table({"f": X[:0, 0], "y": Y2[:0]}), target="y"))
+    with pytest.raises(TypeError, match="of which no folds are made"):
+        fastlogit.LogisticRegressionCV().fit(scan())
     with pytest.raises(ValueError, match="only one class: 'a'"):
         LogisticRegression().fit(scan(y=np.full(N, "a")))
     with pytest.raises(ValueError, match="sum to 0"):
