@@ -235,6 +235,12 @@ class StreamSource(Source):
                 self._copy = spooled(self)
             return self._copy
 
+    def __repr__(self) -> str:
+        """Return what there is to read, of which the rows are not counted yet."""
+        if self._copy is not None:
+            return super().__repr__()
+        return f"<StreamSource of {self.n_features} features>"
+
     def __reduce__(self) -> Any:
         """Raise TypeError: neither a stream nor its temporary copy outlives the process."""
         raise TypeError("a source of a stream cannot be pickled; scan it with cache=")

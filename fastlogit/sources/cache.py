@@ -30,12 +30,16 @@ class CachedSource(ArraySource):
         if description is None:
             raise ValueError(f"cache={str(directory)!r} holds no complete cache of a source")
         arrays = {name: directory / name for name in (ROWS, CODES, VALUES, WEIGHTS)}
-        X = np.load(arrays[ROWS], mmap_mode="r")
-        codes = np.load(arrays[CODES], mmap_mode="r") if arrays[CODES].exists() else None
-        weight = np.load(arrays[WEIGHTS], mmap_mode="r") if arrays[WEIGHTS].exists() else None
+        try:
+            X = np.load(arrays[ROWS], mmap_mode="r")
+            codes = np.load(arrays[CODES], mmap_mode="r") if arrays[CODES].exists() else None
+            weight = np.load(arrays[WEIGHTS], mmap_mode="r") if arrays[WEIGHTS].exists() else None
+            self._values: Any = None if codes is None else np.load(arrays[VALUES])
+        except (OSError, ValueError, EOFError) as error:
+            text = f"cache={str(directory)!r} is damaged, remove it: {error}"
+            raise ValueError(text) from error
         names = description["feature_names"]
         super().__init__(X, codes, weight, feature_names=None if names is None else tuple(names))
-        self._values: Any = None if codes is None else np.load(arrays[VALUES])
         ends = np.cumsum([0, *description["partition_rows"]]).tolist()
         self._ranges = [range(*pair) for pair in pairwise(ends)]
         self.partition_rows = tuple(description["partition_rows"])

@@ -73,6 +73,8 @@ def scan(
     """
     if partition_rows is not None:
         partition_rows = integer("partition_rows", partition_rows, 1)
+    if not isinstance(cache, str | Path | None):
+        raise TypeError(f"cache={cache!r} must be the path of a directory, or None")
     if isinstance(data, list | tuple):
         source = _scan_list(data, target, weight, columns, partition_rows)
     else:
@@ -215,7 +217,7 @@ def refuse(**arguments: Any) -> None:
     """Raise ValueError for an argument that is given where data leave nothing to choose."""
     for name, value in arguments.items():
         if value is not None:
-            raise ValueError(f"{name}={value!r} must be None for data of this kind")
+            raise ValueError(f"{name}={value!r:.40} must be None for data of this kind")
 
 
 def _origin(*arguments: Any) -> Any:

@@ -62,6 +62,16 @@ def test_a_description_that_is_another_program_s_is_no_cache(tmp_path):
         fastlogit.scan(npy(tmp_path), cache=tmp_path / "mine")
 
 
+@pytest.mark.parametrize("kept_bytes", [0, 200])
+def test_a_damaged_cache_is_named(kept_bytes, tmp_path):
+    path, directory = npy(tmp_path), tmp_path / "cache"
+    fastlogit.scan(path, cache=directory)
+    rows = directory / cache.ROWS
+    rows.write_bytes(rows.read_bytes()[:kept_bytes])
+    with pytest.raises(ValueError, match=r"cache='.*cache' is damaged, remove it"):
+        fastlogit.scan(path, cache=directory)
+
+
 def test_a_pickled_cache_holds_no_rows(tmp_path):
     source = fastlogit.scan(X.repeat(100, axis=0), cache=tmp_path / "cache")
     pickled = pickle.dumps(source)

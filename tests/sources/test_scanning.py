@@ -212,6 +212,7 @@ def test_labels_of_every_type_are_read(labels):
         (X, {"target": Y[:-1]}, ValueError, r"target of shape \(999,\) must have shape \(1000,\)"),
         (X, {"target": "y"}, ValueError, "target='y' must be an array or an .npy file"),
         (X, {"columns": ["a"]}, ValueError, "columns=.* must be None"),
+        (fastlogit.scan(X), {"target": X[:, 0]}, ValueError, "^target=.{40} must be None"),
         (X, {"partition_rows": 0}, ValueError, "partition_rows=0 must be at least 1"),
         (TABLE, {"target": "z"}, ValueError, "target='z' must name one column of data"),
         (TABLE, {"target": Y}, TypeError, "target must be the name of a column"),
@@ -221,6 +222,7 @@ def test_labels_of_every_type_are_read(labels):
         ([X, X[:, :2]], {}, ValueError, r"data\[1\] has n_features 2, data\[0\] has 3"),
         ([X, X], {"target": [Y]}, ValueError, "a list of 2, like data"),
         (csr_array(X), {"cache": "c"}, ValueError, "must be None for sparse"),
+        (X, {"cache": 3}, TypeError, "cache=3 must be the path of a directory"),
         (np.ma.masked_array(X, X > 1), {}, TypeError, "data is a masked array"),
         (X, {"target": np.ma.masked_array(Y, Y == "no")}, TypeError, "target is a masked array"),
         (X, {"weight": Y}, TypeError, "weight of dtype <U3 must hold real numbers"),
@@ -288,6 +290,14 @@ def test_threads_share_the_copy_of_a_stream():
     for thread in threads:
         thread.join()
     assert shapes == [(N, 3)] * 4
+
+
+def test_a_stream_is_shown_without_being_read():
+    source = fastlogit.scan(reader(None)[0], **BY_NAME)
+    assert repr(source) == "<StreamSource of 3 features>"
+    with pytest.raises(TypeError, match="<StreamSource of 3 features> is no array"):
+        np.asarray(source)
+    assert len(list(source.stream())) == 1
 
 
 def test_a_source_of_a_stream_is_not_pickled():
