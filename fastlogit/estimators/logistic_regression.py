@@ -114,6 +114,9 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
     validation_loss_curve_ : list of float
         Mean loss on the validation rows after each epoch, without the penalty, if ``X_val`` was
         given or ``early_stopping="loss"``; the smallest is ``best_validation_loss_``.
+    n_passes_ : int
+        Passes over the partitions of a source, the first for its statistics among them; absent
+        after a fit to arrays.
 
     Notes
     -----
@@ -428,7 +431,7 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n, D)
+        X : {array-like, sparse matrix} of shape (n, D), or Source
 
         Returns
         -------
@@ -447,7 +450,7 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n, D)
+        X : {array-like, sparse matrix} of shape (n, D), or Source
 
         Returns
         -------

@@ -68,6 +68,9 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
     validation_loss_curve_ : list of float
         Mean loss on the validation rows after each epoch, without the penalty, if ``X_val`` was
         given or ``early_stopping="loss"``; the smallest is ``best_validation_loss_``.
+    n_passes_ : int
+        Passes over the partitions of a source, the first for its statistics among them; absent
+        after a fit to arrays.
 
     Examples
     --------

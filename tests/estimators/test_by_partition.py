@@ -59,7 +59,8 @@ def test_a_source_without_rows_or_weights_is_refused(fitted):
 
 
 def test_the_score_of_a_cross_validated_fit_is_accuracy():
-    source, best = fastlogit.scan(X, target=Y), {"Cs": [1], "cv": 2, "use_legacy_attributes": False}
+    source, best = fastlogit.scan(X, target=Y), {"Cs": [1], "cv": 2, "l1_ratios": (0,)}
+    best["use_legacy_attributes"] = False
     fitted = LogisticRegressionCV(**best, scoring="accuracy").fit(X, Y)
     assert fitted.score(source) == pytest.approx(fitted.score(X, Y), rel=1e-12)
     with pytest.raises(ValueError, match="scoring='neg_log_loss' must be 'accuracy' or None"):

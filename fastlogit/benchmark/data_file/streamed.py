@@ -18,7 +18,7 @@ def stream(file: DataFile) -> str:
         began = perf_counter()
         source = fastlogit.scan(file.path, target=file.target, columns=columns)
         fitted = fastlogit.LogisticRegression().fit(source)
-    except (ImportError, ValueError) as error:
+    except (ImportError, OSError, TypeError, ValueError) as error:
         return f"No fit to the whole file: {error}"
     seconds, rows = format_duration(perf_counter() - began), f"{source.n_rows:,} rows"
     return f"One streamed fit, fastlogit: {seconds} for all {rows}, in {fitted.n_passes_} passes"

@@ -204,3 +204,5 @@ def test_a_large_parquet_file_is_measured_on_a_sample(tmp_path, monkeypatch):
     frame.loc[7, "v"] = np.nan
     frame.to_parquet(path)
     assert "X must be finite, got nan in column 'v', row 7" in streamed.stream(file)
+    path.unlink()
+    assert re.match(r"No fit to the whole file: .*large\.parquet", streamed.stream(file))
