@@ -15,13 +15,7 @@ from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from fastlogit.estimators import (
-    background,
-    by_partition,
-    fast_path,
-    partitioned,
-    sklearn_compat,
-)
+from fastlogit.estimators import background, by_partition, fast_path, partitioned, sklearn_compat
 from fastlogit.estimators.minibatch import RESUME_ATTRIBUTES, EpochLoop
 from fastlogit.estimators.progress import FitCall, ValidationSet, split_rows
 from fastlogit.estimators.rows import apply_class_weight, as_kernel_rows, kernel_rows
