@@ -81,6 +81,12 @@ def start(request: str, estimator: Any = None, X: Any = None) -> bool:
     return True
 
 
+def wait() -> None:
+    """Wait for the process that compiles, if this one has started one."""
+    if _process is not None:
+        _process.wait()
+
+
 def _kind(estimator: Any, X: Any) -> dict[str, Any] | None:
     """Return the arguments of `_fit_such`, if there is an estimator."""
     if estimator is None:

@@ -127,7 +127,7 @@ def test_the_summary_fits_a_screen(tmp_path):
 def test_cold_and_first_fits_have_seconds_and_losses_are_printed():
     lines = render(stored(datasets=("breast_cancer",))).splitlines()
     first = next(line for line in lines if line.startswith("  first fit of a process"))
-    cold = next(line for line in lines if line.startswith("  first fit ever, compiling"))
+    cold = next(line for line in lines if line.startswith("  first fit of an installation"))
     assert first.split()[5:9] == ["3.9", "s", "2.4", "s"]
     assert "1.6× slower (" in first
     assert "6.6× slower (" in cold

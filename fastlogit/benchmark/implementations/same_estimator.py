@@ -45,6 +45,9 @@ print(time.perf_counter() - start)
 import pickle
 with open(sys.argv[3], "wb") as file:
     pickle.dump(estimator, file)
+if module == "fastlogit":
+    from fastlogit.estimators import background
+    background.wait()  # for the process that compiles, so that it disturbs nothing else
 """
 
 
@@ -129,6 +132,7 @@ class _Estimator(SameEstimator):
             environment = os.environ | dict.fromkeys(names, str(case.threads))
             if cold:
                 environment["NUMBA_CACHE_DIR"] = str(Path(scratch, "kernels"))
+                environment["FASTLOGIT_COMPILE"] = "background"  # as where nothing is set
             done = subprocess.run(  # noqa: S603
                 [sys.executable, "-c", _FIRST_FIT, str(data), spec, str(fitted)],
                 capture_output=True, text=True, env=environment, check=False,
