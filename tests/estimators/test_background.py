@@ -99,7 +99,7 @@ def test_the_global_generator_is_where_scikit_learn_leaves_it(started):
         (fastlogit.MLPClassifier(max_iter=2), {"callback": lambda *_: False}),
         (fastlogit.MLPClassifier(max_iter=2), {"X_val": ROWS[:9], "y_val": LABELS[:9]}),
     ],
-    ids=str,
+    ids=["sgd", "exact-resume", "early-stopping", "callback", "validation"],
 )
 def test_what_scikit_learn_cannot_do_waits(started, estimator, arguments):
     estimator.fit(ROWS, LABELS, **arguments)
