@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from fastlogit.estimators import liblinear
-from fastlogit.models import Floats, Indices, Rows
+from fastlogit.models import Floats, Rows
 from fastlogit.solvers import LossAndGradient, columns, lbfgs, working_sets
 from fastlogit.solvers import proximal_newton as proximal
+from fastlogit.solvers.kept_hessian import HessianSteps
 from fastlogit.solvers.newton import Point
-from fastlogit.solvers.newton_steps import LinearParams
 from fastlogit.training.objective import Objective
 
 # A sparse X with this share of non-zeros, and so few elements, is fitted as a dense one.
@@ -74,13 +74,13 @@ def problem_of(
     if not rows.sparse and n_outputs * rows.X.shape[1] <= MOST_BY_HESSIAN[n_outputs > 1]:
         return (
             rows_loss(est, rows, n_outputs, alpha),
-            HessianSteps(est, rows, n_outputs, alpha),
+            HessianSteps(rows, n_outputs, est.fit_intercept, alpha),
             0.1,
         )
     loss = columns.ColumnLoss(rows, n_outputs, est.fit_intercept, alpha)
     if rows.sparse:
         return loss, loss, SPARSE_ROUGH
-    return loss, MixedSteps(loss, HessianSteps(est, rows, n_outputs, alpha)), ROUGH
+    return loss, MixedSteps(loss, HessianSteps(rows, n_outputs, est.fit_intercept, alpha)), ROUGH
 
 
 def rows_loss(est: Any, rows: Rows, n_outputs: int, alpha: float) -> LossAndGradient:
@@ -89,29 +89,6 @@ def rows_loss(est: Any, rows: Rows, n_outputs: int, alpha: float) -> LossAndGrad
     zeros = np.zeros((rows.X.shape[1], n_outputs), dtype), np.zeros(n_outputs, dtype)
     objective = Objective(est._model, zeros, rows, alpha, n_threads=est.n_threads)
     return objective if est.fit_intercept else lbfgs.weights_only(objective)
-
-
-class HessianSteps:
-    """Steps by the Hessian in some features of dense rows."""
-
-    def __init__(self, est: Any, rows: Rows, n_outputs: int, alpha: float) -> None:
-        self._rows, self._arguments, self._alpha = rows, (n_outputs, est.fit_intercept), alpha
-        self._features: Indices | None = None
-
-    def step(self, _theta: Floats, part: working_sets.Part, tol: float) -> Floats:
-        """Return a part's step, to within tol of a subgradient of 0."""
-        if self._features is None or not np.array_equal(part.features, self._features):
-            rows, self._features = self._rows, part.features
-            if part.features.size < rows.X.shape[1]:
-                X = np.ascontiguousarray(rows.X[:, part.features])
-                rows = Rows(X, rows.y, rows.weight)
-            linear = LinearParams(rows, *self._arguments)
-            self._step_at = proximal.quadratic_steps(linear, self._alpha)
-        return self._step_at(part.theta, part.gradient, part.strength, tol)
-
-    def stretch(self, _problem: proximal.Penalised, _at: Point, _step: Floats) -> float:
-        """Return 1: the rows' logits are not kept."""
-        return 1.0
 
 
 class MixedSteps:

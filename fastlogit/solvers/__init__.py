@@ -12,9 +12,6 @@ from fastlogit.models import Floats
 
 # An objective at flat parameters.
 LossAndGradient = Callable[[Floats], tuple[float, Floats]]
-# What minimises the model of a penalised objective: a step at parameters, their gradient and their
-# penalties' strengths, to within a tolerance of a subgradient of 0.
-StepAt = Callable[[Floats, Floats, Floats, float], Floats]
 # A warning points at the first caller outside of these: the user's line, of a search or pipeline.
 INNER_PACKAGES = {"fastlogit", "sklearn", "joblib"}
 

@@ -109,6 +109,22 @@ class Hessian:
         kernels.hessian(Wt, b, self._X, weight, scale, self._width, same, other, buffers, matrix)
         return matrix
 
+    def fill_gram(self, v: Floats, alpha: float) -> Floats:
+        """Return Σ v x xᵀ of one output plus α for each weight, in the same array."""
+        # At parameters of 0 p (1 − p) is 1/4, so v weighs 4-fold.
+        zeros = np.zeros((1, self._X.shape[1]), self._X.dtype)
+        return self.fill(zeros, zeros[0, :1], v, 4.0, alpha, 0.0)
+
+
+def mean_curvature(params: LinearParams, curvature: Floats) -> Floats:
+    """Return v of M's rows (n,) from their P (n, K), or from v itself of one output."""
+    if params.n_outputs == 1:
+        return curvature[:, 0].copy()
+    v: Floats = 1 - np.einsum("ik,ik->i", curvature, curvature)
+    v *= params.scale / (params.n_outputs - 1)
+    v *= params.rows.weight if params.rows.weight.size else 1
+    return v
+
 
 class CholeskySteps:
     """Steps from the Hessian itself, factorised.
@@ -232,23 +248,16 @@ class ConjugateGradientSteps:
 
     def _update_preconditioner(self) -> None:
         """Take M at the parameters that the curvature (n, K) is of."""
-        params, X, weight = self._params, self._params.rows.X, self._params.rows.weight
-        curvature, eps = self._curvature, np.finfo(X.dtype).eps
-        if params.n_outputs == 1:
-            v = curvature[:, 0].copy()
-        else:
-            v = 1 - np.einsum("ik,ik->i", curvature, curvature)
-            v *= params.scale / (params.n_outputs - 1)
-            v *= weight if weight.size else 1
+        params, curvature = self._params, self._curvature
+        eps = np.finfo(params.rows.X.dtype).eps
+        v = mean_curvature(params, curvature)
         if self._gram is None:
             squares = self._sums_of_squares(v) + self._alpha
             bias = v.sum() + params.bias_alpha
             diagonal = np.append(squares, bias) if params.fit_bias else squares
             self._M = np.asarray(np.maximum(diagonal, eps * diagonal.max()), np.float64)
             return
-        # At parameters of 0 p (1 − p) is 1/4, so v weighs 4-fold.
-        zeros = np.zeros((1, X.shape[1]), X.dtype)
-        M = self._gram.fill(zeros, zeros[0, :1], v, 4.0, self._alpha, 0.0)
+        M = self._gram.fill_gram(v, self._alpha)
         if params.bias_alpha > 0:
             M[-1, -1] += params.bias_alpha
         # Without a penalty it may be singular.

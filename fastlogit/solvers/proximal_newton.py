@@ -13,6 +13,7 @@ logistic regression, 2012). The subgradient of F of least norm is g + λ sign(θ
 and the excess of |g| over λ where it is.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -20,15 +21,19 @@ from scipy.linalg import lapack
 
 from fastlogit.kernels.full_batch.coordinate_descent import descend
 from fastlogit.models import Floats
-from fastlogit.solvers import LossAndGradient, StepAt
+from fastlogit.solvers import LossAndGradient
 from fastlogit.solvers.newton import STEP_LENGTHS, Point
-from fastlogit.solvers.newton_steps import Hessian, LinearParams, factorised
+from fastlogit.solvers.newton_steps import factorised
 
 # Share of the promised fall.
 SUFFICIENT_DECREASE = 1e-4
 # Sweeps of coordinate descent at a time, and rounds of them and a solve at most.
 SWEEPS = 50
 MOST_ROUNDS = 20
+# Of several classes, sweeps between two shifts, and shifts in a round. Without shifts, steps at
+# 20,000 x 200 x 10 and C = 10 end after 20 to 1,000 sweeps and 20 solves of 0.15 s, with them after
+# 4 to 21 sweeps of 2 ms.
+SWEEPS_TO_SHIFT, SHIFTS = 20, 3
 # Added to a Hessian's diagonal, relative to the trace, to keep it regular.
 RIDGE = 1e-12
 
@@ -45,34 +50,58 @@ class Penalised(NamedTuple):
 
     def violations(self, at: Point) -> Floats:
         """Return the size of each element of F's subgradient of least norm."""
-        at_zero = np.maximum(np.abs(at.gradient) - self.strength, 0)
-        elsewhere = np.abs(at.gradient + self.strength * np.sign(at.theta))
-        return np.where(at.theta == 0, at_zero, elsewhere)
+        return violations(at.theta, at.gradient, self.strength)
 
 
-def quadratic_steps(params: LinearParams, alpha: float) -> StepAt:
-    """Return what minimises the model of F, with an L2 penalty of factor alpha in f."""
-    hessian = Hessian(params, params.n_outputs, params.n_outputs)
-
-    def step(theta: Floats, gradient: Floats, strength: Floats, tol: float) -> Floats:
-        """Return the step at θ, to within tol of a subgradient of 0, by coordinate descent."""
-        Wt, b = params.split(theta)
-        H = hessian.fill(Wt, b, params.rows.weight, params.scale, alpha, 0.0)
-        return model_step(H, gradient.astype(np.float64), theta, strength, tol)
-
-    return step
+def violations(theta: Floats, gradient: Floats, strength: Floats) -> Floats:
+    """Return the size of each element of the subgradient of least norm."""
+    at_zero = np.maximum(np.abs(gradient) - strength, 0)
+    elsewhere = np.abs(gradient + strength * np.sign(theta))
+    return np.where(theta == 0, at_zero, elsewhere)
 
 
 def model_step(
-    H: Floats, gradient: Floats, theta: Floats, strength: Floats, tol: float, ridge: float = RIDGE
-) -> Floats:
-    """Return what minimises the model of Hessian H, to within tol of a subgradient of 0."""
+    H: Floats, gradient: Floats, theta: Floats, strength: Floats, tol: float,
+    ridge: float = RIDGE, shift: Callable[[Floats, Floats], None] | None = None,
+) -> Floats:  # fmt: skip
+    """Return what minimises the model of Hessian H, to within tol of a subgradient of 0.
+
+    A shift moves the step along what H does not curve.
+    """
     step, slope = np.zeros(theta.size), np.empty(theta.size)
-    for _ in range(MOST_ROUNDS):
-        if descend(H, gradient, theta, strength, tol, SWEEPS, step, slope) < SWEEPS:
+    sweeps, shifts = (SWEEPS, 1) if shift is None else (SWEEPS_TO_SHIFT, SHIFTS)
+    for n_round in range(1, MOST_ROUNDS * shifts + 1):
+        if descend(H, gradient, theta, strength, tol, sweeps, step, slope) < sweeps:
             break
-        solve_for_signs(H, gradient, theta, strength, step, ridge)
+        if shift is not None:
+            shift(theta, step)
+        if n_round % shifts == 0:
+            solve_for_signs(H, gradient, theta, strength, step, ridge)
     return step
+
+
+def shift_classes(
+    theta: Floats, step: Floats, n_features: int, n_outputs: int, strength: float, alpha: float
+) -> None:
+    """Move each feature's weights of all classes alike to where their penalty is least. OUT: step.
+
+    Probabilities stay, so that H knows no more of it than α, and of Σ λ |w − m| + α/2 (w − m)² over
+    the K classes coordinate descent, a weight at a time, takes hundreds of sweeps. The least is at
+    the median of the weights and of w̄ + λ (K − 2 i) / (α K), i = 0 … K (Li and Osher, A new median
+    formula with applications to PDE based denoising, 2009); without L2 at any between the middle
+    two of the weights, of which the one nearest to 0 shifts least.
+    """
+    K, before = n_outputs, theta[: n_outputs * n_features].reshape(n_outputs, -1)
+    part = step[: K * n_features].reshape(K, -1)
+    weights = np.sort(before + part, axis=0)
+    if alpha > 0:
+        steps = strength / (alpha * K) * (K - 2.0 * np.arange(K + 1))
+        points = np.concatenate([weights, weights.mean(axis=0) + steps[:, None]])
+        middle = np.sort(points, axis=0)[K]
+    else:
+        middle = np.clip(0.0, weights[(K - 1) // 2], weights[K // 2])
+    ahead = before + part - middle
+    part[...] = np.where(ahead == 0, -before, part - middle)
 
 
 def search_line(

@@ -143,3 +143,30 @@ def test_solving_for_signs_stops_at_the_first_that_changes():
     assert (theta + step)[1] == 0
     proximal.solve_for_signs(H, np.array([0.4, 3.9, 0.0]), theta, strength, step)
     np.testing.assert_allclose(step, [-0.5, -1, 0])
+
+
+@pytest.mark.parametrize("K", [3, 4, 5])
+@pytest.mark.parametrize("alpha", [0.0, 0.05, 2.0])
+def test_a_shift_of_all_classes_makes_their_penalty_least(K, alpha):
+    rng = np.random.default_rng(K)
+    D, strength = 6, 0.4
+    theta, step = rng.normal(size=(2, K * D + K)) + 0.5
+    weights, biases = (theta + step)[: K * D].reshape(K, D), step[K * D :].copy()
+    proximal.shift_classes(theta, step, D, K, strength, alpha)
+    ahead = (theta + step)[: K * D].reshape(K, D)
+
+    def penalty(weights):
+        return (strength * np.abs(weights) + alpha / 2 * weights**2).sum(axis=-2)
+
+    np.testing.assert_allclose(np.ptp(weights - ahead, axis=0), 0, atol=1e-14)
+    np.testing.assert_array_equal(step[K * D :], biases)
+    trials = np.linspace(-4, 4, 2001)[:, None, None]
+    assert np.all(penalty(ahead) <= penalty(weights - trials).min(axis=0) + 1e-14)
+    if alpha == 0 and K % 2:
+        np.testing.assert_array_equal(np.count_nonzero(ahead == 0, axis=0), 1)
+
+
+def test_a_shift_leaves_weights_where_their_penalty_is_least_already():
+    theta, step = np.array([1.0, -1.0, 0.0, 2.0]), np.zeros(4)
+    proximal.shift_classes(theta, step, 1, 4, 1.0, 0.0)
+    np.testing.assert_array_equal(step, 0)
