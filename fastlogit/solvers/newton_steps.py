@@ -29,7 +29,7 @@ from scipy.linalg import lapack
 
 from fastlogit.kernels.full_batch import hessian as kernels
 from fastlogit.kernels.full_batch import sparse_hessian
-from fastlogit.kernels.training.epoch import BLOCK_ROWS
+from fastlogit.kernels.training.epoch import BLOCK_ROWS, CACHED_BYTES
 from fastlogit.models import Floats, Rows
 
 # Without a penalty a Hessian of so many weights is factorised: it may be singular, which only its
@@ -201,9 +201,14 @@ class ConjugateGradientSteps:
         self._params, self._alpha = params, alpha
         (n, D), dtype, n_outputs = params.rows.X.shape, params.rows.X.dtype, params.n_outputs
         self._curvature = np.empty((n, n_outputs), dtype)
-        self._changes = np.empty((BLOCK_ROWS, n_outputs), dtype)
+        sparse, rows_at_once = params.rows.sparse, BLOCK_ROWS
+        # A product reads a block's rows twice, the second time from a core's cache: blocks of 256
+        # rows take 1.35 times as long in float64 at 3,000 x 2,000, 1.1 times in float32.
+        row_bytes = 0 if sparse else D * dtype.itemsize
+        while rows_at_once > 1 and rows_at_once * row_bytes > CACHED_BYTES:
+            rows_at_once //= 2
+        self._changes = np.empty((rows_at_once, n_outputs), dtype)
         self._product = np.empty(n_outputs * (D + 1), dtype)
-        sparse = params.rows.sparse
         cheap = (D + D * D / (3 * n)) / (4 * n_outputs) <= MOST_FOR_FACTOR
         factorise = cheap and not sparse and fits_in_memory(D)
         self._gram = Hessian(params, 1, 1) if factorise else None

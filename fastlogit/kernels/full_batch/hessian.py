@@ -306,11 +306,12 @@ def fill_curvature(first, last, Wt, b, X, weight, scale, curvature):
 @in_calls(lambda curvature, X, *_: (len(X), 2 * X.shape[1] * curvature.shape[1]))
 def hessian_product(first, last, curvature, X, weight, scale, V, u, changes, out_V, out_u):
     """Fill the Hessian's product with (V, u), like (Wt, b), without a penalty. OUT: last three."""
-    outputs, features = V.shape
+    # Rows are processed len(changes) at a time, a power of two up to BLOCK_ROWS or all of them.
+    (outputs, features), rows_at_once = V.shape, changes.shape[0]
     if first == 0:
         out_u[:] = 0
-    for start in range(first, last, BLOCK_ROWS):
-        stop = min(start + BLOCK_ROWS, last)
+    for start in range(first, last, rows_at_once):
+        stop = min(start + rows_at_once, last)
         rows, init_start = stop - start, 0 if start > 0 else -1
         X_block, block = X[start:stop], changes[:rows]
         dots(X_block, V, u, rows, outputs, features, block)

@@ -100,8 +100,9 @@ def test_equals_the_hessian_times_the_vector(
     module.fill_curvature(Wt, b, X, weight, scale, curvature)
     rng = np.random.default_rng(1)
     V, u = rng.normal(size=(K, D)).astype(dtype), rng.normal(size=K).astype(dtype)
-    out_V, out_u = np.full((K, D), np.nan, dtype), np.full(K, np.nan, dtype)
-    changes = np.full((BLOCK_ROWS, K), np.nan, dtype)
-    module.hessian_product(curvature, X, weight, scale, V, u, changes, out_V, out_u)
     expected = expected_hessian(X, weight, Wt, b, K) @ np.append(V, u).astype(float)
-    assert relative_error(np.append(out_V, out_u), expected) < 100 * np.finfo(dtype).eps
+    for rows_at_once in (BLOCK_ROWS, 32):
+        out_V, out_u = np.full((K, D), np.nan, dtype), np.full(K, np.nan, dtype)
+        changes = np.full((rows_at_once, K), np.nan, dtype)
+        module.hessian_product(curvature, X, weight, scale, V, u, changes, out_V, out_u)
+        assert relative_error(np.append(out_V, out_u), expected) < 100 * np.finfo(dtype).eps
