@@ -18,6 +18,7 @@ LAYERS = [
     {"training"},
     {"solvers", "functional"},
     {"estimators"},
+    {"dask"},
     {"support"},
     {"patching"},
     {"benchmark", "__main__"},

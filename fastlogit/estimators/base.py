@@ -116,11 +116,14 @@ def log_proba(logits: Floats) -> Floats:
     return np.asarray(log_softmax(logits, axis=1))
 
 
-def refuse_dask(X: Any) -> None:
-    """Refuse Dask's collections, which NumPy would load as a whole."""
-    if type(X).__module__.startswith("dask"):
-        kind = f"{type(X).__module__.split('.')[0]} {type(X).__name__}"
-        raise TypeError(f"X is a {kind}: fastlogit.dask has the estimators for Dask's collections")
+def refuse_dask(X: Any, *others: Any) -> None:
+    """Refuse Dask's collections, which NumPy would load as a whole: X, y or sample_weight."""
+    for name, value in zip(("X", "y", "sample_weight"), (X, *others), strict=False):
+        if by_partition.is_dask(value):
+            raise TypeError(
+                f"{name} is a {type(value).__name__} of Dask: fastlogit.dask has the estimators "
+                "for Dask's collections"
+            )
 
 
 def validated_fit(fit: Callable[..., Any]) -> Callable[..., Any]:
@@ -146,7 +149,7 @@ def validated_fit(fit: Callable[..., Any]) -> Callable[..., Any]:
 @sklearn_compat.fit_context  # type: ignore[untyped-decorator]
 def partial_fit(estimator: Any, X: Any, y: Any, sample_weight: Any, classes: Any) -> None:
     """Train for one epoch after the full validation."""
-    refuse_dask(X)
+    refuse_dask(X, y, sample_weight)
     if value := estimator.early_stopping:
         raise ValueError(f"partial_fit does not support early_stopping={value!r}")
     if estimator.class_weight == "balanced":
@@ -235,7 +238,7 @@ class KernelClassifier(
             passes = LocalPasses(X, verbose=bool(self.verbose))
             partitioned.fit(self, passes, y, sample_weight, X_val, y_val, callback)
             return self
-        refuse_dask(X)
+        refuse_dask(X, y, sample_weight)
         self.__dict__.pop("n_passes_", None)  # from an earlier fit
         call = FitCall(self, X, y, sample_weight, X_val, y_val, callback)
         return self._fit_or_restore(call, X, y, sample_weight)
@@ -452,9 +455,14 @@ class KernelClassifier(
             if (scoring := getattr(self, "scoring", None)) not in (None, "accuracy"):
                 raise ValueError(f"scoring={scoring!r} must be 'accuracy' or None for a source")
             return by_partition.score(self, X)
+        refuse_dask(X, y, sample_weight)
         # LogisticRegressionCV takes weights by name only, and none without metadata routing.
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}
         return float(super().score(X, y, **weights))
+
+    def _predict_lazily(self, _method: str, X: Any) -> Any:
+        """Return the predictions of a Dask collection, in a class that has them."""
+        refuse_dask(X)
 
     @by_partition.by_partition
     def predict_proba(self, X: Any) -> Any:

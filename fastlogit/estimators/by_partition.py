@@ -11,11 +11,21 @@ from fastlogit.solvers.statistics import NO_ROWS, NO_TARGET
 from fastlogit.sources import Labels, Partition, Source
 
 
+def is_dask(X: Any) -> bool:
+    """Return whether X is one of Dask's collections, which is asked without importing Dask."""
+    return type(X).__module__.startswith("dask")
+
+
 def by_partition(predict: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    """Have a method that predicts take a source as well, and predict partition by partition."""
+    """Have a method that predicts take a source as well, and predict partition by partition.
+
+    What it returns for a Dask collection, if anything, is up to ``_predict_lazily``.
+    """
 
     @wraps(predict)
     def predict_all(self: Any, X: Any) -> Any:
+        if is_dask(X):
+            return self._predict_lazily(predict.__name__, X)
         if not isinstance(X, Source):
             return predict(self, X)
         results = [result for _, result in predictions(self, predict, X)]

@@ -251,6 +251,6 @@ def check_shuffled(statistics: Statistics) -> None:
     if what:
         raise ValueError(
             f"the rows are sorted: in the partitions, {what} on average; mini-batches need rows in "
-            "random order. Shuffle the files, or pass cache= to scan: rows of a cache are taken "
+            "random order. Shuffle the rows, or pass cache= to scan: those of a cache are taken "
             "from everywhere"
         )

@@ -1,16 +1,14 @@
 """Passes over the partitions of a source: what each computes, and the order of its sums.
 
-A pass computes something of each partition, and adds it up: over neighbouring partitions in their
-order, and then over these groups in theirs. The groups depend on the number of partitions and on
-the size of a sum alone. So whoever computes a group, its sum, and that of all, are the same bits.
+A pass computes something of each partition and adds it up in a tree: the sum over neighbouring
+partitions is that over their first half plus that over the second. The tree depends on the number
+of partitions alone. So whoever computes a part of it, the sum of all is the same bits.
 """
 
 import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import reduce
-from itertools import pairwise
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -22,8 +20,6 @@ from fastlogit.sources import Labels, Partition, Source
 from fastlogit.training.row_stream import RowStream, run_epoch
 from fastlogit.training.trainer import Trainer
 
-# Groups of partitions at most, and at least if their sums take more than so many bytes in all.
-MOST_GROUPS, LEAST_GROUPS, MOST_BYTES = 256, 16, 1 << 24
 # Seconds between two lines on a pass.
 REPORT_SECONDS = 1.0
 Result = TypeVar("Result")
@@ -68,17 +64,19 @@ class Encoder:
         return by_value.take(y.codes)
 
 
-def groups_of(n_partitions: int, n_bytes: int) -> list[range]:
-    """Return the partitions of each group for sums of so many bytes."""
-    most = min(max(MOST_BYTES // max(n_bytes, 1), LEAST_GROUPS), MOST_GROUPS)
-    count = min(n_partitions, most)
-    ends = [n_partitions * i // count for i in range(count + 1)]
-    return [range(*ends) for ends in pairwise(ends)]
+def halves(span: range) -> tuple[range, range]:
+    """Return the neighbouring partitions whose sums add up to that over a span of them."""
+    middle = (span.start + span.stop) // 2
+    return range(span.start, middle), range(middle, span.stop)
 
 
-def sum_of_group(work: Work[Result], group: range, data: Iterator[Any]) -> Result:
-    """Return the sum over a group, given the data of its partitions in their order."""
-    return reduce(work.add, (work(index, next(data)) for index in group))
+def sum_in_tree(work: Work[Result], span: range, data: Iterator[Any]) -> Result:
+    """Return the sum over neighbouring partitions, given their data in their order."""
+    if len(span) == 1:
+        return work(span.start, next(data))
+    first, second = halves(span)
+    total = sum_in_tree(work, first, data)
+    return work.add(total, sum_in_tree(work, second, data))
 
 
 class Passes(Protocol):
@@ -91,8 +89,8 @@ class Passes(Protocol):
     starts: list[int] | None
     in_place: bool
 
-    def run(self, work: Work[Result], encoder: Encoder | None, n_bytes: int) -> Result:
-        """Return the sum of what work computes of all partitions, encoded if need be."""
+    def run(self, work: Work[Result], encoder: Encoder | None, n_bytes: int, /) -> Result:
+        """Return the sum, of so many bytes, of what work computes of all partitions."""
 
     def run_epoch(
         self, trainer: Trainer, encoder: Encoder, generator: Any, losses: NDArray[np.float64]
@@ -110,12 +108,10 @@ class LocalPasses:
         self.starts: list[int] | None = source.starts
         self.in_place = source.in_place
 
-    def run(self, work: Work[Result], encoder: Encoder | None, n_bytes: int) -> Result:
+    def run(self, work: Work[Result], encoder: Encoder | None, _n_bytes: int, /) -> Result:
         """Return the sum of what work computes of all partitions."""
-        parts = self.source.read(range(self.n_partitions))
-        data = map(self._counted(encoder), parts)
-        groups = groups_of(self.n_partitions, n_bytes)
-        return reduce(work.add, [sum_of_group(work, group, data) for group in groups])
+        span = range(self.n_partitions)
+        return sum_in_tree(work, span, map(self._counted(encoder), self.source.read(span)))
 
     def run_epoch(
         self, trainer: Trainer, encoder: Encoder, generator: Any, losses: NDArray[np.float64]

@@ -96,6 +96,13 @@ class Trainer:
         fit_bias: bool = True, backend: str = "numba", n_threads: int = 1, sparse: bool = False,
     ) -> None:  # fmt: skip
         code, optimizer, dtype = BACKENDS[backend], OPTIMIZERS[solver], params[0].dtype
+        # What makes another trainer of the kind, in another process say.
+        self.model = model
+        self.arguments: dict[str, Any] = {
+            "solver": solver, "settings": settings, "alpha": alpha, "batch_size": batch_size,
+            "alpha_by_row": alpha_by_row, "fit_bias": fit_bias, "backend": backend,
+            "n_threads": n_threads, "sparse": sparse,
+        }  # fmt: skip
         shapes = tuple([array.shape for array in params])
         self._workspace = space = Workspace.take(code, shapes, dtype, batch_size, sparse)
         self.flat = space.params

@@ -1,0 +1,227 @@
+"""Passes over partitions on a cluster: a round of one task for each worker.
+
+Each worker keeps its partitions for the fit, neighbours together, and a round's task returns the
+sums over the largest spans of the tree that it has, often a single one. Where partitions are
+missing because a worker died, they are placed anew and loaded once more, from the tasks that made
+them, and what was missed is computed. Partitions also move to workers that join.
+"""
+
+import pickle
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import CancelledError
+from itertools import accumulate
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from uuid import uuid4
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastlogit.dask import worker
+from fastlogit.dask.local_sgd import EpochWork, shards_of
+from fastlogit.dask.placement import assign, blocks_of, spans_within
+from fastlogit.dask.rows import DaskRows
+from fastlogit.solvers.passes import Encoder, PassProgress, Work
+from fastlogit.training.trainer import Trainer
+
+# Bytes of a work up to which it travels within each task, and of sums from which workers add them.
+MOST_IN_TASK, LEAST_IN_TREE = 50_000, 1 << 20
+# Seconds between two questions which workers there are.
+CHECK_SECONDS = 1.0
+Result = TypeVar("Result")
+
+
+class DaskPasses:
+    """Passes over the partitions of a Dask collection, to be used in a with statement."""
+
+    in_place = False
+
+    def __init__(self, client: Any, rows: DaskRows, *, verbose: bool = False) -> None:
+        self._client, self._source, self._verbose = client, rows, verbose
+        self.n_passes, self.n_features = 0, rows.n_features
+        self.feature_names = rows.feature_names
+        self._fit, self._encoding = uuid4().hex, 0
+        self._encoder: Encoder | None = None
+        self._leases: dict[str, Any] = {}
+        # Of each partition of the collection: its number of rows, which may be a guess until it is
+        # loaded, and its worker.
+        self._rows, self._holders = list(rows.partition_rows), [""] * rows.n_partitions
+        # What the tree is over: all partitions with rows, each an item, or for an epoch shards.
+        self._keys = [[key] for key in range(rows.n_partitions)]
+        self._workers: list[str] = []
+        self._checked = -CHECK_SECONDS
+
+    def __enter__(self) -> Self:
+        """Load all partitions."""
+        self._place(self._living_workers())
+        self._keys = [[key] for key, n_rows in enumerate(self._rows) if n_rows]
+        if not self._keys:
+            raise ValueError("X has no rows")
+        self.n_partitions = len(self._keys)
+        sizes = [self._rows[key] for (key,) in self._keys]
+        self.starts: list[int] | None = [0, *accumulate(sizes)][:-1]
+        self.n_rows = sum(sizes)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:  # fmt: skip
+        """Have the workers free the partitions."""
+        self._leases.clear()
+
+    def run(self, work: Work[Result], encoder: Encoder | None, n_bytes: int, /) -> Result:
+        """Return the sum of what work computes of all partitions."""
+        total: Result = self._round(work, self._keys, encoder, n_bytes, by_list=False)
+        return total
+
+    def run_epoch(
+        self, trainer: Trainer, encoder: Encoder, generator: Any, losses: NDArray[np.float64]
+    ) -> Iterator[int]:
+        """Train on all shards once, each from the same state, and go on from the average."""
+        keys = [key for (key,) in self._keys]
+        shards = shards_of([self._rows[key] for key in keys], trainer.batch_size)
+        items = [[keys[i] for i in shard] for shard in shards]
+        seed = None if generator is None else int(generator.randint(2**31 - 1))
+        work = EpochWork.of(trainer, seed)
+        state = self._round(work, items, encoder, work.n_bytes, by_list=True)
+        if state.load_average(trainer, losses):
+            yield 1
+
+    def _round(
+        self, work: Work[Any], items: list[list[int]], encoder: Encoder | None, n_bytes: int, *,
+        by_list: bool,
+    ) -> Any:  # fmt: skip
+        self.n_passes += 1
+        progress = PassProgress(self.n_passes, self.n_rows) if self._verbose else None
+        if encoder is not self._encoder:
+            self._encoder, self._encoding = encoder, self._encoding + 1
+        root = range(len(items))
+        question = worker.Question(
+            self._fit, work, len(items), encoder, self._encoding, by_list=by_list
+        )
+        self._follow_workers(items)
+        sums: dict[range, Any] = {}
+        while root not in sums:
+            answer = self._ask(question, items, sums, n_bytes)
+            sums = worker.combine(question, worker.Answer(sums, []), answer).sums
+            if answer.missing:
+                self._replace_missing(answer.missing, items)
+        if progress is not None:
+            progress.advance(self.n_rows)
+        return sums[root]
+
+    def _ask(
+        self, question: worker.Question, items: list[list[int]], sums: Iterable[range],
+        n_bytes: int,
+    ) -> worker.Answer:  # fmt: skip
+        """Return the sums that each worker can compute of what is not among those given."""
+        done = {item for span in sums for item in span}
+        by_worker: dict[str, list[int]] = {}
+        for item, keys in enumerate(items):
+            if item not in done:
+                by_worker.setdefault(self._holders[keys[0]], []).append(item)
+        given: Any = question
+        if len(pickle.dumps(question.work)) > MOST_IN_TASK:
+            given = self._submit("question", _identity, question)
+        futures = []
+        for address, numbers in by_worker.items():
+            spans = spans_within(range(len(items)), frozenset(numbers))
+            keys_of = {item: items[item] for item in numbers}
+            futures.append(
+                self._submit("sum", worker.answer, given, spans, keys_of, workers=[address])
+            )
+        while n_bytes >= LEAST_IN_TREE and len(futures) > 2:
+            pairs = [futures[i : i + 2] for i in range(0, len(futures), 2)]
+            futures = [self._submit("add", worker.combine, given, *pair) for pair in pairs]
+        return worker.combine(question, *self._gather(futures))
+
+    def _submit(
+        self, name: str, function: Any, *arguments: Any, workers: Any = None, strict: bool = False
+    ) -> Any:
+        key = f"fastlogit_{name}-{uuid4().hex}"
+        return self._client.submit(
+            function, *arguments, key=key, workers=workers, pure=False,
+            allow_other_workers=workers is not None and not strict,
+        )  # fmt: skip
+
+    def _gather(self, futures: Sequence[Any]) -> Any:
+        try:
+            return self._client.gather(futures)
+        except CancelledError as error:
+            raise RuntimeError(
+                "partitions of X, y or sample_weight are lost: a worker has gone with data that no "
+                "task can make again, such as from client.scatter. Make the collections of what "
+                "can be read again, from files or by dask.array.from_array and "
+                "dask.dataframe.from_pandas, also if you persist them"
+            ) from error
+
+    def _living_workers(self) -> list[str]:
+        """Return the workers' addresses, once there are any."""
+        while not (workers := sorted(self._client.nthreads())):
+            # Of a cluster that starts workers for tasks only, this asks for the first.
+            self._submit("wait", _identity, None).result()
+        self._checked = time.monotonic()
+        return workers
+
+    def _follow_workers(self, items: list[list[int]]) -> None:
+        """Place partitions anew if workers have joined or left, or an item is on several."""
+        workers = self._workers
+        if time.monotonic() - self._checked > CHECK_SECONDS:
+            workers = self._living_workers()
+        if workers != self._workers or self._lie_apart(items):
+            self._place(workers, items)
+
+    def _lie_apart(self, items: list[list[int]]) -> bool:
+        """Return whether an item's partitions are on several workers."""
+        return any(len({self._holders[key] for key in keys}) > 1 for keys in items)
+
+    def _replace_missing(self, missing: Iterable[worker.Missing], items: list[list[int]]) -> None:
+        """Place anew what is missing; not what another worker than its own was asked for."""
+        workers = self._living_workers()
+        lost = False
+        for address, keys in missing:
+            for key in keys:
+                if self._holders[key] == address or self._holders[key] not in workers:
+                    self._holders[key], lost = "", True
+        if lost or workers != self._workers or self._lie_apart(items):
+            self._place(workers, items)
+
+    def _place(self, workers: list[str], items: list[list[int]] | None = None) -> None:
+        """Assign all partitions to workers, and load those that have another one than before."""
+        items = items or self._keys
+        self._workers = workers
+        if len(items) == len(self._keys):
+            spans = blocks_of(len(items), len(workers))
+            blocks = [[key for item in span for key in items[item]] for span in spans]
+        else:
+            blocks = items
+        owners = assign(blocks, self._rows, self._holders, workers)
+        moving: dict[str, list[int]] = {}
+        for block, owner in zip(blocks, owners, strict=True):
+            for key in block:
+                if self._holders[key] != owner:
+                    moving.setdefault(owner, []).append(key)
+        self._load(moving)
+
+    def _load(self, moving: dict[str, list[int]]) -> None:
+        """Have workers load partitions; where they land is where they are."""
+        keys, futures = [], []
+        for address, some in moving.items():
+            keys += some
+            tasks = [self._source.task(worker.store, key, self._fit) for key in some]
+            futures += self._client.compute(
+                tasks, workers=[address],
+                allow_other_workers=True,
+            )  # fmt: skip
+        for key, (address, n_rows) in zip(keys, self._gather(futures), strict=True):
+            self._holders[key], self._rows[key] = address, n_rows
+            if address not in self._leases:
+                self._leases[address] = self._submit(
+                    "lease", worker.Lease, self._fit, workers=[address], strict=True
+                )
+
+
+def _identity(value: Any) -> Any:
+    return value

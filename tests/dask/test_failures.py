@@ -1,0 +1,164 @@
+"""Workers that join, leave, stop and die leave the bits of a fit as they are."""
+
+import signal
+
+import dask.array as da
+import numpy as np
+import pytest
+
+import fastlogit
+from fastlogit.dask import LogisticRegression, MLPClassifier
+from fastlogit.dask.passes import DaskPasses
+
+ARGUMENTS = {"tol": 1e-9}
+
+
+@pytest.fixture(scope="module")
+def client(make_cluster):
+    with make_cluster(3, worker_ttl="4s") as client:
+        yield client
+
+
+@pytest.fixture
+def problem(draw, divide):
+    X, y, _ = draw(n=8000)
+    return X, y, *divide(500, X, y)
+
+
+@pytest.fixture
+def expected(problem, streamed, params_of):
+    X, y, *_ = problem
+    return params_of(streamed(fastlogit.LogisticRegression, X, y, rows=500, **ARGUMENTS))
+
+
+@pytest.fixture
+def in_rounds(monkeypatch):
+    """Have functions called while a round's tasks run, by the round's number."""
+
+    def in_rounds(actions):
+        gather = DaskPasses._gather
+
+        def gather_after(self, futures):
+            if action := actions.pop(self.n_passes, None):
+                action(self)
+            return gather(self, futures)
+
+        monkeypatch.setattr(DaskPasses, "_gather", gather_after)
+        return actions
+
+    return in_rounds
+
+
+def test_workers_that_join_and_leave(make_cluster, problem, expected, params_of, monkeypatch):
+    """One, two and three workers, which there are before the fit or join in the middle of it."""
+    monkeypatch.setattr("fastlogit.dask.passes.CHECK_SECONDS", 0.0)
+    *_, Xd, yd = problem
+    with make_cluster(1) as client:
+        for n_workers in (1, 2, 3):
+            client.cluster.scale(n_workers)
+            client.wait_for_workers(n_workers)
+            fitted = LogisticRegression(client=client, **ARGUMENTS).fit(Xd, yd)
+            np.testing.assert_array_equal(params_of(fitted), expected)
+        scaled = []
+        ask = DaskPasses._ask
+
+        def ask_after(self, *arguments):
+            scaled.append(len(set(self._holders)))
+            client.cluster.scale(1 if len(scaled) < 4 else 2)
+            while (len(client.nthreads()) == 1) != (len(scaled) < 4):
+                pass
+            return ask(self, *arguments)
+
+        monkeypatch.setattr(DaskPasses, "_ask", ask_after)
+        fitted = LogisticRegression(client=client, **ARGUMENTS).fit(Xd, yd)
+        np.testing.assert_array_equal(params_of(fitted), expected)
+        assert {3, 1, 2} <= set(scaled)
+
+
+@pytest.mark.parametrize("persisted", [False, True])
+def test_the_holder_of_partitions_is_killed(
+    client, problem, expected, params_of, send, in_rounds, persisted
+):
+    *_, Xd, yd = problem
+    if persisted:
+        Xd, yd = Xd.persist(), yd.persist()
+    killed = []
+
+    def kill_one(passes):
+        killed.append(passes._holders[0])
+        send(client, killed[-1:])
+
+    left = in_rounds({2: kill_one, 4: kill_one})
+    fitted = LogisticRegression(client=client, **ARGUMENTS).fit(Xd, yd)
+    assert not left
+    assert len(set(killed)) == 2
+    np.testing.assert_array_equal(params_of(fitted), expected)
+
+
+def test_all_are_killed_at_once(client, problem, expected, params_of, send, in_rounds):
+    *_, Xd, yd = problem
+    left = in_rounds({3: lambda passes: send(client, client.nthreads())})
+    fitted = LogisticRegression(client=client, **ARGUMENTS).fit(Xd, yd)
+    assert not left
+    np.testing.assert_array_equal(params_of(fitted), expected)
+
+
+def test_a_worker_is_killed_while_partitions_are_loaded(
+    client, problem, expected, params_of, send, in_rounds
+):
+    *_, Xd, yd = problem
+    left = in_rounds({0: lambda passes: send(client, sorted(client.nthreads())[:1])})
+    fitted = LogisticRegression(client=client, **ARGUMENTS).fit(Xd, yd)
+    assert not left
+    np.testing.assert_array_equal(params_of(fitted), expected)
+
+
+def test_a_worker_stops(client, problem, expected, params_of, send, in_rounds):
+    """Dask's scheduler takes a silent worker for dead after ``worker-ttl``."""
+    *_, Xd, yd = problem
+    left = in_rounds({3: lambda passes: send(client, passes._holders[:1], signal.SIGSTOP)})
+    fitted = LogisticRegression(client=client, **ARGUMENTS).fit(Xd, yd)
+    assert not left
+    np.testing.assert_array_equal(params_of(fitted), expected)
+
+
+def test_an_epoch_survives(client, draw, divide, params_of, send, in_rounds):
+    X, y, _ = draw(n=40_000)
+    Xd, yd = divide(2500, X, y)
+    network = MLPClassifier(
+        (4,), batch_size=10, max_iter=4, tol=0.0, n_iter_no_change=10, random_state=0, client=client
+    )
+    results = []
+    for actions in ({}, {3: lambda passes: send(client, passes._holders[-1:])}):
+        left = in_rounds(actions)
+        with pytest.warns(UserWarning, match="Maximum iterations"):
+            results.append(params_of(network.fit(Xd, yd)))
+        assert not left
+    np.testing.assert_array_equal(*results)
+
+
+def test_large_sums_are_added_by_the_workers(client, draw, divide, monkeypatch, params_of):
+    X, y, _ = draw()
+    Xd, yd = divide(250, X, y)
+    arguments = {"hidden_layer_sizes": (50,), "solver": "lbfgs", "max_iter": 3, "random_state": 0}
+    results = []
+    for name, limit in (("LEAST_IN_TREE", 1 << 30), ("LEAST_IN_TREE", 8), ("MOST_IN_TASK", 0)):
+        monkeypatch.setattr(f"fastlogit.dask.passes.{name}", limit)
+        with pytest.warns(UserWarning, match="failed to converge"):
+            results.append(params_of(MLPClassifier(client=client, **arguments).fit(Xd, yd)))
+    np.testing.assert_array_equal(results[0], results[1])
+    np.testing.assert_array_equal(results[0], results[2])
+
+
+def test_scattered_data_that_is_lost_is_named(client, draw, send, in_rounds):
+    X, y, _ = draw()
+    addresses = sorted(client.nthreads())
+    pieces = zip(np.split(X, 3), addresses, strict=False)
+    parts = [client.scatter(piece, workers=[address]) for piece, address in pieces]
+    size = len(X) // 3
+    blocks = [da.from_delayed(part, (size, 6), X.dtype) for part in parts]
+    Xd, yd = da.concatenate(blocks), da.from_array(y[: size * len(parts)], chunks=size)
+    left = in_rounds({2: lambda passes: send(client, passes._holders[:1])})
+    with pytest.raises(RuntimeError, match=r"X, y or sample_weight are lost.*client\.scatter"):
+        LogisticRegression(client=client).fit(Xd, yd)
+    assert not left
