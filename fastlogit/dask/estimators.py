@@ -13,12 +13,12 @@ from distributed import get_client
 
 from fastlogit.dask.passes import DaskPasses
 from fastlogit.dask.rows import DaskRows, matrix
-from fastlogit.dask.worker import to_partition
+from fastlogit.dask.worker import count_correct, predict_block
 from fastlogit.estimators import LogisticRegression as _LogisticRegression
 from fastlogit.estimators import MLPClassifier as _MLPClassifier
 from fastlogit.estimators import partitioned
 from fastlogit.estimators.base import KernelClassifier
-from fastlogit.estimators.by_partition import is_dask, labels_in
+from fastlogit.estimators.by_partition import is_dask
 
 
 def with_client(init: Callable[..., None]) -> Callable[..., None]:
@@ -92,7 +92,7 @@ class DaskClassifier(KernelClassifier):
         if not is_dask(X):
             return super().score(X, y, sample_weight)
         rows, local = DaskRows(X, y, sample_weight), delayed(self.to_local())
-        parts = [rows.task(_correct, key, local) for key in range(rows.n_partitions)]
+        parts = [rows.task(count_correct, key, local) for key in range(rows.n_partitions)]
         if self.client is None:
             sums = dask.compute(*parts)
         else:
@@ -130,8 +130,8 @@ class DaskClassifier(KernelClassifier):
             shape = (
                 {"drop_axis": 1} if meta.ndim == 1 else {"chunks": (X.chunks[0], meta.shape[1:])}
             )
-            return X.map_blocks(_predict_block, meta=meta, dtype=meta.dtype, **shape, **shared)
-        return X.map_partitions(_predict_block, meta=meta, **shared)
+            return X.map_blocks(predict_block, meta=meta, dtype=meta.dtype, **shape, **shared)
+        return X.map_partitions(predict_block, meta=meta, **shared)
 
     def _find_client(self) -> Any:
         """Return the client given, or else that of the task or the session."""
@@ -157,19 +157,6 @@ class DaskClassifier(KernelClassifier):
         twin = super(DaskClassifier, copy.copy(self)).__sklearn_clone__()  # copies have no client
         twin.client = self.client
         return twin
-
-
-def _predict_block(block: Any, estimator: Any, method: str, empty: Any) -> Any:
-    return getattr(estimator, method)(block) if block.shape[0] else empty
-
-
-def _correct(local: Any, key: int, kind: Any, X: Any, y: Any, weight: Any) -> Any:
-    """Return the sum of weights of rows that are predicted right, and of all."""
-    part = to_partition(key, kind, X, y, weight)
-    if not part.X.shape[0]:
-        return 0.0, 0.0
-    weights = np.ones(part.X.shape[0]) if part.weight is None else part.weight.astype(np.float64)
-    return float(weights @ (local.predict(X) == labels_in(part))), float(weights.sum())
 
 
 class LogisticRegression(DaskClassifier, _LogisticRegression):

@@ -8,7 +8,7 @@ them, and what was missed is computed. Partitions also move to workers that join
 
 import pickle
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import CancelledError
 from itertools import accumulate
 from types import TracebackType
@@ -16,6 +16,7 @@ from typing import Any, Self, TypeVar
 from uuid import uuid4
 
 import numpy as np
+from distributed import wait
 from numpy.typing import NDArray
 
 from fastlogit.dask import worker
@@ -125,17 +126,26 @@ class DaskPasses:
         given: Any = question
         if len(pickle.dumps(question.work)) > MOST_IN_TASK:
             given = self._submit("question", _identity, question)
-        futures = []
+        futures: list[Any] = []
         for address, numbers in by_worker.items():
             spans = spans_within(range(len(items)), frozenset(numbers))
             keys_of = {item: items[item] for item in numbers}
             futures.append(
                 self._submit("sum", worker.answer, given, spans, keys_of, workers=[address])
             )
+        targets = [{address} for address in by_worker]
         while n_bytes >= LEAST_IN_TREE and len(futures) > 2:
             pairs = [futures[i : i + 2] for i in range(0, len(futures), 2)]
             futures = [self._submit("add", worker.combine, given, *pair) for pair in pairs]
-        return worker.combine(question, *self._gather(futures))
+            targets = [set().union(*targets[i : i + 2]) for i in range(0, len(targets), 2)]
+        answers = self._gather(futures, targets)
+        total = worker.combine(question, *(answer for answer in answers if answer is not None))
+        for answer, addresses in zip(answers, targets, strict=True):
+            if answer is None:
+                for address in addresses:
+                    keys = [key for item in by_worker[address] for key in items[item]]
+                    total.missing.append(worker.Missing(address, keys))
+        return total
 
     def _submit(
         self, name: str, function: Any, *arguments: Any, workers: Any = None, strict: bool = False
@@ -146,9 +156,25 @@ class DaskPasses:
             allow_other_workers=workers is not None and not strict,
         )  # fmt: skip
 
-    def _gather(self, futures: Sequence[Any]) -> Any:
+    def _gather(self, futures: list[Any], targets: list[set[str]]) -> list[Any]:
+        """Return the results, None of tasks that wait for any of their workers, which has gone.
+
+        Dask gives a task of a worker that has gone to another, but if there is none it waits for
+        the one that has gone, even once others have come.
+        """
+        waiting = dict(zip(futures, targets, strict=True))
+        results: dict[Any, Any] = {}
+        patience, client = CHECK_SECONDS, self._client
         try:
-            return self._client.gather(futures)
+            while waiting and not results:
+                given = list(waiting)
+                try:
+                    wait(given, timeout=patience)
+                    gathered = client.sync(_gather, client, given, callback_timeout=patience)
+                    results = dict(zip(given, gathered, strict=True))
+                except TimeoutError:
+                    patience, living = 2 * patience, client.nthreads().keys()
+                    waiting = {future: at for future, at in waiting.items() if at <= living}
         except CancelledError as error:
             raise RuntimeError(
                 "partitions of X, y or sample_weight are lost: a worker has gone with data that no "
@@ -156,6 +182,7 @@ class DaskPasses:
                 "can be read again, from files or by dask.array.from_array and "
                 "dask.dataframe.from_pandas, also if you persist them"
             ) from error
+        return [results.get(future) for future in futures]
 
     def _living_workers(self) -> list[str]:
         """Return the workers' addresses, once there are any."""
@@ -191,36 +218,42 @@ class DaskPasses:
     def _place(self, workers: list[str], items: list[list[int]] | None = None) -> None:
         """Assign all partitions to workers, and load those that have another one than before."""
         items = items or self._keys
-        self._workers = workers
-        if len(items) == len(self._keys):
-            spans = blocks_of(len(items), len(workers))
-            blocks = [[key for item in span for key in items[item]] for span in spans]
-        else:
-            blocks = items
-        owners = assign(blocks, self._rows, self._holders, workers)
-        moving: dict[str, list[int]] = {}
-        for block, owner in zip(blocks, owners, strict=True):
-            for key in block:
-                if self._holders[key] != owner:
-                    moving.setdefault(owner, []).append(key)
-        self._load(moving)
+        while True:
+            self._workers, blocks = workers, items
+            if len(items) == len(self._keys):
+                spans = blocks_of(len(items), len(workers))
+                blocks = [[key for item in span for key in items[item]] for span in spans]
+            owners = assign(blocks, self._rows, self._holders, workers)
+            moving: dict[str, list[int]] = {}
+            for block, owner in zip(blocks, owners, strict=True):
+                for key in block:
+                    if self._holders[key] != owner:
+                        moving.setdefault(owner, []).append(key)
+            self._load(moving)
+            if all(self._holders[key] for block in blocks for key in block):
+                return
+            workers = self._living_workers()
 
     def _load(self, moving: dict[str, list[int]]) -> None:
         """Have workers load partitions; where they land is where they are."""
-        keys, futures = [], []
+        keys, futures, targets = [], [], []
         for address, some in moving.items():
             keys += some
             tasks = [self._source.task(worker.store, key, self._fit) for key in some]
-            futures += self._client.compute(
-                tasks, workers=[address],
-                allow_other_workers=True,
-            )  # fmt: skip
-        for key, (address, n_rows) in zip(keys, self._gather(futures), strict=True):
-            self._holders[key], self._rows[key] = address, n_rows
-            if address not in self._leases:
-                self._leases[address] = self._submit(
-                    "lease", worker.Lease, self._fit, workers=[address], strict=True
-                )
+            futures += self._client.compute(tasks, workers=[address], allow_other_workers=True)
+            targets += [{address}] * len(some)
+        for key, result in zip(keys, self._gather(futures, targets), strict=True):
+            self._holders[key] = ""
+            if result is not None:
+                self._holders[key], self._rows[key] = result
+        for address in {self._holders[key] for key in keys} - {"", *self._leases}:
+            self._leases[address] = self._submit(
+                "lease", worker.Lease, self._fit, workers=[address], strict=True
+            )
+
+
+async def _gather(client: Any, futures: list[Any]) -> Any:
+    return await client.gather(futures, asynchronous=True)
 
 
 def _identity(value: Any) -> Any:

@@ -159,6 +159,22 @@ def labels_of(key: int, y: Any) -> Any:
     return Labels(np.array(values.tolist()), codes)
 
 
+def predict_block(block: Any, estimator: Any, method: str, empty: Any) -> Any:
+    """Return what an estimator's method predicts of a block, or of none what is empty."""
+    return getattr(estimator, method)(block) if block.shape[0] else empty
+
+
+def count_correct(estimator: Any, key: int, kind: Any, X: Any, y: Any, weight: Any) -> Any:
+    """Return the sum of weights of the rows that are predicted right, and of all."""
+    part = to_partition(key, kind, X, y, weight)
+    n_rows, labels = part.X.shape[0], part.y
+    if not n_rows:
+        return 0.0, 0.0
+    labels = labels.values[labels.codes] if isinstance(labels, Labels) else labels
+    weights = np.ones(n_rows) if part.weight is None else part.weight.astype(np.float64)
+    return float(weights @ (estimator.predict(X) == labels)), float(weights.sum())
+
+
 def n_held() -> int:
     """Return the number of fits of which this process has partitions."""
     return len(_held)

@@ -3,9 +3,8 @@
 import logging
 import os
 import signal
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
-import dask
 import dask.array as da
 import numpy as np
 import pytest
@@ -15,9 +14,8 @@ import fastlogit
 
 
 @contextmanager
-def cluster(n_workers, worker_ttl="5 minutes"):
+def cluster(n_workers):
     with (
-        dask.config.set({"distributed.scheduler.worker-ttl": worker_ttl}),
         LocalCluster(
             n_workers=n_workers, threads_per_worker=1, processes=True, memory_limit=None,
             dashboard_address=None, silence_logs=logging.CRITICAL,
@@ -85,8 +83,10 @@ def send():
     def send(client, addresses, number=signal.SIGKILL):
         for pid in client.run(os.getpid, workers=list(addresses)).values():
             os.kill(pid, number)
-            stopped.append(pid) if number == signal.SIGSTOP else None
+            if number == signal.SIGSTOP:
+                stopped.append(pid)
 
     yield send
     for pid in stopped:
-        os.kill(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)

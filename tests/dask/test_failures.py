@@ -1,6 +1,7 @@
 """Workers that join, leave, stop and die leave the bits of a fit as they are."""
 
 import signal
+import threading
 
 import dask.array as da
 import numpy as np
@@ -15,7 +16,7 @@ ARGUMENTS = {"tol": 1e-9}
 
 @pytest.fixture(scope="module")
 def client(make_cluster):
-    with make_cluster(3, worker_ttl="4s") as client:
+    with make_cluster(3) as client:
         yield client
 
 
@@ -38,10 +39,10 @@ def in_rounds(monkeypatch):
     def in_rounds(actions):
         gather = DaskPasses._gather
 
-        def gather_after(self, futures):
+        def gather_after(self, *arguments):
             if action := actions.pop(self.n_passes, None):
                 action(self)
-            return gather(self, futures)
+            return gather(self, *arguments)
 
         monkeypatch.setattr(DaskPasses, "_gather", gather_after)
         return actions
@@ -49,6 +50,7 @@ def in_rounds(monkeypatch):
     return in_rounds
 
 
+@pytest.mark.slow  # half a minute
 def test_workers_that_join_and_leave(make_cluster, problem, expected, params_of, monkeypatch):
     """One, two and three workers, which there are before the fit or join in the middle of it."""
     monkeypatch.setattr("fastlogit.dask.passes.CHECK_SECONDS", 0.0)
@@ -59,13 +61,13 @@ def test_workers_that_join_and_leave(make_cluster, problem, expected, params_of,
             client.wait_for_workers(n_workers)
             fitted = LogisticRegression(client=client, **ARGUMENTS).fit(Xd, yd)
             np.testing.assert_array_equal(params_of(fitted), expected)
-        scaled = []
+        scaled: list[int] = []
         ask = DaskPasses._ask
 
         def ask_after(self, *arguments):
             scaled.append(len(set(self._holders)))
-            client.cluster.scale(1 if len(scaled) < 4 else 2)
-            while (len(client.nthreads()) == 1) != (len(scaled) < 4):
+            client.cluster.scale(1 if len(scaled) < 2 else 2)
+            while (len(client.nthreads()) == 1) != (len(scaled) < 2):
                 pass
             return ask(self, *arguments)
 
@@ -88,7 +90,7 @@ def test_the_holder_of_partitions_is_killed(
         killed.append(passes._holders[0])
         send(client, killed[-1:])
 
-    left = in_rounds({2: kill_one, 4: kill_one})
+    left = in_rounds({2: kill_one, 3: kill_one})
     fitted = LogisticRegression(client=client, **ARGUMENTS).fit(Xd, yd)
     assert not left
     assert len(set(killed)) == 2
@@ -113,13 +115,22 @@ def test_a_worker_is_killed_while_partitions_are_loaded(
     np.testing.assert_array_equal(params_of(fitted), expected)
 
 
-def test_a_worker_stops(client, problem, expected, params_of, send, in_rounds):
-    """Dask's scheduler takes a silent worker for dead after ``worker-ttl``."""
+def test_a_worker_stops(client, problem, expected, params_of, send, in_rounds, monkeypatch):
+    """Dask's scheduler restarts a silent worker after ``worker-ttl``, here as if it had passed."""
     *_, Xd, yd = problem
-    left = in_rounds({3: lambda passes: send(client, passes._holders[:1], signal.SIGSTOP)})
+    scheduler = client.cluster.scheduler
+    monkeypatch.setattr(scheduler, "worker_ttl", 1)  # 10 heartbeats, 5 s, at least
+    timer = threading.Timer(6, lambda: client.sync(scheduler.check_worker_ttl))
+
+    def stop_one(passes):
+        send(client, passes._holders[:1], signal.SIGSTOP)
+        timer.start()
+
+    left = in_rounds({3: stop_one})
     fitted = LogisticRegression(client=client, **ARGUMENTS).fit(Xd, yd)
     assert not left
     np.testing.assert_array_equal(params_of(fitted), expected)
+    timer.join()
 
 
 def test_an_epoch_survives(client, draw, divide, params_of, send, in_rounds):

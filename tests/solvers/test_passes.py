@@ -5,25 +5,27 @@ import pytest
 
 import fastlogit
 from fastlogit.solvers import passes
-from fastlogit.solvers.passes import Encoder, LocalPasses, groups_of
+from fastlogit.solvers.passes import Encoder, LocalPasses, sum_in_tree
 from fastlogit.sources import Labels, Partition
 
 X = np.arange(40.0).reshape(20, 2)
 Y = np.arange(20) % 3
 
 
-@pytest.mark.parametrize(("n", "n_bytes"), [(1, 8), (7, 8), (300, 8), (1000, 1 << 22)])
-def test_groups_cover_all_partitions_in_order(n, n_bytes):
-    groups = groups_of(n, n_bytes)
-    assert [i for group in groups for i in group] == list(range(n))
-    assert len(groups) <= passes.MOST_GROUPS
-    assert max(map(len, groups)) - min(map(len, groups)) <= 1
+@pytest.mark.parametrize("n", [1, 2, 7, 300, 1000])
+def test_the_tree_takes_all_partitions_in_order(n):
+    parts = sum_in_tree(Lists(), range(n), iter(range(n)))
+    assert parts == [(i, i) for i in range(n)]
 
 
-def test_large_sums_have_fewer_groups():
-    assert len(groups_of(1000, 8)) == 256
-    assert len(groups_of(1000, 1 << 19)) == 32
-    assert len(groups_of(1000, 1 << 30)) == 16
+class Lists:
+    """Returns which partition was computed from which data."""
+
+    def __call__(self, index, data):
+        return [(index, data)]
+
+    def add(self, total, part):
+        return total + part
 
 
 class Names:
@@ -36,8 +38,7 @@ class Names:
         return f"({total} {part})"
 
 
-def test_partitions_are_added_within_groups_and_groups_in_order(monkeypatch):
-    monkeypatch.setattr(passes, "MOST_GROUPS", 2)
+def test_halves_are_added():
     local = LocalPasses(fastlogit.scan(X, target=Y, partition_rows=6))
     assert local.run(Names(), None, 8) == "((0:6 1:6) (2:6 3:2))"
     assert local.n_passes == 1
