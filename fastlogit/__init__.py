@@ -47,6 +47,8 @@ def __getattr__(name: str) -> Any:
             value = getattr(importlib.import_module(f"{__name__}.{module}"), name)
             globals()[name] = value
             return value
+    if name == "dask":  # a package of its own, which needs Dask
+        return importlib.import_module(f"{__name__}.dask")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -57,9 +57,17 @@ def run_python(program):
 
 
 def test_importing_it_imports_nothing_heavy():
-    heavy = ("numba", "llvmlite", "numpy", "scipy", "sklearn", "pandas", "threadpoolctl")
+    heavy = ("numba", "llvmlite", "numpy", "scipy", "sklearn", "pandas", "threadpoolctl", "dask")
     program = f"import sys, fastlogit; print([name for name in {heavy} if name in sys.modules])"
     assert run_python(program) == "[]\n"
+
+
+def test_dask_is_an_attribute_and_imported_when_it_is_used():
+    program = (
+        "import sys, fastlogit; fastlogit.dask; before = 'dask' in sys.modules; "
+        "print(fastlogit.dask.LogisticRegression.__name__, before)"
+    )
+    assert run_python(program) == "LogisticRegression False\n"
 
 
 def test_training_imports_no_scikit_learn():

@@ -18,7 +18,7 @@ def cluster(n_workers):
     with (
         LocalCluster(
             n_workers=n_workers, threads_per_worker=1, processes=True, memory_limit=None,
-            dashboard_address=None, silence_logs=logging.CRITICAL,
+            dashboard_address=":0", silence_logs=logging.CRITICAL,
         ) as local,
         Client(local) as client,
     ):  # fmt: skip
