@@ -24,6 +24,26 @@ whichever join, leave or die. What a dead worker had is computed again from the 
 **Mini-batches.** "sgd" and "adam" are local SGD: the rows are divided into shards of at least 500
 batches, 256 shards at most; each trains for an epoch from the same parameters, which are then
 averaged. The shards depend on the rows alone.
+
+**Cost.** A round takes about n · c / cores + 6 ms × workers, for n rows of c seconds each: on two
+cores shared with others, the client and the scheduler took 9, 16 and 27 ms of CPU for rounds of 1,
+2 and 4 workers, and 1.0 to 1.1 times that with 128 partitions instead of one each. In simulated
+clusters, of workers in one process whose tasks sleep for 1 s, rounds took 1.1 s on 16 and 1.3 to
+1.7 s on 64. Parameters above 50 kB travel from worker to worker, and sums above 1 MB are added
+there: 76 instead of 123 ms for 1 MB of each of 4 workers, 322 instead of 541 ms for 8 MB. So few
+workers with many threads (``n_threads``) are better than many of one. The model gives for 10⁹ rows
+of 30 features in float32 (35 ns for the Hessian) and 3 rounds 3.9 s on 32 machines of one thread,
+and about 0.7 s with 32 threads each.
+
+Beyond some 256 workers the scheduler is the limit, at several milliseconds for each task. What
+would have to change then: workers that sum among themselves, in the tree that there is, without a
+task for each round, as an all-reduce does.
+
+**Memory.** The rows must fit in the workers' memory; for more, see :func:`fastlogit.scan`.
+
+**Lost workers.** Dask notices a process that died at once, and one that only stopped after
+``distributed.scheduler.worker-ttl``, five minutes by default. Data of ``client.scatter`` cannot be
+made again: a fit that loses them ends with a RuntimeError.
 """
 
 from typing import TYPE_CHECKING, Any
