@@ -151,7 +151,9 @@ def minimise(
         start = minimum_of_sample(on_sample, start, linear, alpha, scaled, by_newton=by_newton)
     shapes = tuple([array.shape for array in params])
     on_all = rows.summed_loss(est, shapes, start, alpha, with_hessian=by_newton)
-    by_lbfgs = partial(minimise_scaled, est, on_all, scaled)
+    # Of features with variance 1, what float32 rounds in their gradient.
+    rounding = 4 * float(np.finfo(np.float32).eps) if sample.X.dtype == np.float32 else 0.0
+    by_lbfgs = partial(minimise_scaled, on_all, scaled, max(est.tol, rounding))
     if by_newton:
         end, n_iter = newton.minimise(
             on_all, linear.centred(start), SummedSteps(linear, alpha, on_all), by_lbfgs,
@@ -185,12 +187,12 @@ def minimum_of_sample(
 
 
 def minimise_scaled(
-    est: Any, loss_and_gradient: LossAndGradient, scaled: "StandardisedCoordinates",
+    loss_and_gradient: LossAndGradient, scaled: "StandardisedCoordinates", tol: float,
     start: Floats, max_iter: int,
 ) -> tuple[Floats, int]:  # fmt: skip
     """Minimise by L-BFGS in standardised coordinates, in which tol bounds the gradient."""
     end, _, n_iter = lbfgs.minimise(
-        scaled.wrap(loss_and_gradient), scaled.scaled(start), max_iter=max_iter, tol=est.tol,
+        scaled.wrap(loss_and_gradient), scaled.scaled(start), max_iter=max_iter, tol=tol,
         refine=REFINED, by_gradient=True, advice=str, maxls=MOST_TRIALS, ftol=FTOL,
     )  # fmt: skip
     return scaled.original(end), n_iter
