@@ -52,7 +52,7 @@ def in_rounds(monkeypatch):
 
 @pytest.mark.slow  # half a minute
 def test_workers_that_join_and_leave(make_cluster, problem, expected, params_of, monkeypatch):
-    """One, two and three workers, which there are before the fit or join in the middle of it."""
+    """One, two and three workers join before a fit, and two leave in the middle of one."""
     monkeypatch.setattr("fastlogit.dask.passes.CHECK_SECONDS", 0.0)
     *_, Xd, yd = problem
     with make_cluster(1) as client:
@@ -61,20 +61,20 @@ def test_workers_that_join_and_leave(make_cluster, problem, expected, params_of,
             client.wait_for_workers(n_workers)
             fitted = LogisticRegression(client=client, **ARGUMENTS).fit(Xd, yd)
             np.testing.assert_array_equal(params_of(fitted), expected)
-        scaled: list[int] = []
+        scaled = []
         ask = DaskPasses._ask
 
         def ask_after(self, *arguments):
             scaled.append(len(set(self._holders)))
-            client.cluster.scale(1 if len(scaled) < 2 else 2)
-            while (len(client.nthreads()) == 1) != (len(scaled) < 2):
+            client.cluster.scale(1)
+            while len(client.nthreads()) > 1:
                 pass
             return ask(self, *arguments)
 
         monkeypatch.setattr(DaskPasses, "_ask", ask_after)
         fitted = LogisticRegression(client=client, **ARGUMENTS).fit(Xd, yd)
         np.testing.assert_array_equal(params_of(fitted), expected)
-        assert {3, 1, 2} <= set(scaled)
+        assert {3, 1} <= set(scaled)
 
 
 @pytest.mark.parametrize("persisted", [False, True])
