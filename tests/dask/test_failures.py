@@ -53,7 +53,7 @@ def in_rounds(monkeypatch):
 @pytest.mark.slow  # half a minute
 def test_workers_that_join_and_leave(make_cluster, problem, expected, params_of, monkeypatch):
     """One, two and three workers join before a fit, and two leave in the middle of one."""
-    monkeypatch.setattr("fastlogit.dask.passes.CHECK_SECONDS", 0.0)
+    monkeypatch.setattr("fastlogit.dask.passes.CHECK_SECONDS", 0.1)
     *_, Xd, yd = problem
     with make_cluster(1) as client:
         for n_workers in (1, 2, 3):
