@@ -67,6 +67,7 @@ class DaskClassifier(KernelClassifier):
         if not is_dask(X):
             super().fit(X, y, sample_weight, X_val=X_val, y_val=y_val, callback=callback)
             return self
+        self._validate_params()
         rows, client = DaskRows(X, y, sample_weight), self._find_client()
         with DaskPasses(client, rows, verbose=bool(self.verbose)) as passes:
             partitioned.fit(self, passes, None, None, X_val, y_val, callback)
