@@ -13,7 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from fastlogit.estimators import full_batch, liblinear, partitioned, sklearn_compat
-from fastlogit.estimators.base import KernelClassifier, kernel_classes, labels_of
+from fastlogit.estimators.base import KernelClassifier
 from fastlogit.estimators.by_partition import by_partition
 from fastlogit.estimators.fast_path import (
     is_valid_if_finite,
@@ -22,6 +22,7 @@ from fastlogit.estimators.fast_path import (
     set_n_features,
 )
 from fastlogit.estimators.minibatch import RESUME_ATTRIBUTES
+from fastlogit.estimators.predictions import kernel_classes, labels_of
 from fastlogit.estimators.progress import HISTORY_ATTRIBUTES, FitCall, start_history
 from fastlogit.estimators.rows import apply_class_weight, is_sparse, kernel_rows
 from fastlogit.models import MODELS, Floats, Indices, Model, Rows

@@ -9,9 +9,10 @@ from sklearn.neural_network import MLPClassifier as _SklearnMLPClassifier
 from sklearn.utils.multiclass import type_of_target
 
 from fastlogit.estimators import sklearn_compat
-from fastlogit.estimators.base import KernelClassifier, kernel_classes, kernel_proba, labels_of
+from fastlogit.estimators.base import KernelClassifier
 from fastlogit.estimators.by_partition import by_partition
 from fastlogit.estimators.fast_path import is_valid_matrix, plain_classes, set_n_features
+from fastlogit.estimators.predictions import kernel_classes, kernel_proba, labels_of
 from fastlogit.estimators.progress import FitCall
 from fastlogit.estimators.rows import apply_class_weight, features_off_scale, kernel_rows
 from fastlogit.models import ACTIVATIONS, MODELS, Floats, Indices, Model, Rows

@@ -101,10 +101,6 @@ class Source(ABC):
         """Return rows by their number, of a source that is ``in_place``."""
         raise NotImplementedError(f"{type(self).__name__} reads whole partitions")
 
-    def column_name(self, column: int) -> str:
-        """Return what messages call a column of X."""
-        return f"column {column}" if self.feature_names is None else self.feature_names[column]
-
     def __iter__(self) -> Iterator[Partition]:
         """Yield all partitions in their order."""
         return self.read(range(self.n_partitions))

@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression as SklearnLogisticRegression
 from sklearn.neural_network import MLPClassifier as SklearnMLPClassifier
 
 from fastlogit import LogisticRegression, MLPClassifier
-from fastlogit.estimators.base import kernel_proba, log_proba
+from fastlogit.estimators.predictions import kernel_proba, log_proba
 from fastlogit.models import MODELS
 
 # Predictions of valid arrays and of any others

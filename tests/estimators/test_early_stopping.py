@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 
 import fastlogit
 from fastlogit import LogisticRegression, MLPClassifier
-from fastlogit.estimators.base import kernel_proba
+from fastlogit.estimators.predictions import kernel_proba
 from fastlogit.estimators.progress import EarlyStopping, ValidationSet, split_rows, start_history
 from fastlogit.models import MODELS, Rows
 
