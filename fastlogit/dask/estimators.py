@@ -73,7 +73,7 @@ class DaskClassifier(KernelClassifier):
             partitioned.fit(self, passes, None, None, X_val, y_val, callback)
         return self
 
-    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None, **params: Any) -> float:
         """Return the accuracy of the predictions, computed at once.
 
         Parameters
@@ -91,7 +91,7 @@ class DaskClassifier(KernelClassifier):
             The (weighted) share of rows whose prediction is their label.
         """
         if not is_dask(X):
-            return super().score(X, y, sample_weight)
+            return super().score(X, y, sample_weight, **params)
         rows, local = DaskRows(X, y, sample_weight), delayed(self.to_local())
         parts = [rows.task(count_correct, key, local) for key in range(rows.n_partitions)]
         if self.client is None:

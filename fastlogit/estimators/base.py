@@ -344,7 +344,7 @@ class KernelClassifier(
             state = state | {"_optimizer": sklearn_compat.optimizer_from_state(state["_optimizer"])}
         super().__setstate__(state)
 
-    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None, **params: Any) -> float:
         """Return the accuracy of the predictions.
 
         Parameters
@@ -355,6 +355,8 @@ class KernelClassifier(
             Labels.
         sample_weight : array-like of shape (n,), optional
             Row weights.
+        **params : dict
+            What LogisticRegressionCV's scorer takes, with metadata routing.
 
         Returns
         -------
@@ -369,7 +371,7 @@ class KernelClassifier(
         refuse_dask(X, y, sample_weight)
         # LogisticRegressionCV takes weights by name only, and none without metadata routing.
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}
-        return float(super().score(X, y, **weights))
+        return float(super().score(X, y, **weights, **params))
 
     def _predict_lazily(self, _method: str, X: Any) -> Any:
         """Return the predictions of a Dask collection, in a class that has them."""

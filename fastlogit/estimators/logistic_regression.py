@@ -290,7 +290,8 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
             text = "'saga' in the primal, of 'elasticnet' with an l1_ratio"
         elif self.solver == "liblinear":
             if math.isinf(self.C):  # scikit-learn's code does not return
-                raise ValueError("C=np.inf is not supported for the liblinear solver")
+                text = "C=np.inf as well as penalty=None is not supported for the liblinear solver"
+                raise ValueError(text)
             is_supported = penalty == "l2" or (penalty == "l1" and not self.dual)
             text = "'liblinear' with L2, or L1 in the primal"
         if not is_supported:
