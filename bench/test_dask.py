@@ -34,11 +34,11 @@ def client():
 
 
 def rows(n_partitions, n_rows=N_ROWS):
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(n_rows, N_FEATURES)).astype(np.float32)
-    y = (X @ rng.normal(size=N_FEATURES) + rng.logistic(size=n_rows) > 0).astype(int)
-    chunks = n_rows // n_partitions
-    return da.from_array(X, chunks=(chunks, N_FEATURES)), da.from_array(y, chunks=chunks)
+    rng, chunk = da.random.default_rng(0), n_rows // n_partitions
+    X = rng.normal(size=(n_rows, N_FEATURES), chunks=(chunk, N_FEATURES)).astype(np.float32)
+    weights = np.random.default_rng(0).normal(size=N_FEATURES)
+    y = (X @ weights + rng.logistic(size=n_rows, chunks=chunk) > 0).astype(int)
+    return X, y
 
 
 def record(benchmark, name, package):
