@@ -300,7 +300,7 @@ def wait_until(condition, seconds=10):
         (lambda X, y, w: (X.map_blocks(add_nan), y, w), ValueError, "got nan in column 0, row 0"),
         (lambda X, y, w: (frame_of(X), y.rechunk(1000), w), ValueError, "y has 3 partitions, X"),
         (lambda X, y, w: (X, y.map_blocks(shorten, dtype=y.dtype), w), ValueError,
-         r"y has 249 rows in partition \d, X has 250"),
+         r"y has 249 rows in partition \d+, X has 250"),
         (lambda X, y, w: (frame_of(X).assign(s="text"), y, w), ValueError, "column 's' of X is of"),
         (lambda X, y, w: (X, X[:, 0], w), ValueError, "Unknown label type"),
     ],
