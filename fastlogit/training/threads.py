@@ -36,8 +36,8 @@ BYTES_A_SECOND = 1e10
 # a virtual machine.
 WORTH_SHARING = 1e-3
 # The slower of two choices is measured again once its pace, shrunk by this share with every call,
-# appears to be the faster: after 35 calls if it takes twice as long, which costs 3 %.
-FORGOTTEN = 0.02
+# appears to be the faster: after 70 calls if it takes twice as long, which costs 1.5 %.
+FORGOTTEN = 0.01
 # Slices of the rows per thread: one that another process holds up leaves the rest to the others.
 SLICES_PER_THREAD = 4
 
@@ -88,9 +88,9 @@ def cut(n_rows: int, multiply_adds: float) -> list[tuple[int, int]]:
 class Pace:
     """How long calls take by one thread and by all, relative to what is expected.
 
-    The first call is one thread's, since it may compile, and the second wakes the others: neither
-    is measured. Then each is tried once, and from then on the faster, until the slower is due
-    again.
+    The first call may compile, and is not measured. The second is one thread's too, the third
+    wakes the others: if it takes longer nevertheless, as with a core taken, one thread goes on.
+    From then on the faster way is taken, until the slower is due again.
     """
 
     def __init__(self) -> None:
@@ -100,7 +100,7 @@ class Pace:
     def shares(self) -> bool:
         """Return whether all threads are to make the next call."""
         if len(self._paces) < 2:
-            return self._calls in (1, 2)
+            return self._calls > 1
         return self._paces[True] <= self._paces[False]
 
     def is_trial(self) -> bool:
@@ -110,7 +110,7 @@ class Pace:
     def record(self, shared: bool, pace: float) -> None:
         """Record how long the call took."""
         self._calls, self._last = self._calls + 1, shared
-        if self._calls > 2:
+        if self._calls > 1:
             self._paces[shared] = pace
             if (not shared) in self._paces:
                 self._paces[not shared] *= 1 - FORGOTTEN

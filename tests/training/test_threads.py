@@ -171,8 +171,8 @@ PACE_SHARES = threads.Pace.shares
 
 
 def test_each_way_is_tried_and_then_the_faster_taken():
-    assert chosen({False: 2.0, True: 1.0}, 6) == [False, True, True, False, True, True]
-    assert chosen({False: 1.0, True: 2.0}, 6) == [False, True, True, False, False, False]
+    assert chosen({False: 2.0, True: 1.0}, 6) == [False, False, True, True, True, True]
+    assert chosen({False: 1.0, True: 2.0}, 6) == [False, False, True, False, False, False]
 
 
 @pytest.mark.parametrize("slower", [1.05, 2, 10])
@@ -194,13 +194,13 @@ def test_a_core_that_is_taken_and_given_back_is_noticed():
 def test_a_call_in_another_way_than_the_last_is_a_trial(monkeypatch):
     monkeypatch.setattr(threads.Pace, "shares", PACE_SHARES)
     pace, trials = threads.Pace(), []
-    for _ in range(50):
+    for _ in range(100):
         trials.append(pace.is_trial())
         shared = pace.shares()
         pace.record(shared, 2.0 if shared else 1.0)
     assert trials[:4] == [True] * 4
-    assert not any(trials[5:36])
-    again = trials.index(True, 36)
+    assert not any(trials[4:70])
+    again = trials.index(True, 70)
     assert trials[again : again + 3] == [True, True, False], "there, and back"
 
 
@@ -218,15 +218,14 @@ def test_a_trial_of_training_is_short(problem, monkeypatch):
 
     monkeypatch.setattr(threads.Pace, "record", recorded)
     result = fastlogit.train("softmax", task.X, task.y, task.params, n_threads=2, **arguments)
-    assert calls[:4] == [False, True, True, False]
+    assert calls[:3] == [False, False, True]
     assert np.array_equal(result.loss_curve, expected.loss_curve)
     assert np.array_equal(result.params.W, expected.params.W)
 
 
-def test_calls_that_may_compile_or_wake_threads_are_not_measured():
+def test_a_call_that_may_compile_is_not_measured():
     pace = threads.Pace()
     pace.record(False, 1000.0)
-    pace.record(True, 0.001)
-    pace.record(True, 2.0)
     pace.record(False, 1.0)
+    pace.record(True, 2.0)
     assert not PACE_SHARES(pace)
