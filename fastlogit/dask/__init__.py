@@ -42,8 +42,10 @@ task for each round, as an all-reduce does.
 **Memory.** The rows must fit in the workers' memory; for more, see :func:`fastlogit.scan`.
 
 **Lost workers.** Dask notices a process that died at once, and one that only stopped after
-``distributed.scheduler.worker-ttl``, five minutes by default. Data of ``client.scatter`` cannot be
-made again: a fit that loses them ends with a RuntimeError.
+``distributed.scheduler.worker-ttl``, five minutes by default. A fit waits for workers if there are
+none; ``LocalCluster`` gives up one that is not back within
+``distributed.deploy.lost-worker-timeout``, 15 s by default, which a busy machine may need. Data of
+``client.scatter`` cannot be made again: a fit that loses them ends with a RuntimeError.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -6,19 +6,21 @@ missing because a worker died, they are placed anew and loaded once more, from t
 them, and what was missed is computed. Partitions also move to workers that join.
 """
 
+import asyncio
 import pickle
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import CancelledError
+from contextlib import contextmanager
 from itertools import accumulate
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from uuid import uuid4
 
 import numpy as np
-from distributed import wait
 from numpy.typing import NDArray
 
+from fastlogit import verbosity
 from fastlogit.dask import worker
 from fastlogit.dask.local_sgd import EpochWork, shards_of
 from fastlogit.dask.placement import assign, blocks_of, spans_within
@@ -28,8 +30,8 @@ from fastlogit.training.trainer import Trainer
 
 # Bytes of a work up to which it travels within each task, and of sums from which workers add them.
 MOST_IN_TASK, LEAST_IN_TREE = 50_000, 1 << 20
-# Seconds between two questions which workers there are.
-CHECK_SECONDS = 1.0
+# Seconds between two questions which workers there are: of a task that takes long, ever more.
+CHECK_SECONDS, MOST_SECONDS = 1.0, 30.0
 Result = TypeVar("Result")
 
 
@@ -104,11 +106,13 @@ class DaskPasses:
         )
         self._follow_workers(items)
         sums: dict[range, Any] = {}
+        again = False
         while root not in sums:
             answer = self._ask(question, items, sums, n_bytes)
             sums = worker.combine(question, worker.Answer(sums, []), answer).sums
             if answer.missing:
-                self._replace_missing(answer.missing, items)
+                self._replace_missing(answer.missing, items, again=again)
+                again = True
         if progress is not None:
             progress.advance(self.n_rows)
         return sums[root]
@@ -123,22 +127,25 @@ class DaskPasses:
         for item, keys in enumerate(items):
             if item not in done:
                 by_worker.setdefault(self._holders[keys[0]], []).append(item)
-        given: Any = question
-        if len(pickle.dumps(question.work)) > MOST_IN_TASK:
-            given = self._submit("question", _identity, question)
-        futures: list[Any] = []
-        for address, numbers in by_worker.items():
-            spans = spans_within(range(len(items)), frozenset(numbers))
-            keys_of = {item: items[item] for item in numbers}
-            futures.append(
-                self._submit("sum", worker.answer, given, spans, keys_of, workers=[address])
-            )
         targets = [{address} for address in by_worker]
-        while n_bytes >= LEAST_IN_TREE and len(futures) > 2:
-            pairs = [futures[i : i + 2] for i in range(0, len(futures), 2)]
-            futures = [self._submit("add", worker.combine, given, *pair) for pair in pairs]
-            targets = [set().union(*targets[i : i + 2]) for i in range(0, len(targets), 2)]
-        answers = self._gather(futures, targets)
+        with released_at_end() as submitted:
+            given: Any = question
+            if len(pickle.dumps(question.work)) > MOST_IN_TASK:
+                given = self._submit("question", _identity, question)
+                submitted.append(given)
+            for address, numbers in by_worker.items():
+                spans = spans_within(range(len(items)), frozenset(numbers))
+                keys_of = {item: items[item] for item in numbers}
+                submitted.append(
+                    self._submit("sum", worker.answer, given, spans, keys_of, workers=[address])
+                )
+            futures = submitted[-len(targets) :]
+            while n_bytes >= LEAST_IN_TREE and len(futures) > 2:
+                pairs = [futures[i : i + 2] for i in range(0, len(futures), 2)]
+                futures = [self._submit("add", worker.combine, given, *pair) for pair in pairs]
+                submitted += futures
+                targets = [set().union(*targets[i : i + 2]) for i in range(0, len(targets), 2)]
+            answers = self._gather(futures, targets)
         total = worker.combine(question, *(answer for answer in answers if answer is not None))
         for answer, addresses in zip(answers, targets, strict=True):
             if answer is None:
@@ -163,18 +170,8 @@ class DaskPasses:
         the one that has gone, even once others have come.
         """
         waiting = dict(zip(futures, targets, strict=True))
-        results: dict[Any, Any] = {}
-        patience, client = CHECK_SECONDS, self._client
         try:
-            while waiting and not results:
-                given = list(waiting)
-                try:
-                    wait(given, timeout=patience)
-                    gathered = client.sync(_gather, client, given, callback_timeout=patience)
-                    results = dict(zip(given, gathered, strict=True))
-                except TimeoutError:
-                    patience, living = 2 * patience, client.nthreads().keys()
-                    waiting = {future: at for future, at in waiting.items() if at <= living}
+            results = self._results_of_living(waiting)
         except CancelledError as error:
             raise RuntimeError(
                 "partitions of X, y or sample_weight are lost: a worker has gone with data that no "
@@ -184,9 +181,30 @@ class DaskPasses:
             ) from error
         return [results.get(future) for future in futures]
 
+    def _results_of_living(self, waiting: Mapping[Any, set[str]]) -> dict[Any, Any]:
+        """Return the results of the tasks of which no worker goes before they are there."""
+        patience = CHECK_SECONDS
+        while waiting:
+            # Dask may gather for several threads at once: what one cancels, all of them lose.
+            gathering = _gather(self._client, list(waiting))
+            pending = asyncio.run_coroutine_threadsafe(gathering, self._client.loop.asyncio_loop)
+            living = waiting
+            while len(living) == len(waiting):
+                try:
+                    return dict(zip(waiting, pending.result(patience), strict=True))
+                except TimeoutError:
+                    if pending.done():  # a task's own error
+                        raise
+                    patience = min(2 * patience, MOST_SECONDS)
+                    workers = self._client.nthreads().keys()
+                    living = {future: at for future, at in waiting.items() if at <= workers}
+            waiting = living
+        return {}
+
     def _living_workers(self) -> list[str]:
         """Return the workers' addresses, once there are any."""
         while not (workers := sorted(self._client.nthreads())):
+            verbosity.announce("the cluster has no workers; the fit waits for one")
             # Of a cluster that starts workers for tasks only, this asks for the first.
             self._submit("wait", _identity, None).result()
         self._checked = time.monotonic()
@@ -204,13 +222,19 @@ class DaskPasses:
         """Return whether an item's partitions are on several workers."""
         return any(len({self._holders[key] for key in keys}) > 1 for keys in items)
 
-    def _replace_missing(self, missing: Iterable[worker.Missing], items: list[list[int]]) -> None:
-        """Place anew what is missing; not what another worker than its own was asked for."""
+    def _replace_missing(
+        self, missing: Iterable[worker.Missing], items: list[list[int]], *, again: bool
+    ) -> None:
+        """Place anew what is missing.
+
+        What another worker than its own was asked for is not, unless that happens again: Dask gives
+        no task to a worker that is paused, or about to leave.
+        """
         workers = self._living_workers()
         lost = False
         for address, keys in missing:
             for key in keys:
-                if self._holders[key] == address or self._holders[key] not in workers:
+                if again or self._holders[key] == address or self._holders[key] not in workers:
                     self._holders[key], lost = "", True
         if lost or workers != self._workers or self._lie_apart(items):
             self._place(workers, items)
@@ -236,13 +260,15 @@ class DaskPasses:
 
     def _load(self, moving: dict[str, list[int]]) -> None:
         """Have workers load partitions; where they land is where they are."""
-        keys, futures, targets = [], [], []
-        for address, some in moving.items():
-            keys += some
-            tasks = [self._source.task(worker.store, key, self._fit) for key in some]
-            futures += self._client.compute(tasks, workers=[address], allow_other_workers=True)
-            targets += [{address}] * len(some)
-        for key, result in zip(keys, self._gather(futures, targets), strict=True):
+        keys, targets = [], []
+        with released_at_end() as futures:
+            for address, some in moving.items():
+                keys += some
+                tasks = [self._source.task(worker.store, key, self._fit) for key in some]
+                futures += self._client.compute(tasks, workers=[address], allow_other_workers=True)
+                targets += [{address}] * len(some)
+            results = self._gather(futures, targets)
+        for key, result in zip(keys, results, strict=True):
             self._holders[key] = ""
             if result is not None:
                 self._holders[key], self._rows[key] = result
@@ -250,6 +276,17 @@ class DaskPasses:
             self._leases[address] = self._submit(
                 "lease", worker.Lease, self._fit, workers=[address], strict=True
             )
+
+
+@contextmanager
+def released_at_end() -> Iterator[list[Any]]:
+    """Yield a list of futures whose tasks end with it, also those that an error leaves behind."""
+    futures: list[Any] = []
+    try:
+        yield futures
+    finally:
+        for future in futures:  # the traceback of an error would hold them
+            future.release()
 
 
 async def _gather(client: Any, futures: list[Any]) -> Any:

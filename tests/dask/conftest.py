@@ -1,10 +1,12 @@
 """Clusters of worker processes, and rows divided into partitions as Dask's collections."""
 
+import faulthandler
 import logging
 import os
 import signal
 from contextlib import contextmanager, suppress
 
+import dask
 import dask.array as da
 import numpy as np
 import pytest
@@ -12,10 +14,50 @@ from distributed import Client, LocalCluster
 
 import fastlogit
 
+# Seconds for each of a test's setup, call and teardown; on idle cores they take up to ten.
+LIMIT = 180
+
+
+@contextmanager
+def limited(item):
+    """Fail after LIMIT seconds, and again every ten if that is not the end."""
+
+    def stop(*_):
+        faulthandler.dump_traceback(all_threads=True)
+        pytest.fail(f"{item.name} takes more than {LIMIT} s")
+
+    previous = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, LIMIT, 10)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item):
+    with limited(item):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    with limited(item):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item):
+    with limited(item):
+        return (yield)
+
 
 @contextmanager
 def cluster(n_workers):
     with (
+        # A worker that takes longer to come back, 15 s by default, is given up for good.
+        dask.config.set({"distributed.deploy.lost-worker-timeout": "1h"}),
         LocalCluster(
             n_workers=n_workers, threads_per_worker=1, processes=True, memory_limit=None,
             dashboard_address=":0", silence_logs=logging.CRITICAL,

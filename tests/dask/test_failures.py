@@ -6,6 +6,7 @@ import threading
 import dask.array as da
 import numpy as np
 import pytest
+from distributed.core import Status
 
 import fastlogit
 from fastlogit.dask import LogisticRegression, MLPClassifier
@@ -14,10 +15,20 @@ from fastlogit.dask.passes import DaskPasses
 ARGUMENTS = {"tol": 1e-9}
 
 
+N_WORKERS = 3
+
+
 @pytest.fixture(scope="module")
-def client(make_cluster):
-    with make_cluster(3) as client:
+def shared_client(make_cluster):
+    with make_cluster(N_WORKERS) as client:
         yield client
+
+
+@pytest.fixture
+def client(shared_client):
+    """Return a client of three workers, once those that a test before has killed are back."""
+    shared_client.wait_for_workers(N_WORKERS)
+    return shared_client
 
 
 @pytest.fixture
@@ -105,32 +116,69 @@ def test_all_are_killed_at_once(client, problem, expected, params_of, send, in_r
     np.testing.assert_array_equal(params_of(fitted), expected)
 
 
-def test_a_worker_is_killed_while_partitions_are_loaded(
-    client, problem, expected, params_of, send, in_rounds
+@pytest.mark.parametrize("n_killed", [1, N_WORKERS])
+def test_workers_are_killed_while_partitions_are_loaded(
+    client, problem, expected, params_of, send, in_rounds, n_killed
 ):
+    """Tasks that read a partition outlive no round: Dask leaves them waiting for a dead worker."""
     *_, Xd, yd = problem
-    left = in_rounds({0: lambda passes: send(client, sorted(client.nthreads())[:1])})
+    left = in_rounds({0: lambda passes: send(client, sorted(client.nthreads())[:n_killed])})
     fitted = LogisticRegression(client=client, **ARGUMENTS).fit(Xd, yd)
     assert not left
     np.testing.assert_array_equal(params_of(fitted), expected)
 
 
-def test_a_worker_stops(client, problem, expected, params_of, send, in_rounds, monkeypatch):
-    """Dask's scheduler restarts a silent worker after ``worker-ttl``, here as if it had passed."""
+def test_a_worker_stops(client, problem, expected, params_of, send, in_rounds):
+    """A worker that is silent is restarted, as Dask does itself after ``worker-ttl``."""
     *_, Xd, yd = problem
-    scheduler = client.cluster.scheduler
-    monkeypatch.setattr(scheduler, "worker_ttl", 1)  # 10 heartbeats, 5 s, at least
-    timer = threading.Timer(6, lambda: client.sync(scheduler.check_worker_ttl))
 
     def stop_one(passes):
-        send(client, passes._holders[:1], signal.SIGSTOP)
+        silent = passes._holders[:1]
+        send(client, silent, signal.SIGSTOP)
+        timer = threading.Timer(1, client.restart_workers, [silent])
         timer.start()
+        timers.append(timer)
 
+    timers = []
     left = in_rounds({3: stop_one})
     fitted = LogisticRegression(client=client, **ARGUMENTS).fit(Xd, yd)
     assert not left
     np.testing.assert_array_equal(params_of(fitted), expected)
-    timer.join()
+    timers[0].join()
+
+
+def test_a_worker_is_paused(client, problem, expected, params_of, monkeypatch):
+    """Dask gives no task to it, as where memory is short, and others load its partitions."""
+    *_, Xd, yd = problem
+    paused = []
+    ask = DaskPasses._ask
+
+    def ask_after(self, *arguments):
+        if self.n_passes == 2 and not paused:
+            paused.append(self._holders[0])
+            set_status(client, paused, Status.paused)
+        return ask(self, *arguments)
+
+    monkeypatch.setattr(DaskPasses, "_ask", ask_after)
+    try:
+        fitted = LogisticRegression(client=client, **ARGUMENTS).fit(Xd, yd)
+    finally:
+        set_status(client, paused, Status.running)
+    assert paused
+    np.testing.assert_array_equal(params_of(fitted), expected)
+
+
+def set_status(client, addresses, status):
+    """Set workers' status, and wait until the scheduler has it."""
+    # The workers cannot import the tests.
+    change = eval(  # noqa: S307
+        "lambda status, dask_worker: setattr(dask_worker, 'status', status)",
+        {"__name__": "__main__"},
+    )
+    client.run(change, status, workers=addresses)
+    states = client.cluster.scheduler.workers
+    while any(states[address].status != status for address in addresses):
+        pass
 
 
 def test_an_epoch_survives(client, draw, divide, params_of, send, in_rounds):
