@@ -133,13 +133,14 @@ def minimise(
             )
         call.end_subtask()
     elif est.solver in OPTIMUM_SOLVERS:
-        end, n_iter = _by_fastest(est, loss_and_gradient, start, linear, alpha)
+        end, n_iter = _by_fastest(est, objective, loss_and_gradient, start, linear, alpha)
     else:
         end, n_iter, done = linear.centred(start), 0, False
         if not est.verbose:
-            end, n_iter, done = newton.minimise_in_kernel(
-                objective, linear, end, name=est.solver, max_iter=est.max_iter, tol=est.tol
+            limits = newton.kernel_limits(
+                linear, name=est.solver, max_iter=est.max_iter, tol=est.tol
             )
+            end, n_iter, done = newton.minimise_in_kernel(objective, linear, end, limits)
         if not done:
             end, n_iter = newton.minimise(
                 loss_and_gradient, end, newton_steps(linear, alpha, est.tol), by_lbfgs,
@@ -155,13 +156,23 @@ def minimise(
 
 
 def _by_fastest(
-    est: Any, loss_and_gradient: Any, start: Floats, linear: LinearParams, alpha: float
-) -> tuple[Floats, int]:
+    est: Any, objective: Objective, loss_and_gradient: Any, start: Floats, linear: LinearParams,
+    alpha: float,
+) -> tuple[Floats, int]:  # fmt: skip
     """Minimise for a solver that names an optimum; warn in scikit-learn's words."""
     loss_and_gradient = optimum.with_bias_penalty(loss_and_gradient, linear)
-    in_dual, dual = est.solver == "liblinear" and est.dual, None
+    in_dual, dual, n_iter = est.solver == "liblinear" and est.dual, None, 0
     if alpha > 0 and (in_dual or is_fastest(linear)):
         dual = DualDescent(linear, alpha, start, est.random_state if in_dual else 0)
+    elif not (est.verbose or start.any()):
+        limits = optimum.kernel_limits(
+            linear, by_norm=est.solver == "liblinear", max_iter=est.max_iter, tol=est.tol
+        )
+        start, n_iter, done = newton.minimise_in_kernel(
+            objective, linear, linear.centred(start), limits
+        )
+        if done:
+            return start, n_iter
     rule: optimum.Rule
     if in_dual and dual is not None:
         rule = optimum.DualGradient(linear, alpha, est.tol, dual.longest)
@@ -172,7 +183,7 @@ def _by_fastest(
     end, n_iter, converged = optimum.minimise(
         loss_and_gradient, start, linear, alpha, rule, dual, max_iter=est.max_iter,
         eps=float(np.finfo(linear.rows.X.dtype).eps),
-        say=print if est.verbose else lambda _text: None,
+        say=print if est.verbose else lambda _text: None, taken=n_iter,
     )  # fmt: skip
     if not converged:
         warn(

@@ -192,10 +192,19 @@ def _gap_and_rounding(params: LinearParams, tol: float) -> tuple[float, float]:
     return gap, precision(np.float64) * math.log(max(params.n_outputs, 2))
 
 
+def kernel_limits(params: LinearParams, *, name: str, max_iter: int, tol: float) -> kernel.Limits:
+    """Return the rule of `has_converged` as the kernel reads it."""
+    cg = name == "newton-cg"
+    gap, rounding = _gap_and_rounding(params, tol)
+    return kernel.Limits(
+        tol, math.inf, math.inf if cg else tol, math.inf, gap, rounding,
+        precision(params.rows.X.dtype), SURELY_REGULAR, 0.0, cg, max_iter,
+    )  # fmt: skip
+
+
 def minimise_in_kernel(
-    objective: Objective, params: LinearParams, start: Floats, *, name: str, max_iter: int,
-    tol: float,
-) -> tuple[Floats, int, bool]:  # fmt: skip
+    objective: Objective, params: LinearParams, start: Floats, limits: kernel.Limits
+) -> tuple[Floats, int, bool]:
     """Return where the kernel's steps lead, their number, and whether they converged there.
 
     It takes those of two classes on few rows and features, and ends where `minimise` has to decide.
@@ -204,17 +213,8 @@ def minimise_in_kernel(
     is_small = start.size <= MOST_IN_KERNEL and objective.seconds * start.size < LONGEST_IN_KERNEL
     if batch is None or not is_small or rows.sparse or params.n_outputs > 1:
         return start, 0, False
-    eps, cg = precision(rows.X.dtype), name == "newton-cg"
-    gap, rounding = _gap_and_rounding(params, tol)
-    limits = kernel.Limits(
-        tol, math.inf if cg else tol, gap, rounding, eps, SURELY_REGULAR, cg, max_iter
-    )
-    D, dtype = params.n_features, rows.X.dtype
-    width, blocks, end = (
-        panel_width(D, 1, dtype),
-        kernel.allocate(D, start.size, dtype),
-        start.copy(),
-    )
+    D, dtype, end = params.n_features, rows.X.dtype, start.copy()
+    width, blocks = panel_width(D, 1, dtype), kernel.allocate(D, start.size, dtype)
     n_steps = kernel.minimise(start, batch, params.scale, width, limits, blocks, end)
     objective.loss = None
     return (end, n_steps, True) if n_steps >= 0 else (end, -1 - n_steps, False)

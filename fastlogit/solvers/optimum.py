@@ -12,11 +12,18 @@ from typing import Protocol
 import numpy as np
 from numpy.linalg import LinAlgError
 
+from fastlogit.kernels.full_batch.newton import Limits
 from fastlogit.models import Floats
 from fastlogit.solvers import LossAndGradient
 from fastlogit.solvers.dual import DualDescent, Progress, is_slow
 from fastlogit.solvers.newton import DEFAULT_TOL, Point, take_step
-from fastlogit.solvers.newton_steps import ConjugateGradientSteps, LinearParams, newton_steps
+from fastlogit.solvers.newton_steps import (
+    SURELY_REGULAR,
+    ConjugateGradientSteps,
+    LinearParams,
+    newton_steps,
+    precision,
+)
 
 
 class Rule(Protocol):
@@ -68,6 +75,13 @@ def norm_of_weights(gradient: Floats, params: LinearParams, alpha: float) -> flo
     return math.sqrt(squares)
 
 
+def share_of_first_norm(params: LinearParams, tol: float) -> float:
+    """Return which share of the gradient's norm at 0 is left, see `GradientNorm`."""
+    rows = params.rows
+    sums = np.bincount(rows.y, rows.weight if rows.weight.size else None, minlength=2)
+    return 0.1 * tol * max(float(sums.min() / sums.sum()), 1 / rows.y.size)
+
+
 class GradientNorm:
     """Of "liblinear" in the primal: ‖g‖ ≤ tol · share of the smaller class · ‖g‖ at 0.
 
@@ -80,11 +94,9 @@ class GradientNorm:
     def __init__(
         self, params: LinearParams, alpha: float, tol: float, loss_and_gradient: LossAndGradient
     ) -> None:
-        rows, zeros = params.rows, np.zeros(params.n_weights + params.fit_bias)
-        sums = np.bincount(rows.y, rows.weight if rows.weight.size else None, minlength=2)
-        share = max(float(sums.min() / sums.sum()), 1 / rows.y.size)
+        zeros = np.zeros(params.n_weights + params.fit_bias)
         first = norm_of_weights(loss_and_gradient(zeros)[1], params, alpha)
-        self._most = 0.1 * tol * share * first
+        self._most = share_of_first_norm(params, tol) * first
         self._params, self._alpha = params, alpha
 
     def at(self, point: Point, before: Point | None) -> bool:  # noqa: ARG002
@@ -122,13 +134,14 @@ class DualGradient:
 def minimise(
     loss_and_gradient: LossAndGradient, start: Floats, params: LinearParams, alpha: float,
     rule: Rule, dual: DualDescent | None, *, max_iter: int, eps: float,
-    say: Callable[[str], None] = lambda _text: None,
+    say: Callable[[str], None] = lambda _text: None, taken: int = 0,
 ) -> tuple[Floats, int, bool]:  # fmt: skip
     """Return where the loss is least, in float64, the epochs and steps taken, and if it stopped.
 
-    Where neither a step's loss nor its gradient falls, which is due to rounding, the fit stops.
+    Steps taken before count as its own. Where neither a step's loss nor its gradient falls, which
+    is due to rounding, the fit stops.
     """
-    epochs, theta, is_near = 0, params.centred(start), True
+    epochs, theta, is_near = taken, params.centred(start), True
     if dual is not None:
         start, (theta, epochs, is_near) = theta, _descend(dual, params, rule, max_iter, say)
         if is_near and rule.is_final:
@@ -153,6 +166,19 @@ def minimise(
         if rule.at(at, before):
             return at.theta, n_iter, True
     return at.theta, max_iter, False
+
+
+def kernel_limits(params: LinearParams, *, by_norm: bool, max_iter: int, tol: float) -> Limits:
+    """Return the rule of `GradientNorm`, or of `CoefficientChange`, as the kernel reads it.
+
+    The kernel starts at 0.
+    """
+    inf = math.inf
+    norm, change = (share_of_first_norm(params, tol), inf) if by_norm else (inf, tol)
+    eps = precision(params.rows.X.dtype)
+    return Limits(
+        inf, norm, inf, change, inf, inf, eps, SURELY_REGULAR, params.bias_alpha, False, max_iter
+    )
 
 
 def _descend(

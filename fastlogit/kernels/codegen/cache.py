@@ -18,6 +18,9 @@ from importlib import metadata, resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
+import llvmlite
+import numpy as np
+
 from fastlogit import verbosity
 from fastlogit.kernels.codegen.cpu import cpu_features, cpu_name
 
@@ -83,7 +86,8 @@ def cache_directory() -> Path | None:
 @cache
 def _versions() -> list[str]:
     """Return the versions of what makes object code, and of what it reads objects of."""
-    return [*(metadata.version(name) for name in ("numba", "llvmlite", "numpy")), sys.version]
+    # Numba's without its import. To read another's as well takes a tenth of a first fit.
+    return [metadata.version("numba"), llvmlite.__version__, np.__version__, sys.version]
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Newton's steps for two classes on few rows and features, by the rules of ``solvers.newton``.
+"""Newton's steps for two classes on few rows and features, by ``solvers.newton`` and ``.optimum``.
 
 Shapes: P parameters θ, the weights and then the bias if it is free, step, gradient g (P,), Hessian
 H (P, P) and its lower Cholesky factor L.
@@ -27,13 +27,17 @@ from fastlogit.kernels.training.epoch import train_on_batches
 # Of scikit-learn's line search: Armijo's constant, and the lengths 1, 1/2, 1/4 ... tried at most.
 SUFFICIENT_DECREASE, MOST_LENGTHS = 1 / 2**11, 21
 
-# theta, gradient and step (P,), of the last iterate, H (P, P), and numbers, the two below.
+# theta, gradient and step (P,), of the last iterate, H (P, P), and numbers, the three below.
 Memory = namedtuple("Memory", "theta gradient step H numbers")
-LOSS, ITERATIONS = range(2)
-# The gradient's largest element and the decrement at convergence; the largest decrement relative to
-# the loss, and the penalty from which on that counts; the machine precision of the rows; what share
-# of the Hessian's norm the penalty's factor must be to make it regular; whether to test the start.
-Limits = namedtuple("Limits", "tol decrement gap rounding eps regular tests_start max_iter")
+LOSS, ITERATIONS, CHANGE = range(3)
+# At convergence: the gradient's largest element, its norm relative to the first, the decrement, the
+# largest change of a parameter relative to the largest parameter; the decrement relative to the
+# loss, and the penalty from which on that counts. The machine precision of the rows; what share of
+# the Hessian's norm the penalty's factor must be to make it regular; the factor of a penalty on the
+# bias; whether to test the start.
+Limits = namedtuple(
+    "Limits", "tol norm decrement change gap rounding eps regular bias_alpha tests_start max_iter"
+)
 # The Hessian's arguments, see hessian.hessian.
 Curvature = namedtuple("Curvature", "weight scale width buffers")
 
@@ -48,7 +52,7 @@ def minimise(start, batch, scale, width, limits, blocks, out):
     size, n_features = start.size, batch[6].X.shape[1]
     memory = Memory(
         out, part(blocks[2], 0, (size,)), part(blocks[2], size, (size,)),
-        part(blocks[2], 2 * size, (size, size)), part(blocks[2], (2 + size) * size, (2,)),
+        part(blocks[2], 2 * size, (size, size)), part(blocks[2], (2 + size) * size, (3,)),
     )  # fmt: skip
     buffers = views_for_one_output(n_features, width, blocks[0], blocks[1])
     curvature = Curvature(batch[6].weight, scale, width, buffers)
@@ -62,7 +66,7 @@ def minimise(start, batch, scale, width, limits, blocks, out):
 
 def allocate(n_features: int, size: int, dtype: Any) -> tuple[Any, Any, Any]:
     """Allocate the blocks for so many features and parameters."""
-    return (*blocks_for_one_output(n_features, dtype), np.empty((2 + size) * size + 2))
+    return (*blocks_for_one_output(n_features, dtype), np.empty((2 + size) * size + 3))
 
 
 @kernel
@@ -70,8 +74,9 @@ def take_steps(batch, curvature, memory, limits):
     """Take steps until they converge; return whether they did. OUT: memory, batch."""
     theta, gradient, numbers = memory.theta, memory.gradient, memory.numbers
     alpha = batch[5].alpha
-    numbers[LOSS] = evaluate(theta, batch)
+    numbers[LOSS] = evaluate(theta, batch, limits.bias_alpha)
     read_gradient(batch, gradient)
+    most = limits.norm * norm_of_weights(gradient, alpha, limits.bias_alpha)
     if limits.tests_start and largest(gradient) <= limits.tol:
         return True
     while numbers[ITERATIONS] < limits.max_iter:
@@ -87,13 +92,26 @@ def take_steps(batch, curvature, memory, limits):
         for i in range(n_weights):
             squares += theta[i] * theta[i]
         is_near = alpha / 2 * squares <= limits.rounding or decrement <= limits.gap * loss
+        if numbers[CHANGE] > limits.change * largest(theta):
+            is_near = False
+        if norm_of_weights(gradient, alpha, limits.bias_alpha) > most:
+            is_near = False
         if largest(gradient) <= limits.tol and decrement <= limits.decrement and is_near:
             return True
     return False
 
 
 @kernel
-def evaluate(theta, batch):
+def norm_of_weights(gradient, alpha, bias_alpha):
+    """Return ‖g‖ with a penalised bias as a weight that is penalised like the others."""
+    squares = dot(gradient, gradient)
+    if bias_alpha > 0.0:
+        squares += gradient[gradient.size - 1] ** 2 * (alpha / bias_alpha - 1.0)
+    return np.sqrt(squares)
+
+
+@kernel
+def evaluate(theta, batch, bias_alpha):
     """Return the loss at theta. OUT: batch, with the parameters and the gradient there."""
     team, model, params, state, gradients, rule, data, orders, batch_size, span, losses = batch
     for i in range(theta.size):
@@ -102,6 +120,10 @@ def evaluate(theta, batch):
     train_on_batches(
         team, model, params, state, gradients, rule, data, orders, batch_size, span, losses
     )
+    if bias_alpha > 0.0:  # the last parameter's penalty
+        bias = theta[theta.size - 1]
+        gradients.values[0, theta.size - 1] += bias_alpha * bias
+        losses[0] += bias_alpha / 2 * bias * bias
     return losses[0]
 
 
@@ -121,6 +143,7 @@ def solve(batch, curvature, limits, memory):
         curvature.buffers, H,
     )  # fmt: skip
     size, norm = step.size, 0.0
+    H[size - 1, size - 1] += limits.bias_alpha
     for i in range(size):
         total = 0.0
         for j in range(size):
@@ -161,7 +184,7 @@ def search(slope, batch, limits, memory):
     for _ in range(MOST_LENGTHS):
         for i in range(theta.size):
             trial[i] = theta[i] + length * step[i]
-        loss = evaluate(trial, batch)
+        loss = evaluate(trial, batch, limits.bias_alpha)
         gain = loss - before
         goes_down = gain <= length * SUFFICIENT_DECREASE * slope
         if not goes_down and abs(gain) <= abs(before) * (16 * limits.eps):
@@ -170,7 +193,7 @@ def search(slope, batch, limits, memory):
             for i in range(theta.size):
                 theta[i] = trial[i]
             read_gradient(batch, gradient)
-            numbers[LOSS] = loss
+            numbers[LOSS], numbers[CHANGE] = loss, length * largest(step)
             return True
         length /= 2
     return False

@@ -5,7 +5,7 @@ import pytest
 from scipy.sparse import csr_array
 
 from fastlogit.models import MODELS, Rows
-from fastlogit.solvers import lbfgs, newton
+from fastlogit.solvers import lbfgs, newton, optimum
 from fastlogit.solvers.newton_steps import LinearParams, newton_steps
 from fastlogit.training.objective import Objective
 
@@ -28,7 +28,8 @@ def both(rows, *, alpha=0.01, fit_bias=True, name="newton-cholesky", tol=1e-6, m
     )
     start = np.zeros(D + fit_bias)
     settings = {"name": name, "max_iter": max_iter, "tol": tol}
-    ours = newton.minimise_in_kernel(objective, linear, start, **settings)
+    limits = newton.kernel_limits(linear, **settings)
+    ours = newton.minimise_in_kernel(objective, linear, start, limits)
     function = objective if fit_bias else lbfgs.weights_only(objective)
     theirs = newton.minimise(
         function, start, newton_steps(linear, alpha, tol), None, **settings,
@@ -52,6 +53,31 @@ def test_the_steps_are_those_in_python(dtype, weighted, fit_bias, n, D):
         np.testing.assert_allclose(theta, expected[0], rtol=0, atol=tolerance)
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("bias_alpha", [0.0, 0.002])
+@pytest.mark.parametrize("by_norm", [False, True])
+def test_the_steps_of_solvers_that_name_an_optimum(dtype, weighted, bias_alpha, by_norm):
+    rows, alpha, tol = problem(dtype, 80, 4, weighted), 0.01, 1e-3
+    zeros = np.zeros((4, 1), dtype), np.zeros(1, dtype)
+    objective = Objective(MODELS["logistic"], zeros, rows, alpha)
+    linear, start = LinearParams(rows, 1, True, bias_alpha), np.zeros(5)
+    limits = optimum.kernel_limits(linear, by_norm=by_norm, max_iter=50, tol=tol)
+    theta, n_iter, done = newton.minimise_in_kernel(objective, linear, start, limits)
+    function = optimum.with_bias_penalty(objective, linear)
+    rule = (
+        optimum.GradientNorm(linear, alpha, tol, function)
+        if by_norm else optimum.CoefficientChange(linear, alpha, tol)
+    )  # fmt: skip
+    expected, expected_iter, _ = optimum.minimise(
+        function, start, linear, alpha, rule, None, max_iter=50, eps=float(np.finfo(dtype).eps)
+    )
+    assert done
+    assert n_iter == expected_iter > 2
+    np.testing.assert_allclose(theta, expected, atol=1e-9 if dtype is np.float64 else 1e-4)
+    assert abs(function(theta)[1]).max() < 1e-4
+
+
 def test_a_step_that_overshoots_is_shortened():
     # From far out the whole first step lands where the loss is higher.
     rows, alpha = problem(noise=0.1, spread=3.0), 1e-4
@@ -64,7 +90,8 @@ def test_a_step_that_overshoots_is_shortened():
     settings = {"name": "newton-cholesky", "max_iter": 100, "tol": 1e-6}
     first = start + newton_steps(linear, alpha, 1e-6).step(start, objective(start)[1])
     assert objective(first)[0] > objective(start)[0]
-    theta, _, done = newton.minimise_in_kernel(objective, linear, start, **settings)
+    limits = newton.kernel_limits(linear, **settings)
+    theta, _, done = newton.minimise_in_kernel(objective, linear, start, limits)
     assert done
     assert np.abs(objective(theta)[1]).max() <= 1e-6
 
@@ -84,9 +111,8 @@ def test_it_ends_where_the_iterations_are_used_up():
         Objective(MODELS["logistic"], zeros, rows, alpha),
         LinearParams(rows, 1, True),
     )
-    theta, n_iter, done = newton.minimise_in_kernel(
-        objective, linear, np.zeros(5), name="newton-cholesky", max_iter=2, tol=1e-12
-    )
+    limits = newton.kernel_limits(linear, name="newton-cholesky", max_iter=2, tol=1e-12)
+    theta, n_iter, done = newton.minimise_in_kernel(objective, linear, np.zeros(5), limits)
     assert (n_iter, done) == (2, False)
     assert objective(theta)[0] < objective(np.zeros(5))[0]
 
@@ -100,9 +126,8 @@ def test_a_hessian_that_may_be_singular_is_left_to_python():
             Objective(MODELS["logistic"], zeros, rows, alpha),
             LinearParams(rows, 1, True),
         )
-        theta, n_iter, done = newton.minimise_in_kernel(
-            objective, linear, np.zeros(5), name="newton-cg", max_iter=9, tol=1e-6
-        )
+        limits = newton.kernel_limits(linear, name="newton-cg", max_iter=9, tol=1e-6)
+        theta, n_iter, done = newton.minimise_in_kernel(objective, linear, np.zeros(5), limits)
         assert (n_iter, done) == (0, False)
         assert not theta.any()
 
@@ -117,7 +142,5 @@ def test_other_shapes_are_left_to_python(sparse):
     model = MODELS["logistic" if n_outputs == 1 else "softmax"]
     linear, start = LinearParams(rows, n_outputs, True), np.ones(5 * n_outputs)
     objective = Objective(model, params, rows, 0.1)
-    result = newton.minimise_in_kernel(
-        objective, linear, start, name="newton-cg", max_iter=9, tol=1e-6
-    )
-    assert result == (start, 0, False)
+    limits = newton.kernel_limits(linear, name="newton-cg", max_iter=9, tol=1e-6)
+    assert newton.minimise_in_kernel(objective, linear, start, limits) == (start, 0, False)
