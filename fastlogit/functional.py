@@ -4,12 +4,12 @@ import math
 import warnings
 from collections import Counter
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from itertools import product, repeat
 from typing import Any, overload
 
 import numpy as np
-from scipy.sparse import csr_array, issparse
+from scipy.sparse import csr_array
 
 from fastlogit.kernels.full_batch.moments import column_moments
 from fastlogit.models import ACTIVATIONS, BACKENDS, MODELS, OPTIMIZERS, Floats, Model, Rows
@@ -98,12 +98,14 @@ def loss_and_gradient(
     [-0.5, 0.75]
     """
     spec = _model(model, activation, backend)
-    matrix = check.matrix("X", X)
+    matrix = _matrix(X, backend)
     arrays = check.params_like(spec, params, matrix.shape[1], matrix.dtype)
     indices = check.labels(y, matrix.shape[0], spec.n_classes(arrays))
     rows = Rows(matrix, indices, check.row_weights(sample_weight, matrix.shape[0], matrix.dtype))
     objective = Objective(spec, arrays, rows, check.real("alpha", alpha, "[0, inf)"), backend)
     result = objective.evaluate(), objective.gradient.copies()
+    if not check.finite(objective.gradient.flat):
+        check.matrix("X", X)
     objective.release()
     return result
 
@@ -131,10 +133,11 @@ def predict_proba(
     [[0.5, 0.5], [0.1192, 0.8808]]
     """
     spec = _model(model, activation, backend)
-    matrix = check.matrix("X", X)
+    matrix = check.matrix("X", X) if spec.has_hidden else _matrix(X, backend)
     arrays = check.params_like(spec, params, matrix.shape[1], matrix.dtype)
     proba = predict(spec, arrays, matrix, backend)
     if has_nan_rows(proba):
+        check.matrix("X", X)
         row = int(np.isnan(proba).any(axis=1).argmax())
         raise ValueError(
             f"the logits of row {row} of X overflow {matrix.dtype}: X holds numbers up to "
@@ -241,17 +244,16 @@ def train(
     """
     spec = _model(model, activation, backend)
     check_name("solver", solver, OPTIMIZERS)
-    settings = {
-        "learning_rate": check.real("learning_rate", learning_rate, "(0, inf)"),
-        "momentum": check.real("momentum", momentum, "[0, 1]"),
-        "nesterov": check.boolean("nesterov", nesterov),
-        "beta_1": check.real("beta_1", beta_1, "[0, 1)"),
-        "beta_2": check.real("beta_2", beta_2, "[0, 1)"),
-        "epsilon": check.real("epsilon", epsilon, "(0, inf)"),
-    }
-    alpha, epochs = check.real("alpha", alpha, "[0, inf)"), check.integer("epochs", epochs, 1)
-    batch_size = check.integer("batch_size", batch_size, 1, 2**63 - 1)
-    n_threads = check.integer("n_threads", n_threads, 1)
+    numbers = (
+        learning_rate, momentum, nesterov, beta_1, beta_2, epsilon, alpha, epochs, batch_size,
+        n_threads,
+    )  # fmt: skip
+    try:
+        hash(numbers)
+        check_all: Any = _checked_settings
+    except TypeError:
+        check_all = _checked_settings.__wrapped__
+    settings, alpha, epochs, batch_size, n_threads = check_all(*numbers)
     if callback is not None and not callable(callback):
         raise TypeError(f"callback={callback!r} must be callable or None")
     if isinstance(X, Source):
@@ -307,6 +309,27 @@ def train(
         )
         warnings.warn(text, RuntimeWarning, stacklevel=2)
     return result
+
+
+@lru_cache(64, typed=True)  # of numbers that were valid once in their types
+def _checked_settings(
+    learning_rate: Any, momentum: Any, nesterov: Any, beta_1: Any, beta_2: Any, epsilon: Any,
+    alpha: Any, epochs: Any, batch_size: Any, n_threads: Any,
+) -> tuple[dict[str, float], float, int, int, int]:  # fmt: skip
+    """Return an optimizer's settings, and the other numbers that train takes, after checks."""
+    settings = {
+        "learning_rate": check.real("learning_rate", learning_rate, "(0, inf)"),
+        "momentum": check.real("momentum", momentum, "[0, 1]"),
+        "nesterov": check.boolean("nesterov", nesterov),
+        "beta_1": check.real("beta_1", beta_1, "[0, 1)"),
+        "beta_2": check.real("beta_2", beta_2, "[0, 1)"),
+        "epsilon": check.real("epsilon", epsilon, "(0, inf)"),
+    }
+    return (
+        settings, check.real("alpha", alpha, "[0, inf)"), check.integer("epochs", epochs, 1),
+        check.integer("batch_size", batch_size, 1, 2**63 - 1),
+        check.integer("n_threads", n_threads, 1),
+    )  # fmt: skip
 
 
 def _check_settings(alpha: float, solver: str, settings: dict[str, Any], dtype: Any) -> None:
@@ -368,7 +391,7 @@ def _rows_of(part: Partition, *, n_classes: int) -> Rows:
         raise ValueError("X has no target; name its column, or pass labels, to scan")
     if isinstance(y, Labels):
         y = y.values[y.codes]
-    if not check.finite(X.data if issparse(X) else X):
+    if not check.finite_matrix(X):
         raise ValueError("X must be finite, got NaN or infinity")
     indices = check.labels(y, X.shape[0], n_classes)
     if weight is not None and not (check.finite(weight) and weight.min() >= 0):
@@ -413,3 +436,13 @@ def _model(name: str, activation: str, backend: str) -> Model:
     check_name("activation", activation, ACTIVATIONS)
     check_name("backend", backend, BACKENDS)
     return MODELS[name].with_activation(activation)
+
+
+def _matrix(X: Any, backend: str) -> Any:
+    """Return X as a matrix, which may hold NaN or infinity where the kernels' results will tell.
+
+    They multiply each element by the slopes of its row's loss and add that to a gradient, which
+    then is not finite, and without a hidden layer to no logit of its row that is.
+    """
+    is_left = BACKENDS[backend].jitted and check.is_plain_array(X)
+    return X if is_left else check.matrix("X", X)

@@ -24,6 +24,7 @@ from sklearn.utils import check_random_state
 from fastlogit import verbosity
 from fastlogit.kernels.codegen import linking, waiting
 from fastlogit.kernels.codegen.cache import cache_directory
+from fastlogit.training.orders import generator_state
 
 REASON = "kernels are being compiled in the background"
 # scikit-learn's code is left a fit that takes it about as long as compiling takes, or less.
@@ -45,7 +46,7 @@ def saved_generator(random_state: Any) -> tuple[Any, Any] | None:
     if isinstance(random_state, Integral):
         return None
     generator = check_random_state(random_state)
-    return generator, generator.get_state()
+    return generator, generator_state(generator)
 
 
 def start(request: str, estimator: Any = None, X: Any = None) -> bool:

@@ -20,7 +20,7 @@ from fastlogit.estimators.progress import FitCall, ValidationSet, split_rows
 from fastlogit.estimators.rows import apply_class_weight, kernel_rows
 from fastlogit.kernels.codegen import waiting
 from fastlogit.models import Floats, Model, Rows
-from fastlogit.models.checks import class_indices
+from fastlogit.models.checks import class_indices, finite_matrix
 from fastlogit.solvers.passes import LocalPasses
 from fastlogit.sources import Source
 from fastlogit.training.orders import restore_generator
@@ -113,6 +113,7 @@ class KernelClassifier(
     _multiply_adds: float  # of a fit on scikit-learn's code for each element of X, at most
     _fit_minibatch: Callable[[Any, Any, Any, Any], None]  # with the arguments of partial_fit
     _penalty: Callable[[float], dict[str, Any]]  # of Σ weights: the trainer's penalty and biases
+    _logits_tell = False  # whether a row that is not finite has no logit that is
     _logits: Callable[[Any], Floats | None]  # of X, None where scikit-learn's code has to predict
 
     @validated_fit
@@ -158,7 +159,7 @@ class KernelClassifier(
         """Fit to the data and end the call; on Ctrl-C leave the attributes as they were before."""
         before, started = self.__dict__.copy(), perf_counter()
         try:
-            self._fit_without_waiting(call, *data, **params)
+            self._fit_without_waiting(call, before, *data, **params)
             call.end()
         except KeyboardInterrupt:
             self.__dict__.clear()
@@ -168,12 +169,13 @@ class KernelClassifier(
         report_fit(type(self).__name__, code, perf_counter() - started)
         return self
 
-    def _fit_without_waiting(self, call: FitCall, *data: Any, **params: Any) -> None:
+    def _fit_without_waiting(
+        self, call: FitCall, before: dict[str, Any], *data: Any, **params: Any
+    ) -> None:
         """Fit on the kernels, or on scikit-learn's code while they are being compiled."""
         if not self._can_run_on_sklearn(call):
             self._run_fit(call, *data, **params)
             return
-        before = self.__dict__.copy()
         draws = background.saved_generator(self.random_state) if self._draws else None
         token = waiting.do_without()
         try:
@@ -187,7 +189,7 @@ class KernelClassifier(
         self.__dict__.clear()
         self.__dict__.update(before)
         if draws is not None:
-            draws[0].set_state(draws[1])
+            restore_generator(*draws)
         is_short = background.is_short(data[0], self._multiply_adds)
         if is_short and background.start(missing, self, data[0]):
             call.waiting_reason = background.REASON
@@ -255,7 +257,7 @@ class KernelClassifier(
         optimizer = self.__dict__.get("_optimizer")
         same_solver = sklearn_compat.solver_of(optimizer) == self.solver
         if optimizer is None or not (incremental or (exact and same_solver)):
-            self._optimizer = sklearn_compat.new_optimizer(self, params)
+            self._optimizer = sklearn_compat.new_optimizer(self)
         if not exact:
             self._forget_generator()
         elif hasattr(self, "_generator_state") and isinstance(self.random_state, Integral):
@@ -390,9 +392,10 @@ class KernelClassifier(
         ndarray of shape (n, K)
             Classes in the order of ``classes_``; for a multilabel target (n, labels).
         """
-        rows, proba = self._kernel_rows(X), None
+        rows, proba = self._kernel_rows(X, reads_all=not self._logits_tell), None
         if rows is not None:
-            proba = kernel_proba(self._model, self._params, rows, self.n_threads)
+            refuse = self._validate_rows if self._logits_tell else None
+            proba = kernel_proba(self._model, self._params, rows, self.n_threads, refuse)
         return super().predict_proba(X) if proba is None else proba
 
     @by_partition.by_partition
@@ -411,9 +414,12 @@ class KernelClassifier(
         logits = self._logits(X)
         return super().predict_log_proba(X) if logits is None else log_proba(logits)
 
-    def _kernel_rows(self, X: Any) -> Any:
-        """Return X after validation, None where scikit-learn's code has to predict."""
-        is_valid = fast_path.is_valid_matrix(self, X)
+    def _kernel_rows(self, X: Any, *, reads_all: bool = True) -> Any:
+        """Return X after validation, None where scikit-learn's code has to predict.
+
+        Unless it reads all, an array that needs no conversion may hold NaN or infinity.
+        """
+        is_valid = fast_path.is_valid_if_finite(self, X) and (not reads_all or finite_matrix(X))
         if not is_valid:
             check_is_fitted(self)
         if getattr(self, "backend_", None) != "numba":

@@ -24,9 +24,9 @@ def by_partition(predict: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any
 
     @wraps(predict)
     def predict_all(self: Any, X: Any) -> Any:
-        if is_dask(X):
+        if type(X) is not np.ndarray and is_dask(X):
             return self._predict_lazily(predict.__name__, X)
-        if not isinstance(X, Source):
+        if type(X) is np.ndarray or not isinstance(X, Source):
             return predict(self, X)
         results = [result for _, result in predictions(self, predict, X)]
         if not results:

@@ -16,9 +16,10 @@ from fastlogit.estimators import full_batch, liblinear, partitioned, sklearn_com
 from fastlogit.estimators.base import KernelClassifier
 from fastlogit.estimators.by_partition import by_partition
 from fastlogit.estimators.fast_path import (
+    encoded,
     is_valid_if_finite,
     is_valid_matrix,
-    plain_classes,
+    plain_labels,
     set_n_features,
 )
 from fastlogit.estimators.minibatch import RESUME_ATTRIBUTES
@@ -145,6 +146,7 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
     ('softmax', True)
     """
 
+    _logits_tell = True
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **_SklearnLogisticRegression._parameter_constraints,
         **{k: _SklearnMLPClassifier._parameter_constraints[k] for k in MINIBATCH_ARGUMENTS},
@@ -365,22 +367,23 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
         self, X: Any, y: Any, sample_weight: Any, *, resumed: bool, incremental: bool
     ) -> Rows:
         """Return validated rows with weights; only those of partial_fit may be of one class."""
-        classes = plain_classes(X, y)  # the validation skipped took a quarter of a fit on iris
-        if classes is not None and not resumed:
+        labels = plain_labels(X, y)  # the validation skipped took a quarter of a fit on iris
+        if labels is not None and not resumed:
             set_n_features(self, X)
         else:
             X, y = validate_data(
                 self, X, y, accept_sparse="csr", dtype=[np.float64, np.float32], order="C",
-                reset=not resumed, skip_check_array=classes is not None,
+                reset=not resumed, skip_check_array=labels is not None,
                 accept_large_sparse=self.solver not in full_batch.OPTIMUM_SOLVERS,
             )  # fmt: skip
-        if classes is None:
+        if labels is None:
             check_classification_targets(y)
-            classes = np.unique(y)
+            labels = encoded(y)
+        classes, indices = labels
         if resumed or incremental:
             indices = class_indices(self.classes_, y)
         else:
-            self.classes_, indices = classes, classes.searchsorted(y)
+            self.classes_ = classes
         # All rows of a class may have weight 0, as in a bootstrap sample drawn by weights.
         if not incremental and classes.size == 1:
             text = f"{type(self).__name__} needs rows of at least 2 classes"
@@ -477,8 +480,8 @@ beta_2, epsilon, shuffle, early_stopping, validation_fraction, n_iter_no_change
         # If an element of X is not finite then no logit of its row is: X need not be checked.
         return kernel_classes(self._model, self._params, X, self.n_threads)
 
-    def _kernel_rows(self, X: Any) -> Any:
-        return None if get_config()["array_api_dispatch"] else super()._kernel_rows(X)
+    def _kernel_rows(self, X: Any, **arguments: Any) -> Any:
+        return None if get_config()["array_api_dispatch"] else super()._kernel_rows(X, **arguments)
 
     def _logits(self, X: Any) -> Floats | None:
         return None if get_config()["array_api_dispatch"] else self.decision_function(X)

@@ -6,7 +6,7 @@ integer, and the order that the next epoch shuffles.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from numbers import Integral
 from typing import Any
 
@@ -83,9 +83,11 @@ class EpochLoop:
                 stopped = self._run_chunk(max_iter - estimator.n_iter_)
             if not stopped and not one_epoch:
                 self._warn(
-                    f"Stochastic Optimizer: Maximum iterations ({max_iter}) reached and the "
-                    "optimization hasn't converged yet."
-                    + self._last_gradient("is {:.0e} at learning_rate={:g}.")
+                    lambda: (
+                        f"Stochastic Optimizer: Maximum iterations ({max_iter}) reached and the "
+                        "optimization hasn't converged yet."
+                        + self._last_gradient("is {:.0e} at learning_rate={:g}.")
+                    )
                 )
         except KeyboardInterrupt:
             if estimator.t_ == 0:  # there is no epoch to keep
@@ -114,8 +116,10 @@ class EpochLoop:
         if self._call is not None:
             self._call.begin_subtask("epoch")
         epochs = 1 if epochs_left == 1 else min(self._epochs_to_decision(), epochs_left)
-        mark, orders = None, np.empty((epochs, 0), np.intp)
-        if self._orders is not None:
+        mark = None
+        if self._orders is None:
+            orders = np.empty((epochs, 0), np.intp)
+        else:
             mark = self._orders.mark() if estimator.exact_resume else None
             orders = self._orders.draw(epochs)
         if self._solver == "sgd":
@@ -182,9 +186,9 @@ class EpochLoop:
             stops |= self._call.end_epoch()
         return stops
 
-    def _warn(self, text: str) -> None:
+    def _warn(self, text: Callable[[], str]) -> None:
         """Warn with numbers of one digit: most fits of a search then share the message."""
-        warn(text + features_off_scale(self.estimator, self.rows.X))
+        warn(lambda: text() + features_off_scale(self.estimator, self.rows.X))
 
     def _warn_of_divergence(self) -> None:
         """Warn of a loss that is not finite; raise ValueError in the first epoch."""
@@ -196,10 +200,12 @@ class EpochLoop:
                 f"rate, may help.{features_off_scale(estimator, self.rows.X)}"
             )
         self._warn(
-            f"The loss is no longer finite in epoch {estimator.n_iter_ + 1} at learning_rate="
-            f"{rate:g}; the parameters are those before that epoch."
-            f"{self._last_gradient('was {:.0e}.')} A smaller learning rate, or features of unit "
-            "variance, may help."
+            lambda: (
+                f"The loss is no longer finite in epoch {estimator.n_iter_ + 1} at learning_rate="
+                f"{rate:g}; the parameters are those before that epoch."
+                f"{self._last_gradient('was {:.0e}.')} A smaller learning rate, or features of "
+                "unit variance, may help."
+            )
         )
 
     def _warn_of_large_loss(self) -> None:
@@ -216,9 +222,11 @@ class EpochLoop:
         start.params.flat[...] = self._start.theta
         if loss > start.evaluate():
             self._warn(
-                f"Training diverged: the loss of the last epoch is {loss:.0e}, equal probabilities "
-                f"have {baseline:.1g}, at learning_rate={self._settings['learning_rate']:g}. A "
-                "smaller learning rate may help."
+                lambda: (
+                    f"Training diverged: the loss of the last epoch is {loss:.0e}, equal "
+                    f"probabilities have {baseline:.1g}, at learning_rate="
+                    f"{self._settings['learning_rate']:g}. A smaller learning rate may help."
+                )
             )
 
     def _last_gradient(self, value: str) -> str:
@@ -254,4 +262,4 @@ def average_gradient(
     """
     numerator = 1 - decay**steps if from_rest else 1
     weights = numerator / (1 - decay) if decay < 1 else steps  # Σₖ decayᵏ
-    return float(np.max(np.abs(moment))) / (factor * weights)
+    return float(np.maximum.reduce(np.abs(moment))) / (factor * weights)

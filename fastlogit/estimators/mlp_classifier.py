@@ -1,21 +1,29 @@
 """MLPClassifier: what of it the kernels support, its fits and predictions."""
 
 from contextvars import ContextVar
-from typing import Any, ClassVar
+from functools import cache
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression as _SklearnLogisticRegression
 from sklearn.neural_network import MLPClassifier as _SklearnMLPClassifier
+from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import type_of_target
 
 from fastlogit.estimators import sklearn_compat
 from fastlogit.estimators.base import KernelClassifier
 from fastlogit.estimators.by_partition import by_partition
-from fastlogit.estimators.fast_path import is_valid_matrix, plain_classes, set_n_features
+from fastlogit.estimators.fast_path import (
+    generator_of,
+    is_valid_matrix,
+    plain_labels,
+    set_n_features,
+)
 from fastlogit.estimators.predictions import kernel_classes, kernel_proba, labels_of
-from fastlogit.estimators.progress import FitCall
+from fastlogit.estimators.progress import FitCall, start_history
 from fastlogit.estimators.rows import apply_class_weight, features_off_scale, kernel_rows
 from fastlogit.models import ACTIVATIONS, MODELS, Floats, Indices, Model, Rows
+from fastlogit.models.checks import finite
 from fastlogit.solvers import lbfgs
 from fastlogit.training.objective import Objective
 
@@ -135,31 +143,63 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
         parent.partial_fit(X, y, sample_weight=sample_weight, classes=classes)
 
     def _can_resume(self, rows: Rows) -> bool:
-        n_hidden = self.hidden_layer_sizes
-        if type(n_hidden) in (tuple, list) and len(n_hidden) == 1:
-            n_hidden = n_hidden[0]
-        if self._unsupported_reason(in_fit=True) is not None or type(n_hidden) is not int:
+        if self._unsupported_reason(in_fit=True) is not None:
             return False
         if self.warm_start is not False:  # then scikit-learn requires all classes in y
             return False
-        steps = [getattr(type(self), name) for name in sklearn_compat.MLP_STEPS]
-        has_our_steps = steps == [getattr(MLPClassifier, name) for name in sklearn_compat.MLP_STEPS]
-        has_shape = self.coefs_[0].shape == (rows.X.shape[1], n_hidden)
-        return has_our_steps and has_shape and super()._can_resume(rows)
+        has_shape = self.coefs_[0].shape == (rows.X.shape[1], self._n_hidden)
+        return _has_our_steps(type(self)) and has_shape and super()._can_resume(rows)
 
-    def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any]:
-        """Return what scikit-learn's method returns, for valid arrays without its validation."""
-        resumes = incremental or self.warm_start or not reset
-        classes = None if resumes else plain_classes(X, y)
-        if classes is None or classes.size < 2:
-            return super()._validate_input(X, y, incremental, reset)  # type: ignore[no-any-return]
+    def _fit(self, X: Any, y: Any, sample_weight: Any = None, incremental: bool = False) -> Self:
+        """Fit as scikit-learn's method does, which is called if anything is to be converted."""
+        call = None if incremental else self._call_of_fit()
+        labels = None if call is None else self._plain_labels(X, y, call)
+        if call is None or labels is None:
+            fitted: Self = super()._fit(X, y, sample_weight=sample_weight, incremental=incremental)
+            return fitted
+        classes, indices = labels
         set_n_features(self, X)
         self._label_binarizer = sklearn_compat.fitted_binarizer(classes)
         self.classes_ = self._label_binarizer.classes_
-        return X, y[:, None] == (classes[1:] if classes.size == 2 else classes)
+        if sample_weight is not None:
+            sample_weight = sklearn_compat.check_sample_weight(sample_weight, X)
+        weight = apply_class_weight(self.class_weight, self.classes_, indices, sample_weight)
+        draw = generator_of if call.is_alone else check_random_state
+        random_state = draw(self.random_state)
+        self._initialise(X.shape[1], X.dtype, random_state)
+        self._fit_rows(kernel_rows(X, indices, weight, X.dtype), random_state, call)
+        return self
 
-    # scikit-learn's _fit validates its input, draws the initial parameters and then calls one of
-    # these two methods, with y as booleans (n, K).
+    def _plain_labels(self, X: Any, y: Any, call: FitCall) -> tuple[Any, Indices] | None:
+        """Return the classes and the rows' indices into them, None where scikit-learn has to."""
+        is_ours = self._n_hidden is not None and self.activation in ACTIVATIONS
+        is_ours = is_ours and call.waiting_reason is None and not self.warm_start
+        labels = plain_labels(X, y) if is_ours and _has_our_steps(type(self)) else None
+        return None if labels is None or labels[0].size < 2 else labels
+
+    @property
+    def _n_hidden(self) -> int | None:
+        """The hidden units, None unless these are one layer."""
+        n_hidden = self.hidden_layer_sizes
+        if type(n_hidden) in (tuple, list) and len(n_hidden) == 1:
+            n_hidden = n_hidden[0]
+        return n_hidden if type(n_hidden) is int and n_hidden > 0 else None
+
+    def _initialise(self, n_features: int, dtype: Any, random_state: Any) -> None:
+        """Set what scikit-learn's code sets before training, and draw the same parameters."""
+        n_classes = len(self.classes_)
+        self.n_layers_, self.n_outputs_ = 3, n_classes if n_classes > 2 else 1
+        self.out_activation_ = "softmax" if n_classes > 2 else "logistic"
+        self.n_iter_ = self.t_ = 0
+        if self.solver != "lbfgs":
+            start_history(self)
+        self._params = self._model.initial_params(
+            n_features, self._n_hidden, self.n_outputs_, dtype, random_state
+        )
+        self._best_coefs, self._best_intercepts = self.coefs_, self.intercepts_
+
+    # Otherwise scikit-learn's _fit validates its input, draws the initial parameters and then calls
+    # one of these two methods, with y as booleans (n, K).
 
     def _fit_stochastic(
         self, X: Any, y: Any, sample_weight: Any, activations: Any, deltas: Any, coef_grads: Any,
@@ -178,12 +218,9 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
                 incremental,
             )  # fmt: skip
             return
-        self._use_kernels()
         # partial_fit and warm_start keep the dtype of the first call.
-        rows, generator = kernel_rows(X, labels, weight, self.coefs_[0].dtype), self._random_state
-        self._train_epochs(self._params, rows, generator, incremental=incremental, call=call)
-        if self.early_stopping:  # from which scikit-learn's code starts with warm_start
-            self._best_coefs, self._best_intercepts = self.coefs_, self.intercepts_
+        rows = kernel_rows(X, labels, weight, self.coefs_[0].dtype)
+        self._fit_rows(rows, self._random_state, call, incremental=incremental)
 
     def _fit_lbfgs(
         self, X: Any, y: Any, sample_weight: Any, activations: Any, deltas: Any, coef_grads: Any,
@@ -191,16 +228,32 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
     ) -> None:  # fmt: skip
         labels, weight = self._labels_and_weight(y, sample_weight)
         call = self._call_of_fit()
-        self._begin_without_epochs(call, f"solver={self.solver!r}")
         if reason := self._sklearn_reason(call):
+            self._begin_without_epochs(call, f"solver={self.solver!r}")
             self._use_sklearn(reason, call)
             super()._fit_lbfgs(
                 X, y, weight, activations, deltas, coef_grads, intercept_grads, layer_units
             )
             return
+        rows = kernel_rows(X, labels, weight, self.coefs_[0].dtype)
+        self._fit_rows(rows, self._random_state, call)
+
+    def _fit_rows(
+        self, rows: Rows, random_state: Any, call: FitCall | None, *, incremental: bool = False
+    ) -> None:
+        """Train on the kernels, from the present parameters on."""
         self._use_kernels()
-        rows, threads = kernel_rows(X, labels, weight, self.coefs_[0].dtype), int(self.n_threads)
-        total = len(y) if weight is None else float(weight.sum())
+        if self.solver == "lbfgs":
+            self._begin_without_epochs(call, f"solver={self.solver!r}")
+            self._minimise(rows, call)
+            return
+        self._train_epochs(self._params, rows, random_state, incremental=incremental, call=call)
+        if self.early_stopping:  # from which scikit-learn's code starts with warm_start
+            self._best_coefs, self._best_intercepts = self.coefs_, self.intercepts_
+
+    def _minimise(self, rows: Rows, call: FitCall | None) -> None:
+        """Train by L-BFGS."""
+        threads, total = int(self.n_threads), rows.total_weight
         partitions = None if call is None else call.partitions
         if partitions is not None:
             partitions.prepare(self, rows.X.dtype)
@@ -213,11 +266,17 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
             loss = partitions.summed_loss(self, shapes, objective.params.flat, alpha)
         theta, self.loss_, self.n_iter_ = lbfgs.minimise(
             loss, objective.params.flat.copy(), max_iter=self.max_iter, tol=self.tol,
-            advice=lambda: features_off_scale(self, X), maxfun=self.max_fun,
+            advice=lambda: features_off_scale(self, rows.X), maxfun=self.max_fun,
             **sklearn_compat.lbfgs_print_option("iprint", 1 if self.verbose else -1),
         )  # fmt: skip
+        if not finite(theta):  # in scikit-learn's words
+            raise ValueError(
+                "Solver produced non-finite parameter weights. The input data may contain large "
+                "values and need to be preprocessed."
+            )
         objective.params.flat[...] = theta
         self._params = tuple(objective.params.copies())
+        layer_units = [rows.X.shape[1], self.coefs_[0].shape[1], self.n_outputs_]
         self._coef_indptr, self._intercept_indptr = sklearn_compat.packed_offsets(layer_units)
 
     def _sklearn_reason(self, call: FitCall | None) -> str | None:
@@ -347,3 +406,9 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
         activation: Any = self._model.activation  # of scikit-learn, or for ours of the reference
         sklearn_compat.ACTIVATIONS.get(activation.name, activation.reference[0])(hidden)
         return np.asarray(hidden @ W2 + b2)
+
+
+@cache
+def _has_our_steps(kind: Any) -> bool:
+    """Return whether a class overrides none of the steps of a fit."""
+    return all(getattr(kind, n) is getattr(MLPClassifier, n) for n in sklearn_compat.MLP_STEPS)

@@ -4,14 +4,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.sparse import issparse
 from scipy.special import log_expit, log_softmax
 
 from fastlogit.estimators import background
 from fastlogit.estimators.rows import as_kernel_rows
 from fastlogit.kernels.codegen import waiting
 from fastlogit.models import Floats, Indices, Model
-from fastlogit.models.checks import FEW, FLOATS, finite
+from fastlogit.models.checks import FEW, FLOATS, finite_matrix
 from fastlogit.solvers import warn
 from fastlogit.training.objective import has_nan_rows, predict, predict_classes
 
@@ -38,11 +37,13 @@ def kernel_input(model: Model, params: Sequence[Floats], X: Any) -> tuple[list[F
 
 
 def kernel_proba(
-    model: Model, params: Sequence[Floats], X: Any, n_threads: int = 1
-) -> Floats | None:
+    model: Model, params: Sequence[Floats], X: Any, n_threads: int = 1,
+    refuse: Callable[[Any], Any] | None = None,
+) -> Floats | None:  # fmt: skip
     """Return class probabilities in the wider dtype of params and X.
 
-    None if params do not fit, or if the kernels are being compiled.
+    None if params do not fit, or if the kernels are being compiled. An X that is not finite is
+    given to refuse, if its logits tell.
     """
     given = kernel_input(model, params, X)
     if given is None:
@@ -51,10 +52,12 @@ def kernel_proba(
     proba: Floats | None = _computed(predict, model, *given, "numba", n_threads)
     if proba is None:
         return None
-    # NumPy's own operations would warn of the overflow.
-    if has_nan_rows(proba) and finite(rows.data if issparse(rows) else rows):
-        text = f"Logits overflow {proba.dtype}; the probabilities of their rows are NaN."
-        warn(text, RuntimeWarning)
+    if has_nan_rows(proba):
+        if finite_matrix(rows):  # NumPy's own operations would warn of the overflow
+            text = f"Logits overflow {proba.dtype}; the probabilities of their rows are NaN."
+            warn(text, RuntimeWarning)
+        elif refuse is not None:
+            refuse(X)
     return proba
 
 

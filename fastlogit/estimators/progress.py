@@ -160,6 +160,12 @@ class FitCall:
         """Whether anything has to be called after each epoch."""
         return self._task is not None or self.callback is not None
 
+    @property
+    def is_alone(self) -> bool:
+        """Whether no code but the fit's own runs until it ends: no callback's, no source's."""
+        has_others = self.callback is not None or self.partitions is not None
+        return not (has_others or has_callbacks(self.estimator))
+
     def refuse_epoch_arguments(self, reason: str) -> None:
         """Raise ValueError for arguments that need epochs on the kernels, which do not run."""
         est = self.estimator

@@ -25,7 +25,8 @@ def is_sparse(X: Any) -> bool:
 
 def as_kernel_rows(X: Any, dtype: Any) -> Any:
     """Return validated rows, dense or sparse, in the layout and dtype that the kernels read."""
-    return compressed("X", X, dtype) if issparse(X) else np.ascontiguousarray(X, dtype)
+    is_dense = type(X) is np.ndarray or not issparse(X)
+    return np.ascontiguousarray(X, dtype) if is_dense else compressed("X", X, dtype)
 
 
 def apply_class_weight(
@@ -71,13 +72,14 @@ def features_off_scale(estimator: Any, X: Any) -> str:
 
     The gradient grows with a feature's root mean square, whether that is variance or mean.
     """
-    sample = X[:: -(-X.shape[0] // SAMPLED_ROWS)]
+    sample = X if X.shape[0] <= SAMPLED_ROWS else X[:: -(-X.shape[0] // SAMPLED_ROWS)]
     with np.errstate(all="ignore"):
         if issparse(sample):
             square = np.asarray(sample.power(2).sum(axis=0, dtype=np.float64)).ravel()
         else:
             square = np.einsum("ij,ij->j", sample, sample, dtype=np.float64)
-        if square.max() <= OFF_SCALE_FACTOR**2 * square.min():  # then none is, from any median
+        largest, least = np.maximum.reduce(square), np.minimum.reduce(square)
+        if largest <= OFF_SCALE_FACTOR**2 * least:  # then none is, from any median
             return ""
         scale = np.sqrt(square / sample.shape[0])
         varies = scale > 0  # a feature of zeros has no effect

@@ -3,8 +3,8 @@
 Any release of scikit-learn may change it without notice, so it is named only here, and a test
 checks each name against the installed release. The estimators also read their parents'
 ``_parameter_constraints``, ``_random_state``, ``_optimizer`` and ``_label_binarizer``, and override
-or call MLPClassifier's ``_fit``, ``_fit_stochastic``, ``_fit_lbfgs``, ``_validate_input``,
-``_forward_pass_fast`` and ``_predict``.
+or call MLPClassifier's ``_fit``, ``_fit_stochastic``, ``_fit_lbfgs``, ``_forward_pass_fast`` and
+``_predict``.
 """
 
 import inspect
@@ -51,8 +51,11 @@ __all__ = [
     "with_labels",
 ]  # fmt: skip
 
-# The methods that MLPClassifier's partial_fit calls, any of which a subclass of ours may override.
-MLP_STEPS = ("_fit", "_validate_input", "_fit_stochastic")
+# The methods that a fit of MLPClassifier calls, any of which a subclass of ours may override, the
+# first three also partial_fit.
+MLP_STEPS = (
+    "_fit", "_validate_input", "_fit_stochastic", "_fit_lbfgs", "_initialize", "_init_coef",
+)  # fmt: skip
 # Constraints on the arguments that both estimators add or extend.
 ADDED_CONSTRAINTS = {
     "n_threads": [Interval(Integral, 1, None, closed="left")],
@@ -158,19 +161,14 @@ def packed_offsets(layer_units: Sequence[int]) -> tuple[list[Any], list[Any]]:
     return weights, spans[len(shapes) :]
 
 
-def new_optimizer(estimator: Any, params: Sequence[Floats]) -> Any:
-    """Return an optimizer with the estimator's settings and zero moments."""
+def new_optimizer(estimator: Any) -> Any:
+    """Return an optimizer with the estimator's settings, and without moments, which stand for 0."""
     est, rate = estimator, estimator.learning_rate_init
     if est.solver == "adam":
-        optimizer = AdamOptimizer([], rate, est.beta_1, est.beta_2, est.epsilon)
-    else:
-        optimizer = SGDOptimizer(
-            [], rate, est.learning_rate, est.momentum, est.nesterovs_momentum, est.power_t
-        )
-    for name in MOMENTS[est.solver]:  # np.zeros_like takes five times as long
-        zeros = [np.zeros(array.shape, array.dtype) for array in _in_order(params)]
-        setattr(optimizer, name, zeros)
-    return optimizer
+        return AdamOptimizer([], rate, est.beta_1, est.beta_2, est.epsilon)
+    return SGDOptimizer(
+        [], rate, est.learning_rate, est.momentum, est.nesterovs_momentum, est.power_t
+    )
 
 
 def solver_of(optimizer: Any) -> str:
@@ -188,7 +186,7 @@ def optimizer_settings(optimizer: Any) -> dict[str, float]:
 
 def load_moments(trainer: Trainer, optimizer: Any) -> None:
     """Copy the optimizer's moments and step count into the trainer, whose are 0, and mark it."""
-    if getattr(optimizer, "t", None) == 0:  # Adam's before its first step
+    if not getattr(optimizer, MOMENTS[solver_of(optimizer)][0]):
         return
     for name, row, block, arrays in _moments(trainer, optimizer):
         for array, values in zip(arrays, getattr(optimizer, name), strict=True):
@@ -205,7 +203,7 @@ def store_moments(trainer: Trainer, optimizer: Any) -> None:
     for name, _, _, arrays in _moments(trainer, opt):
         setattr(opt, name, arrays)  # not copied, since the trainer no longer writes to them
     if solver_of(opt) == "adam" and steps:
-        correction = np.sqrt(1 - opt.beta_2**steps)
+        correction = math.sqrt(1 - opt.beta_2**steps)
         opt.learning_rate = opt.learning_rate_init * correction / (1 - opt.beta_1**steps)
         opt.t = steps
 

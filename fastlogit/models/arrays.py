@@ -71,7 +71,10 @@ class FlatParams:
 
     def parts(self, block: Floats) -> list[Floats]:
         """Return views of a block that is laid out like this one, in the public shapes."""
-        views = [block[start:stop].reshape(shape) for start, stop, shape in self._places]
+        views = [
+            block[place] if len(shape) == 1 else block[place].reshape(shape)
+            for place, shape in self._places
+        ]
         if self._transposed:
             views[-2] = views[-2].T
         return views
@@ -87,14 +90,14 @@ class FlatParams:
 
 
 @lru_cache(256)
-def _layout(shapes: Shapes, transposed: bool) -> tuple[int, int, list[tuple[int, int, Any]]]:
-    """Return how many weights and parameters a block has, and each one's start, end and shape."""
+def _layout(shapes: Shapes, transposed: bool) -> tuple[int, int, list[tuple[slice, Any]]]:
+    """Return how many weights and parameters a block has, and the place and shape of each array."""
     sizes = [math.prod(shape) for shape in shapes]
     starts = [0, sum(sizes[::2])]  # of the next weight matrix, of the next bias
     places = []
     for i, (shape, size) in enumerate(zip(shapes, sizes, strict=True)):
         layout = shape[::-1] if transposed and i == len(shapes) - 2 else shape
-        places.append((starts[i % 2], starts[i % 2] + size, layout))
+        places.append((slice(starts[i % 2], starts[i % 2] + size), layout))
         starts[i % 2] += size
     return sum(sizes[::2]), sum(sizes), places
 
@@ -117,8 +120,8 @@ class Rows:
     def __post_init__(self) -> None:
         """Make one compiled signature serve writable and read-only arrays alike."""
         self.y, self.weight = as_writable_view(self.y), as_writable_view(self.weight)
-        self.sparse = bool(issparse(self.X))
-        self._for_kernels = matrix_for_kernels(self.X)
+        self.sparse = type(self.X) is not np.ndarray and bool(issparse(self.X))
+        self._for_kernels = matrix_for_kernels(self.X) if self.sparse else as_writable_view(self.X)
         if not self.sparse:
             self.X = self._for_kernels
 

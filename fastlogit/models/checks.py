@@ -24,7 +24,7 @@ FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
 
 def integer(name: str, value: Any, low: int, high: int = 2**31 - 1) -> int:
     """Return value as an int of the interval from low to high."""
-    if isinstance(value, bool) or not isinstance(value, Integral):
+    if type(value) is not int and (isinstance(value, bool) or not isinstance(value, Integral)):
         raise TypeError(f"{name}={value!r} must be an integer of at least {low}")
     number = int(value)
     if not low <= number <= high:
@@ -57,10 +57,17 @@ def _bounds(interval: str) -> tuple[float, float]:
 
 def fits(name: str, value: float, dtype: Any) -> None:
     """Refuse a number that becomes infinite, or 0 without being it, in that dtype."""
-    limits = np.finfo(dtype)
-    if value != 0 and not float(limits.smallest_subnormal) <= value <= float(limits.max):
-        allowed = f"0 or from {limits.smallest_subnormal:g} to {limits.max:g}"
+    least, largest = limits(np.dtype(dtype))
+    if value != 0 and not least <= value <= largest:
+        allowed = f"0 or from {least:g} to {largest:g}"
         raise ValueError(f"{name}={value!r} must be {allowed} for X of dtype {np.dtype(dtype)}")
+
+
+@cache
+def limits(dtype: np.dtype[Any]) -> tuple[float, float]:
+    """Return the smallest positive number of a dtype, and the largest."""
+    known = np.finfo(dtype)
+    return float(known.smallest_subnormal), float(known.max)
 
 
 def boolean(name: str, value: Any) -> bool:
@@ -155,9 +162,16 @@ def finite(array: Floats) -> bool:
         return bool(np.isfinite(array.sum()) or np.isfinite(array).all())
 
 
+def finite_matrix(X: Any) -> bool:
+    """Return whether all elements of an array or sparse matrix are finite."""
+    return finite(X if type(X) is np.ndarray or not issparse(X) else X.data)
+
+
 def labels(value: Any, rows: int, n_classes: int | None) -> Indices:
     """Return y as (rows,) class indices below n_classes, from 0 on if that is None."""
-    given = array_of("y", value, (rows,), what=f"class indices; {AS_INDICES}")
+    given = value
+    if type(value) is not np.ndarray or value.dtype != np.intp or value.shape != (rows,):
+        given = array_of("y", value, (rows,), what=f"class indices; {AS_INDICES}")
     if given.dtype == np.intp:
         indices = np.ascontiguousarray(given)
     else:
@@ -166,6 +180,9 @@ def labels(value: Any, rows: int, n_classes: int | None) -> Indices:
         wrong = indices != given
         if wrong.any():
             raise ValueError(f"y must hold class indices, got {given[wrong][0]!r}; {AS_INDICES}")
+    # No index has a bit that none of them has: one pass tells for two classes, or four.
+    if n_classes is not None and 0 <= np.bitwise_or.reduce(indices) < n_classes:
+        return indices
     first, last = int(indices.min()), int(indices.max())
     if n_classes is None and first > 0:
         raise ValueError(f"y holds {first} to {last}, must hold class indices from 0; {AS_INDICES}")
@@ -235,9 +252,10 @@ def row_order(value: Any, epochs: int, rows: int) -> Indices:
 def params_like(model: Model, params: Any, n_features: int, dtype: Any) -> tuple[Floats, ...]:
     """Return a model's parameters as arrays of that dtype after a check of their shapes."""
     names = (NetworkParams if model.has_hidden else LayerParams)._fields
-    if not isinstance(params, Sequence) or len(params) != len(names):
+    is_sequence = isinstance(params, tuple) or isinstance(params, Sequence)  # noqa: SIM101 - ABC
+    if not is_sequence or len(params) != len(names):
         allowed = f"({', '.join(names)}) for model {model.name!r}"
-        found = len(params) if isinstance(params, Sequence) else type(params).__name__
+        found = len(params) if is_sequence else type(params).__name__
         raise ValueError(f"params must be {allowed}, got {found}")
     arrays: list[Floats] = []
     for name, value in zip(names, params, strict=True):

@@ -4,6 +4,7 @@ A record carries what its name stands for, in the kernels and in the NumPy refer
 other file asks for a name.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -96,16 +97,23 @@ class Model:
     has_hidden: bool = False
     activation: Activation | None = None
 
+    @cache  # noqa: B019
     def with_activation(self, name: str) -> Self:
         """Return the model with the activation of that name, if it has one."""
         if self.activation is None or name == self.activation.name:
             return self
         return replace(self, activation=ACTIVATIONS[name])
 
+    @cache  # noqa: B019
     def record(self, backend: Backend, dtype: Any) -> Any:
         """Return the model as the backend's functions take it."""
         kind = backend.choose(self.kernels, self.reference)
-        return kind() if self.activation is None else _record(kind, self.activation, backend, dtype)
+        if self.activation is None:
+            return kind()
+        both = self.activation.kernels, self.activation.reference
+        forward, derivative = backend.choose(*both)
+        layer = np.dtype(dtype), 2
+        return kind((backend.code(forward, layer), backend.code(derivative, layer, layer)))
 
     def n_outputs(self, n_classes: int) -> int:
         """Return the number of outputs K: 1 for a binary model, else one per class."""
@@ -133,16 +141,10 @@ class Model:
         params: list[Floats] = []
         for shape in self.shapes(n_features, n_hidden, n_outputs):
             if len(shape) == 2:
-                bound = np.sqrt(factor / sum(shape))
-            params.append(random_state.uniform(-bound, bound, shape).astype(dtype))
+                bound = math.sqrt(factor / sum(shape))
+            draws = random_state.uniform(-bound, bound, shape)
+            params.append(draws.astype(dtype, copy=False))
         return tuple(params)
-
-
-@cache
-def _record(kind: Callable[..., Any], activation: Activation, backend: Backend, dtype: Any) -> Any:
-    forward, derivative = backend.choose(activation.kernels, activation.reference)
-    layer = np.dtype(dtype), 2
-    return kind((backend.code(forward, layer), backend.code(derivative, layer, layer)))
 
 
 def _by_name(*records: Record) -> dict[str, Record]:

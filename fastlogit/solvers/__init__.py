@@ -1,6 +1,7 @@
 """Minimisers of an objective over all rows, which know no estimator, and how they warn."""
 
 import inspect
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -32,9 +33,16 @@ def collected_warnings() -> Iterator[list[Warned]]:
         _collected.reset(token)
 
 
-def warn(message: str, category: type[Warning] = ConvergenceWarning) -> None:
-    """Warn at the line that called into this package, or into scikit-learn around it."""
+def warn(message: str | Callable[[], str], category: type[Warning] = ConvergenceWarning) -> None:
+    """Warn at the line that called into this package, or into scikit-learn around it.
+
+    Where filters ignore the category, a function that returns the message is not called.
+    """
     collected = _collected.get()
+    if not isinstance(message, str):
+        if collected is None and _is_ignored(category):
+            return
+        message = message()
     if collected is not None:
         collected.append((message, category))
         return
@@ -44,3 +52,16 @@ def warn(message: str, category: type[Warning] = ConvergenceWarning) -> None:
             break
         level, frame = level + 1, frame.f_back
     warnings.warn(message, category, stacklevel=level)
+
+
+def _is_ignored(category: type[Warning]) -> bool:
+    """Return whether filters ignore a category, whatever the message and line."""
+    if getattr(sys.flags, "context_aware_warnings", False):  # there may be filters elsewhere
+        return False
+    for action, message, kind, module, line in warnings.filters:
+        if issubclass(category, kind):
+            if action != "ignore":
+                return False
+            if message is None and module is None and line == 0:
+                return True
+    return False

@@ -93,10 +93,12 @@ def minimise(
     if not (converged or stopped):  # in scikit-learn's words
         more = "\nIncrease the number of iterations to improve the convergence (max_iter={})."
         warn(
-            f"lbfgs failed to converge after {n_iter} iteration(s) (status={result.status}):\n"
-            f"{result.message}\n{more.format(max_iter) if n_iter == max_iter else ''}\n"
-            f"\nYou might also want to scale the data as shown in:\n    {SCALING}\n"
-            f"The gradient's largest element is {np.max(np.abs(result.jac)):.0e}.{advice()}"
+            lambda: (
+                f"lbfgs failed to converge after {n_iter} iteration(s) (status={result.status}):\n"
+                f"{result.message}\n{more.format(max_iter) if n_iter == max_iter else ''}\n"
+                f"\nYou might also want to scale the data as shown in:\n    {SCALING}\n"
+                f"The gradient's largest element is {np.max(np.abs(result.jac)):.0e}.{advice()}"
+            )
         )
     refine = min(refine, max_iter - n_iter)
     if converged and refine > 0 and np.max(np.abs(result.jac)) > tol:

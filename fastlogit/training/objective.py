@@ -51,7 +51,8 @@ class Objective:
         multiply_adds = rows.multiply_adds(n_weights)
         spans = cut(n_rows, multiply_adds) if code.jitted else [(0, 1)]
         self._calls = [(*arguments, Span(0, 1, *blocks), self._loss) for blocks in spans]
-        pool = space.threads(team_size(n_threads, n_rows) if code.jitted else 1)
+        is_shared = code.jitted and n_threads > 1
+        pool = space.threads(team_size(n_threads, n_rows) if is_shared else 1)
         self.seconds = estimate_seconds(n_rows, multiply_adds, rows.row_bytes)
         self._run_batches = pool.bind(code.run_batches, self.seconds / len(spans))
         self._alone = pool.alone if code.jitted and self.seconds < WORTH_SHARING else None
@@ -122,7 +123,7 @@ def _fill(
     out: NDArray[Any], n_threads: int,
 ) -> list[Any]:  # fmt: skip
     """Call the backend's function for slices of the rows; return its results. OUT: out."""
-    n_rows, sparse = X.shape[0], bool(issparse(X))
+    n_rows, sparse = X.shape[0], type(X) is not np.ndarray and bool(issparse(X))
     results: list[Any] = []
     layout = code.name, sparse, X.dtype, tuple([array.shape for array in params])
     named = arrange(params, transposed=code.transposes(len(params), sparse))
@@ -133,14 +134,18 @@ def _fill(
 
     def fill(rows: slice) -> None:
         count = rows.stop - rows.start
-        key = *layout, min(count, BLOCK_ROWS)
-        buffers = take(key, lambda: code.allocate(named, count, sparse))
+        key = layout, min(count, BLOCK_ROWS)
+        buffers: Any = take(key, lambda: None)
+        is_small = buffers is not None  # as all that are kept
+        if buffers is None:
+            buffers = code.allocate(named, count, sparse)
+            is_small = code.jitted and sum([array.nbytes for array in buffers.work]) <= MOST_BYTES
         if isinstance(X, Csr):  # its rows are views, without a copy
             taken: Any = X._replace(indptr=X.indptr[rows.start : rows.stop + 1])
         else:
             taken = X[rows]
         results.append(function(buffers, record, named, taken, out[rows]))
-        if code.jitted and sum([array.nbytes for array in buffers.work]) <= MOST_BYTES:
+        if is_small:
             give_back(key, buffers)
 
     by_rows(n_threads, fill, n_rows, multiply_adds, row_bytes)

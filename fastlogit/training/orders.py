@@ -2,12 +2,14 @@
 
 import ctypes
 import os
-from functools import cache
+from contextlib import nullcontext
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastlogit.kernels.codegen.compile import DISABLE_JIT
 from fastlogit.kernels.training import shuffle
 from fastlogit.models import Indices
 
@@ -17,6 +19,9 @@ DRAWN_INDICES = 1 << 18
 # The jitted shuffles draw 32 bits a row.
 MOST_ROWS = 1 << 32
 STATE_WORDS = 625
+# NumPy would warn of it where the compiler is off.
+_sums_wrap_around = partial(np.errstate, over="ignore") if DISABLE_JIT else nullcontext
+_StateArray = ctypes.c_uint32 * STATE_WORDS  # which ctypes would make anew each time
 WORD = np.dtype("<u8")
 RandomSource = np.random.Generator | np.random.RandomState
 
@@ -79,7 +84,7 @@ class FreshOrders:
         """Return the orders of the next epochs, (epochs, n)."""
         orders = np.empty((epochs, self._n_rows), np.intp)
         if self._n_rows <= MOST_ROWS:
-            with np.errstate(over="ignore"):  # sums wrap around, where the compiler is off too
+            with _sums_wrap_around():
                 shuffle.fresh_orders(self._generator, orders)
         else:
             for order in orders:
@@ -126,7 +131,7 @@ def _state_of(bit_generator: np.random.BitGenerator) -> NDArray[np.uint32]:
 
     ``get_state`` and ``set_state`` take 50 µs, as long as all else in an epoch of 150 rows.
     """
-    memory = (ctypes.c_uint32 * STATE_WORDS).from_address(bit_generator.ctypes.state_address)
+    memory = _StateArray.from_address(bit_generator.ctypes.state_address)
     return np.frombuffer(memoryview(memory), np.uint32)
 
 

@@ -69,6 +69,7 @@ Checkpoint = namedtuple("Checkpoint", "epochs theta moments steps")
 # So many epochs, and what trains through them as Trainer.run_epochs does, given their losses.
 Chunk = tuple[int, Callable[[NDArray[np.float64]], Iterator[int]]]
 _blas = cache(ThreadpoolController)
+NO_CONTEXT = nullcontext()
 
 
 @contextmanager
@@ -116,12 +117,15 @@ class Trainer:
         is_plain = fit_bias and optimizer.is_plain(settings)
         in_place, step = is_plain and alpha == 0 and not sparse, optimizer.code(code, dtype)
         self._rule = Rule(step, self._settings, n_weights, float(alpha), alpha_by_row, in_place)
-        self.batch_size, self._n_threads, self._slice_batches = batch_size, n_threads, 0
+        self.batch_size, self._n_threads = batch_size, n_threads
+        # About how long one thread takes for a batch, and how many a call processes.
+        self._per_batch, self._slice_batches = 0.0, 0
         self._gradients = space.gradients
         self._backend, self._record = code, model.record(code, dtype)
         fused = is_plain and sparse and batch_size <= BLOCK_ROWS
         self._run_batches = code.run_sparse_sgd if fused else code.run_batches
-        self._pool = space.threads(team_size(n_threads, batch_size) if code.jitted else 1)
+        is_shared = code.jitted and n_threads > 1
+        self._pool = space.threads(team_size(n_threads, batch_size) if is_shared else 1)
         self.mark()
 
     def release(self) -> None:
@@ -146,8 +150,9 @@ class Trainer:
 
     def mark(self, epochs: int = 0) -> None:
         """Make the present state the checkpoint, reached after so many epochs."""
-        state = self.flat.flat.copy(), self.moments.copy(), self.steps.copy()
-        self.checkpoint = Checkpoint(epochs, *state)
+        self.checkpoint = Checkpoint(
+            epochs, self.flat.flat.copy(), self.moments.copy(), self.steps.copy()
+        )
 
     def run_epochs(self, rows: Rows, orders: Indices, losses: NDArray[np.float64]) -> Iterator[int]:
         """Train on the rows once for each row of orders; yield how many epochs are done by now.
@@ -158,9 +163,11 @@ class Trainer:
         """
         batches = -(-rows.y.size // self.batch_size)
         earlier, done, theta = self.checkpoint.epochs, 0, self.flat.flat
+        multiply_adds = rows.multiply_adds(self.flat.n_weights)
+        self._per_batch = estimate_seconds(self.batch_size, multiply_adds, rows.row_bytes)
         if self._slice_batches == 0:
             first = 0.0 if self._pool.is_shared else min(FIRST_SECONDS, SLICE_SECONDS)
-            self._slice_batches = max(int(first / self._seconds_per_batch(rows)), 1)
+            self._slice_batches = max(int(first / self._per_batch), 1)
         try:
             while done < len(orders):
                 end = min(done + max(self._slice_batches // batches, 1), len(orders))
@@ -184,19 +191,13 @@ class Trainer:
             self.rewind()
             raise
 
-    def _seconds_per_batch(self, rows: Rows) -> float:
-        """Return about how long one thread takes for a batch."""
-        multiply_adds = rows.multiply_adds(self.flat.n_weights)
-        return estimate_seconds(self.batch_size, multiply_adds, rows.row_bytes)
-
     def _run_slices(
         self, rows: Rows, orders: Indices, start: int, end: int, losses: NDArray[np.float64]
     ) -> None:
         """Run batches in calls of about SLICE_SECONDS: between two, Python sees Ctrl-C."""
-        jitted, size, n_weights = self._backend.jitted, self.batch_size, self.flat.n_weights
+        jitted, size, per_batch = self._backend.jitted, self.batch_size, self._per_batch
         data, batches = rows.data(jitted=jitted), -(-rows.y.size // size)
-        per_batch = self._seconds_per_batch(rows)
-        with nullcontext() if jitted else _numpy_context(self._n_threads):
+        with NO_CONTEXT if jitted else _numpy_context(self._n_threads):
             while start < end:
                 stop = min(start + self._slice_batches, end)
                 if self._pool.is_trial:
@@ -209,7 +210,7 @@ class Trainer:
                 calls: Sequence[tuple[int, ...]] = [()]  # the first and the last block of each
                 if stop == start + 1 and jitted and size > BLOCK_ROWS:
                     n_rows = min(size, rows.y.size - start % batches * size)
-                    calls = cut(n_rows, rows.multiply_adds(n_weights))
+                    calls = cut(n_rows, rows.multiply_adds(self.flat.n_weights))
                 began = time.perf_counter()
                 expected = per_batch * (stop - start) / len(calls)
                 run = self._pool.bind(self._run_batches, expected)
@@ -236,11 +237,6 @@ def train_epochs(
     A DivergenceError, and a KeyboardInterrupt, carry the ``result`` of the last whole epoch.
     """
     losses = np.zeros(epochs)
-
-    def result() -> TrainResult[Any]:
-        curve = losses[: trainer.checkpoint.epochs].copy()
-        return TrainResult(trainer.flat.copies(), curve, int(trainer.steps[0]))
-
     try:
         done = trainer.checkpoint.epochs
         for n_epochs, run in chunks:
@@ -259,6 +255,11 @@ def train_epochs(
                 break
     except (DivergenceError, KeyboardInterrupt) as error:
         trainer.rewind()
-        error.result = result()  # type: ignore[union-attr]
+        error.result = _result(trainer, losses)  # type: ignore[union-attr]
         raise
-    return result()
+    return _result(trainer, losses)
+
+
+def _result(trainer: Trainer, losses: NDArray[np.float64]) -> TrainResult[Any]:
+    curve = losses[: trainer.checkpoint.epochs].copy()
+    return TrainResult(trainer.flat.copies(), curve, int(trainer.steps[0]))

@@ -18,7 +18,7 @@ from fastlogit.estimators.fast_path import (
     generator_of,
     is_valid_matrix,
     known_label_indices,
-    plain_classes,
+    plain_labels,
 )
 from fastlogit.models.checks import plain_matrix
 from fastlogit.training.trainer import Trainer
@@ -360,11 +360,15 @@ def test_known_label_indices(classes, y):
 )  # fmt: skip
 def test_classes_of_plain_arrays(y):
     labels = np.repeat(y, 2)
-    classes = plain_classes(np.eye(4), labels)
-    np.testing.assert_array_equal(classes, y)
-    assert classes.dtype == labels.dtype
-    assert plain_classes(np.eye(4).tolist(), labels) is None
-    assert plain_classes(np.full((4, 4), np.nan), labels) is None
+    for given in (labels, np.repeat(labels, 2)[::2]):  # which does not lie together
+        classes, indices = plain_labels(np.eye(4), given)
+        np.testing.assert_array_equal(classes, y)
+        assert classes.dtype == labels.dtype
+        np.testing.assert_array_equal(indices, [0, 0, 1, 1])
+        assert indices.dtype == np.intp
+        assert indices.flags.c_contiguous
+    assert plain_labels(np.eye(4).tolist(), labels) is None
+    assert plain_labels(np.full((4, 4), np.nan), labels) is None
 
 
 @pytest.mark.parametrize(
@@ -373,7 +377,7 @@ def test_classes_of_plain_arrays(y):
      np.array(["a", "b"] * 2, object), np.arange(4)],
 )  # fmt: skip
 def test_targets_that_need_a_check(y):
-    assert plain_classes(np.eye(4), y) is None
+    assert plain_labels(np.eye(4), y) is None
 
 
 STRANGE_LABELS = {

@@ -295,26 +295,34 @@ LABELS = {
 }
 
 
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 @pytest.mark.parametrize("labels", LABELS.values(), ids=LABELS)
-def test_labels_are_validated_as_in_scikit_learn(monkeypatch, labels):
+def test_labels_are_validated_as_in_scikit_learn(monkeypatch, largest_difference, labels, solver):
     X, y = np.random.default_rng(0).normal(size=(6, 2)), np.array(labels)
-    ours, theirs = MLPClassifier(), SklearnMLPClassifier()
-    expected = theirs._validate_input(X, y, incremental=False, reset=True)
-    # Fails if scikit-learn's validation is called.
-    monkeypatch.setattr(SklearnMLPClassifier, "_validate_input", None)
-    actual = ours._validate_input(X, y, incremental=False, reset=True)
-    assert actual[0] is X
-    for got, wanted in [*zip(actual, expected, strict=True), (ours.classes_, theirs.classes_)]:
-        assert (got.dtype, got.shape) == (wanted.dtype, wanted.shape)
-        np.testing.assert_array_equal(got, wanted)
-    assert ours.n_features_in_ == theirs.n_features_in_ == 2
+    arguments = {"solver": solver, "max_iter": 3, "random_state": 0}
+    ours, theirs = MLPClassifier(**arguments), SklearnMLPClassifier(**arguments)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs.fit(X, y)
+        # Fails if scikit-learn's validation is called.
+        monkeypatch.setattr(SklearnMLPClassifier, "_validate_input", None)
+        ours.fit(X, y)
+    assert (ours.classes_.dtype, ours.classes_.shape) == (
+        theirs.classes_.dtype,
+        (len(set(labels)),),
+    )
+    np.testing.assert_array_equal(ours.classes_, theirs.classes_)
+    assert largest_difference(ours.coefs_, theirs.coefs_) < 1e-10
     binarizers = [vars(model._label_binarizer) for model in (ours, theirs)]
     assert str(binarizers[0]) == str(binarizers[1])
+    assert set(vars(theirs)) - {"_random_state"} <= set(vars(ours))
+    for name in ("n_features_in_", "n_layers_", "n_outputs_", "out_activation_", "n_iter_", "t_"):
+        assert getattr(ours, name) == getattr(theirs, name), name
 
 
 @pytest.mark.parametrize("y", [[0, 0, 0], [0, 1, 2], [0.0, 1.0, 0.5], [0, 1, None]])
 def test_labels_in_doubt_are_left_to_scikit_learn(monkeypatch, y):
-    def left(*_):
+    def left(*_, **__):
         raise NotImplementedError
 
     monkeypatch.setattr(SklearnMLPClassifier, "_validate_input", left)

@@ -371,7 +371,7 @@ def test_scikit_learn_continues_from_a_loaded_state(toy_set, solver, largest_dif
 def test_store_and_load_are_inverse(problem, solver, fit_bias):
     given = problem("mlp-softmax", 20, 3)
     estimator = MLPClassifier(solver=solver)
-    optimizer = sklearn_compat.new_optimizer(estimator, given.params)
+    optimizer = sklearn_compat.new_optimizer(estimator)
     trainers = [
         Trainer(
             MODELS["mlp-softmax"], given.params, solver=solver, fit_bias=fit_bias, alpha=0.0,

@@ -23,7 +23,6 @@ FIT_ARGUMENTS = (
 MLP_METHODS = {
     "_fit_stochastic": (*FIT_ARGUMENTS, "incremental"),
     "_fit_lbfgs": FIT_ARGUMENTS,
-    "_validate_input": ("self", "X", "y", "incremental", "reset"),
     "_fit": ("self", "X", "y", "sample_weight", "incremental"),
     "_forward_pass_fast": ("self", "X", "check_input"),
     "_predict": ("self", "X", "check_input"),
@@ -68,15 +67,18 @@ def test_every_name_exists(name):
 
 
 @pytest.mark.parametrize("method", sklearn_compat.MLP_STEPS)
-def test_partial_fit_goes_through_these_steps(monkeypatch, method):
-    fitted = SklearnMLPClassifier((2,)).partial_fit(np.eye(2), [0, 1], classes=[0, 1])
+def test_fits_go_through_these_steps(monkeypatch, method):
+    model = SklearnMLPClassifier((2,), solver="lbfgs" if method == "_fit_lbfgs" else "adam")
 
     def reached(*_, **__):
         raise NotImplementedError(method)
 
     monkeypatch.setattr(SklearnMLPClassifier, method, reached)
     with pytest.raises(NotImplementedError, match=method):
-        fitted.partial_fit(np.eye(2), [0, 1])
+        model.fit(np.eye(2), [0, 1])
+    if method in sklearn_compat.MLP_STEPS[:3]:
+        with pytest.raises(NotImplementedError, match=method):
+            model.partial_fit(np.eye(2), [0, 1], classes=[0, 1])
 
 
 def test_scikit_learns_fit_is_the_step_that_ours_calls(monkeypatch):
