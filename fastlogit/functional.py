@@ -25,10 +25,16 @@ from fastlogit.names import (
     check_name,
 )
 from fastlogit.sources import Labels, Partition, Source
-from fastlogit.training.objective import Objective, has_nan_rows, predict, predict_classes
+from fastlogit.training.objective import (
+    Objective,
+    has_nan_rows,
+    is_extreme,
+    predict,
+    predict_classes,
+)
 from fastlogit.training.orders import FreshOrders, LegacyOrders, epochs_ahead
 from fastlogit.training.row_stream import RowStream, run_epoch
-from fastlogit.training.trainer import Trainer, TrainResult, train_epochs
+from fastlogit.training.trainer import DivergenceError, Trainer, TrainResult, train_epochs
 
 # A training whose loss ends at so many times that of equal probabilities has diverged.
 FAR_ABOVE = 10
@@ -136,14 +142,15 @@ def predict_proba(
     matrix = check.matrix("X", X) if spec.has_hidden else _matrix(X, backend)
     arrays = check.params_like(spec, params, matrix.shape[1], matrix.dtype)
     proba = predict(spec, arrays, matrix, backend)
-    if has_nan_rows(proba):
+    if is_extreme(proba):
         check.matrix("X", X)
-        row = int(np.isnan(proba).any(axis=1).argmax())
-        raise ValueError(
-            f"the logits of row {row} of X overflow {matrix.dtype}: X holds numbers up to "
-            f"{abs(matrix).max():g}, params up to {max(abs(array).max() for array in arrays):g}; "
-            "their products must be finite"
-        )
+        if has_nan_rows(proba):
+            row = int(np.isnan(proba).any(axis=1).argmax())
+            largest = max(abs(array).max() for array in arrays)
+            raise ValueError(
+                f"the logits of row {row} of X overflow {matrix.dtype}: X holds numbers up to "
+                f"{abs(matrix).max():g}, params up to {largest:g}; their products must be finite"
+            )
     return proba
 
 
@@ -256,7 +263,7 @@ def train(
     settings, alpha, epochs, batch_size, n_threads = check_all(*numbers)
     if callback is not None and not callable(callback):
         raise TypeError(f"callback={callback!r} must be callable or None")
-    if isinstance(X, Source):
+    if type(X) is not np.ndarray and isinstance(X, Source):
         for name, value in (("y", y), ("sample_weight", sample_weight), ("order", order)):
             if value is not None:
                 raise ValueError(f"{name} must be None where X is a source, got {value!r:.40}")
@@ -268,7 +275,9 @@ def train(
             solver=solver, settings=settings, alpha=alpha, batch_size=min(batch_size, X.n_rows),
             backend=backend, n_threads=n_threads, sparse=X.sparse,
         )  # fmt: skip
-    matrix = check.matrix("X", X)
+    # Without these the first epoch reads all rows, and nobody sees what comes of it.
+    reads_all = order is None and sample_weight is None and callback is None
+    matrix = _matrix(X, backend) if reads_all else check.matrix("X", X)
     (n_rows, n_features), dtype = matrix.shape, matrix.dtype
     batch_size = min(batch_size, n_rows)
     _check_settings(alpha, solver, settings, dtype)
@@ -297,7 +306,11 @@ def train(
         backend=backend, n_threads=n_threads, sparse=rows.sparse,
     )  # fmt: skip
     chunks = ((len(chunk), partial(trainer.run_epochs, rows, chunk)) for chunk in orders)
-    result = train_epochs(trainer, chunks, epochs, callback)
+    try:
+        result = train_epochs(trainer, chunks, epochs, callback)
+    except DivergenceError:
+        check.matrix("X", X)
+        raise
     trainer.release()
     loss, guess = float(result.loss_curve[-1]), math.log(spec.n_classes(params))
     high = loss > FAR_ABOVE * guess
@@ -441,8 +454,8 @@ def _model(name: str, activation: str, backend: str) -> Model:
 def _matrix(X: Any, backend: str) -> Any:
     """Return X as a matrix, which may hold NaN or infinity where the kernels' results will tell.
 
-    They multiply each element by the slopes of its row's loss and add that to a gradient, which
-    then is not finite, and without a hidden layer to no logit of its row that is.
+    A gradient is not finite then, since it is a sum of all elements times their rows' slopes; nor
+    without a hidden layer is a logit of such a row, so that one of its probabilities is 0 or NaN.
     """
     is_left = BACKENDS[backend].jitted and check.is_plain_array(X)
     return X if is_left else check.matrix("X", X)

@@ -261,6 +261,29 @@ def test_classes_without_rows_are_told(backend):
     assert result.params.b.shape == (3,)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("model", ["logistic", "softmax", "mlp-logistic", "mlp-softmax"])
+def test_a_single_element_that_is_not_finite_is_refused(problem, model, backend, value):
+    given = problem(model, 300, 3, dtype=np.float32)
+    zeros = tuple(np.zeros_like(array) for array in given.params)
+    seen = []
+    for place in ((0, 0), (150, 2), (299, 1)):
+        X = given.X.copy()
+        X[place] = value
+        for params in (given.params, zeros):
+            for call in (
+                lambda p, X: fastlogit.loss_and_gradient(model, p, X, given.y, backend=backend),
+                lambda p, X: fastlogit.predict_proba(model, p, X, backend=backend),
+                lambda p, X: fastlogit.train(model, X, given.y, p, backend=backend),
+                lambda p, X: fastlogit.train(
+                    model, X, given.y, p, callback=lambda *_: seen.append(1), backend=backend
+                ),
+            ):
+                with pytest.raises(ValueError, match="X must be finite"):
+                    call(params, X)
+    assert not seen
+
+
 @pytest.mark.parametrize("as_csr", [False, True])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_logits_that_overflow_are_refused(backend, dtype, as_csr):

@@ -12,7 +12,7 @@ from fastlogit.kernels.codegen import waiting
 from fastlogit.models import Floats, Indices, Model
 from fastlogit.models.checks import FEW, FLOATS, finite_matrix
 from fastlogit.solvers import warn
-from fastlogit.training.objective import has_nan_rows, predict, predict_classes
+from fastlogit.training.objective import has_nan_rows, is_extreme, predict, predict_classes
 
 
 def match_model(model: Model, params: Sequence[Floats], n_features: int) -> bool:
@@ -52,12 +52,13 @@ def kernel_proba(
     proba: Floats | None = _computed(predict, model, *given, "numba", n_threads)
     if proba is None:
         return None
-    if has_nan_rows(proba):
-        if finite_matrix(rows):  # NumPy's own operations would warn of the overflow
+    if is_extreme(proba):
+        is_finite = finite_matrix(rows)
+        if refuse is not None and not is_finite:
+            refuse(X)
+        if is_finite and has_nan_rows(proba):  # NumPy's own operations would warn of the overflow
             text = f"Logits overflow {proba.dtype}; the probabilities of their rows are NaN."
             warn(text, RuntimeWarning)
-        elif refuse is not None:
-            refuse(X)
     return proba
 
 

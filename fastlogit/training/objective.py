@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 
 from fastlogit.kernels.layers.sparse import Csr, csr
-from fastlogit.kernels.training.epoch import BLOCK_ROWS, Rule, Span, State
+from fastlogit.kernels.training.epoch import BLOCK_ROWS, Rule, Span
 from fastlogit.kernels.training.optimizers import NO_STEP
 from fastlogit.models import BACKENDS, Floats, Indices, Model, Rows, arrange, as_writable_view
 from fastlogit.models.arrays import matrix_for_kernels
@@ -43,9 +43,8 @@ class Objective:
         self._loss, self._alpha = np.zeros(1), float(alpha)
         # One batch of all rows as they lie, and no step after it.
         rule = Rule(NO_STEP, NO_SETTINGS, n_weights, float(alpha), False, False)
-        state = State(self.params.flat, space.no_moments, space.steps)
         arguments = (
-            model.record(code, dtype), self.params.named, state, space.gradients, rule,
+            model.record(code, dtype), self.params.named, space.state, space.gradients, rule,
             rows.data(jitted=code.jitted), IN_ORDER, n_rows,
         )  # fmt: skip
         multiply_adds = rows.multiply_adds(n_weights)
@@ -157,3 +156,10 @@ def has_nan_rows(proba: Floats) -> bool:
     if len(proba) == 1:  # spares one row's prediction a twentieth of its time
         return math.isnan(proba.item(0))
     return not finite(proba[:, 0])
+
+
+def is_extreme(proba: Floats) -> bool:
+    """Return whether a probability is 0 or NaN, as of a row whose logits are not all finite."""
+    if len(proba) == 1:
+        return not min(proba[0].tolist()) > 0
+    return not np.minimum.reduce(proba, axis=None) > 0

@@ -120,17 +120,12 @@ class ThreadPool:
     """Threads that make calls together, the caller's among them; each allocates its buffers."""
 
     def __init__(self, n_threads: int, allocate: Callable[[], Any]) -> None:
-        self._n_threads = n_threads
+        self._n_threads, self.is_shared = n_threads, n_threads > 1
         self._buffers = [allocate() for _ in range(n_threads)]
         # Not shared: two pools could each hold a thread that the other waits for.
         self._executor = ThreadPoolExecutor(n_threads - 1) if n_threads > 1 else None
         self.alone = Team(0, 1, np.zeros(BARRIER_SIZE, np.int64), self._buffers[0])
         self._pace = Pace()
-
-    @property
-    def is_shared(self) -> bool:
-        """Whether there are several threads."""
-        return self._executor is not None
 
     @property
     def is_trial(self) -> bool:

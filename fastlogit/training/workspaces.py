@@ -10,6 +10,7 @@ from typing import Any, Self, TypeVar
 
 import numpy as np
 
+from fastlogit.kernels.training.epoch import State
 from fastlogit.models import FlatParams
 from fastlogit.models.arrays import Shapes
 from fastlogit.models.table import Backend
@@ -48,7 +49,8 @@ class Workspace:
         self.gradients = workspace(theta, n_rows)
         values = self.gradients.values
         self.gradient = FlatParams(shapes, dtype, values[0], transposed=transposed)
-        self.no_moments, self.steps = np.empty((0, theta.size), dtype), np.zeros(1, np.int64)
+        # For evaluations, after which no step is taken.
+        self.state = State(theta, np.empty((0, theta.size), dtype), np.zeros(1, np.int64))
         self._allocate = partial(code.allocate, self.params.named, n_rows, sparse)
         self._alone = ThreadPool(1, self._allocate)
         buffers = self._alone.alone.buffers
@@ -60,8 +62,8 @@ class Workspace:
         cls, code: Backend, shapes: Shapes, dtype: np.dtype[Any], n_rows: int, sparse: bool
     ) -> Self:
         """Return one that is kept, else a new one."""
-        arguments = code, shapes, dtype, n_rows, sparse
-        return take((code.name, *arguments[1:]), partial(cls, *arguments))
+        kept: Self | None = _kept.pop((code.name, shapes, dtype, n_rows, sparse), None)
+        return cls(code, shapes, dtype, n_rows, sparse) if kept is None else kept
 
     def threads(self, n_threads: int) -> ThreadPool:
         """Return so many threads, of which each has its buffers."""

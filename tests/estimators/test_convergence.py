@@ -235,3 +235,26 @@ def test_deep_in_the_package_without_a_caller_it_still_warns():
     (warning,) = caught(lambda: warn("nothing"))
     assert warning.filename == __file__
     assert warning.lineno == inspect.currentframe().f_lineno - 2
+
+
+def test_no_message_is_composed_that_filters_ignore():
+    from fastlogit.solvers import warn
+
+    composed = []
+
+    def message():
+        composed.append(1)
+        return "in time"
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.filterwarnings("ignore", "of some other text")
+        warnings.filterwarnings("error", category=DeprecationWarning)
+        warn(message)
+    assert not composed
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.filterwarnings("error", "in time")
+        with pytest.raises(ConvergenceWarning, match="in time"):
+            warn(message)
+    assert composed

@@ -320,6 +320,20 @@ def test_labels_are_validated_as_in_scikit_learn(monkeypatch, largest_difference
         assert getattr(ours, name) == getattr(theirs, name), name
 
 
+def test_a_callback_may_fit_another_model(toy_set):
+    X, y = toy_set("iris", "mlp-softmax")
+    arguments = {"hidden_layer_sizes": (5,), "max_iter": 4, "random_state": 0}
+
+    def fit_another(*_):
+        MLPClassifier((3,), max_iter=1, random_state=1).fit(X, y)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        alone = MLPClassifier(**arguments).fit(X, y)
+        nested = MLPClassifier(**arguments).fit(X, y, callback=fit_another)
+    np.testing.assert_array_equal(nested.coefs_[0], alone.coefs_[0])
+
+
 @pytest.mark.parametrize("y", [[0, 0, 0], [0, 1, 2], [0.0, 1.0, 0.5], [0, 1, None]])
 def test_labels_in_doubt_are_left_to_scikit_learn(monkeypatch, y):
     def left(*_, **__):
