@@ -75,6 +75,21 @@ def test_training_imports_no_scikit_learn():
     assert run_python(program) == "False\n"
 
 
+@pytest.mark.parametrize(
+    ("before", "state"),
+    [("", "True False"), ("gc.disable()", "False False"), ("gc.freeze()", "True True")],
+)
+def test_an_import_leaves_the_garbage_collector_as_it_was(before, state):
+    program = f"""
+import gc, fastlogit
+{before}
+frozen = gc.get_freeze_count()
+fastlogit.train
+print(gc.isenabled(), 0 < gc.get_freeze_count() <= frozen)
+"""
+    assert run_python(program) == f"{state}\n"
+
+
 def examples():
     finder = doctest.DocTestFinder(exclude_empty=True)
     for name in CORE:
