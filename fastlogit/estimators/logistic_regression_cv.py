@@ -15,6 +15,7 @@ from sklearn.utils.validation import validate_data
 
 from fastlogit.estimators import full_batch, liblinear, sklearn_compat
 from fastlogit.estimators.base import KernelClassifier, refuse_dask
+from fastlogit.estimators.fast_path import encoded, plain_labels
 from fastlogit.estimators.logistic_regression import LogisticRegression
 from fastlogit.estimators.progress import FitCall
 from fastlogit.estimators.regularization_path import Data, fit_path, score_path, warn_of_paths
@@ -272,8 +273,11 @@ n_jobs, verbose, refit, intercept_scaling, random_state, use_legacy_attributes
             self, X, y, accept_sparse="csr", dtype=np.float64, order="C",
             accept_large_sparse=self.solver not in full_batch.OPTIMUM_SOLVERS,
         )  # fmt: skip
-        check_classification_targets(y)
-        self.classes_, indices = np.unique(y, return_inverse=True)
+        labels = plain_labels(X, y)
+        if labels is None:
+            check_classification_targets(y)
+            labels = encoded(y)
+        self.classes_, indices = labels
         if len(self.classes_) < 2:
             text = "This solver needs samples of at least 2 classes in the data, but the data"
             raise ValueError(f"{text} contains only one class: {self.classes_[0]}.")

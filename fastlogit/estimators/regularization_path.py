@@ -92,7 +92,8 @@ def score_path(
         warned.append(of_fit)
         coefs[i, :, :D] = estimator.coef_
         coefs[i, :, D:] = estimator.intercept_[:, None][:, :biases]
-        scores[i] = scorer(estimator)
+        is_same = i > 0 and np.array_equal(coefs[i], coefs[i - 1])  # of large Cs
+        scores[i] = scores[i - 1] if is_same else scorer(estimator)
     return Path(coefs, scores, n_iter, warned)
 
 
