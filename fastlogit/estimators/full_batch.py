@@ -61,6 +61,16 @@ class WarmStart:
         self.objective.change_alpha(alpha)
         quasi_newton.change_penalty(change, self.objective.params.n_weights, self.memory)
 
+    def move(self, step: Floats) -> None:
+        """Have the next fit begin a step (K, D + 1), or (K, D), from where the last one ended."""
+        if not step.any():
+            return
+        W, b = self.objective.params.copies()
+        W += step[:, : len(W)].T
+        b[:] += step[:, len(W) :].sum(axis=1)
+        self.objective.params.assign((W, b))
+        self.objective.loss = None
+
     def fit(
         self, est: Any, linear: LinearParams, alpha: float, loss_and_gradient: Any,
         at: lbfgs.InPlace, start: Floats,

@@ -306,14 +306,20 @@ n_jobs, verbose, refit, intercept_scaling, random_state, use_legacy_attributes
             estimator.backend_ = "numba"
             if names is not None:  # for a warning
                 estimator.feature_names_in_ = names
-        results = Parallel(n_jobs=self.n_jobs, verbose=self.verbose, prefer="threads")(
-            delayed(score_path)(
-                estimator, grid.Cs, data, train, test, scoring,
-                sklearn_compat.params_of_rows(X=data.X, params=scoring_params, indices=test),
-            )
-            for train, test in folds
-            for estimator in estimators
-        )  # fmt: skip
+
+        def of_folds(folds: Any, guides: list[Any]) -> list[Any]:
+            return Parallel(n_jobs=self.n_jobs, verbose=self.verbose, prefer="threads")(  # type: ignore[no-any-return]
+                delayed(score_path)(
+                    estimator, grid.Cs, data, train, test, scoring,
+                    sklearn_compat.params_of_rows(X=data.X, params=scoring_params, indices=test),
+                    guide,
+                )
+                for train, test in folds
+                for estimator, guide in zip(estimators, guides, strict=True)
+            )  # fmt: skip
+
+        results = of_folds(folds[:1], [None] * len(estimators))
+        results += of_folds(folds[1:], [path.coefs for path in results])
         numbers = [f"fold {n + 1} of {len(folds)}" for n in range(len(folds)) for _ in estimators]
         warn_of_paths(grid.Cs, numbers, results)
         return Paths(*(

@@ -20,6 +20,8 @@ from fastlogit.solvers import Warned, collected_warnings, warn
 
 # A warning names that many strengths of a fold.
 MAX_NAMED = 10
+# Elements of X from which on a path follows another.
+LEAST_GUIDED = 1 << 17
 
 
 class Data(NamedTuple):
@@ -58,21 +60,32 @@ class Path(NamedTuple):
 
 
 def fit_path(
-    estimator: Any, Cs: Sequence[float], rows: Rows, start: tuple[Floats, ...]
-) -> Iterable[tuple[tuple[Floats, ...], int]]:
-    """Yield W (D, K) and b (K,) for each C, each from where the last fit ended, and iterations."""
+    estimator: Any, Cs: Sequence[float], rows: Rows, start: tuple[Floats, ...],
+    guide: Floats | None = None,
+) -> Iterable[tuple[tuple[Floats, ...], int]]:  # fmt: skip
+    """Yield W (D, K) and b (K,) for each C, each from where the last fit ended, and iterations.
+
+    With a guide, the coefs of a path on similar rows, smooth fits after the first begin as far
+    beyond there as it goes on to this C: on 20,000 x 30 LogisticRegressionCV takes 0.93 of the
+    time. On few rows there is less to gain, and the fits end closer to scikit-learn's without.
+    """
     rows = full_batch.suited_rows(estimator, rows)
     call, params = FitCall(estimator, rows.X, rows.y), start
     warm = full_batch.WarmStart(estimator, rows, start)
-    for C in Cs:
+    steps = None
+    if guide is not None and rows.X.size >= LEAST_GUIDED and not rows.sparse:
+        steps = np.diff(guide, axis=0, prepend=guide[:1])  # none to the first
+    for i, C in enumerate(Cs):
         estimator.C = C
+        if steps is not None:
+            warm.move(steps[i])
         params, n_iter = full_batch.minimise(estimator, rows, params, call, warm)
         yield params, n_iter
 
 
 def score_path(
     estimator: Any, Cs: Sequence[float], data: Data, train: Any, test: Any, scoring: Any,
-    params: dict[str, Any],
+    params: dict[str, Any], guide: Floats | None = None,
 ) -> Path:  # fmt: skip
     """Fit a LogisticRegression to the training rows for each C, and score it on the test rows.
 
@@ -85,7 +98,7 @@ def score_path(
     biases = int(estimator.fit_intercept)
     coefs, scores = np.empty((len(Cs), K, D + biases)), np.empty(len(Cs))
     n_iter, warned = np.empty(len(Cs), np.int32), []
-    fits = iter(fit_path(estimator, Cs, rows, (np.zeros((D, K)), np.zeros(K))))
+    fits = iter(fit_path(estimator, Cs, rows, (np.zeros((D, K)), np.zeros(K)), guide))
     for i in range(len(Cs)):
         with collected_warnings() as of_fit:
             estimator._params, n_iter[i] = next(fits)

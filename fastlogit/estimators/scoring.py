@@ -53,7 +53,7 @@ def probabilities(logits: Floats) -> Floats:
 def mean(values: Any, weight: Floats | None) -> float:
     """Return the weighted mean."""
     if weight is None and values.dtype == bool:
-        return int(np.count_nonzero(values)) / values.size
+        return float(np.count_nonzero(values) / values.size)
     return float(values.mean() if weight is None else np.average(values, weights=weight))
 
 

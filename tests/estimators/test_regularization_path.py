@@ -1,11 +1,14 @@
 """Paths of fits: warm starts without an evaluation, and one warning for all of them."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
 from sklearn.exceptions import ConvergenceWarning
 
 from fastlogit import LogisticRegression
+from fastlogit.estimators import regularization_path
 from fastlogit.estimators.regularization_path import Data, Path, fit_path, score_path, warn_of_paths
 from fastlogit.models import MODELS, Rows
 from fastlogit.training.objective import Objective
@@ -88,6 +91,22 @@ def test_a_start_within_tol_takes_no_evaluation(toy_set, monkeypatch):
     once = len(calls)
     list(fit_path(unfitted(tol=1e-3), [1.0, 1.0, 1.001], all_rows(toy_set), START))
     assert len(calls) == 2 * once
+
+
+def test_a_path_follows_another_from_the_second_fit_on(monkeypatch):
+    monkeypatch.setattr(regularization_path, "LEAST_GUIDED", 1)
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400, 5))
+    y = (X[:, 0] + X[:, 1] + rng.normal(size=400) > 0).astype(int)
+    data, halves = Data(X, y, y, np.arange(2), None, None), np.split(np.arange(400), 2)
+    estimator = unfitted(tol=1e-8)
+    estimator.classes_, estimator.n_features_in_ = np.arange(2), 5
+    fit = partial(score_path, estimator, [0.01, 0.1, 1.0], data)
+    alone = fit(*halves, None, {})
+    guided = fit(*halves, None, {}, alone.coefs)
+    np.testing.assert_allclose(guided.coefs, alone.coefs, rtol=0, atol=1e-7)
+    assert guided.n_iter[0] == alone.n_iter[0]
+    assert max(guided.n_iter[1:]) <= 1 < min(alone.n_iter[1:])
 
 
 def test_a_path_scores_each_fit_and_keeps_its_warnings(toy_set):
