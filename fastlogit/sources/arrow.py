@@ -108,7 +108,9 @@ def to_partitions(groups: Iterable[Sequence[Any]], columns: Columns) -> Iterator
         n_rows = sum([batch.num_rows for batch in batches])
         if by_column.shape[1] < n_rows:  # new memory for each takes as long as to copy
             by_column = np.empty((len(by_column), n_rows + PADDING), columns.dtype)
-        yield to_partition(batches, columns, by_column[:, :n_rows])
+        part = to_partition(batches, columns, by_column[:, :n_rows])
+        del batches  # they may hold all of a row group
+        yield part
 
 
 def to_partition(batches: Sequence[Any], columns: Columns, by_column: Floats) -> Partition:

@@ -15,7 +15,7 @@ from distributed import Client, LocalCluster
 import fastlogit
 
 # Seconds for each of a test's setup, call and teardown; on idle cores they take up to ten.
-LIMIT = 180
+LIMIT = 300
 
 
 @contextmanager
