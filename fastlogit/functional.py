@@ -190,7 +190,8 @@ def train(
     model, X, y, activation, backend : see :func:`loss_and_gradient`
         Over sparse X the cost of a step of plain SGD (no momentum, batches of up to 256 rows) is
         that of its non-zeros; others also pass over the parameters. X may be a source, from
-        :func:`scan`, whose labels are class indices; y and sample_weight then are None.
+        :func:`scan`, whose labels are class indices; y and sample_weight then are None. Its rows
+        had better be in random order, which is not checked.
     params : tuple of array_like, optional
         Where to start: (W, b) or (W1, b1, W2, b2); never changed. Drawn from random_state if None,
         uniformly from ±√(f / (fan_in + fan_out)), f the activation's init_factor, or 2 if none.

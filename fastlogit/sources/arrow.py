@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import repeat
+from itertools import count, repeat
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -101,26 +101,38 @@ def is_number(kind: Any) -> bool:
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or is_decimal)
 
 
-def to_partitions(groups: Iterable[Sequence[Any]], columns: Columns) -> Iterator[Partition]:
+class Place(NamedTuple):
+    """Where rows come from, for errors: what they are in, and the row of it that is the first."""
+
+    name: str
+    first: int
+
+
+def to_partitions(
+    groups: Iterable[Sequence[Any]], columns: Columns, places: Iterable[Place]
+) -> Iterator[Partition]:
     """Yield the rows of each group of record batches; a missing number becomes NaN."""
+    places = iter(places)
     by_column = np.empty((len(columns.features), 0), columns.dtype)
     for batches in groups:
         n_rows = sum([batch.num_rows for batch in batches])
         if by_column.shape[1] < n_rows:  # new memory for each takes as long as to copy
             by_column = np.empty((len(by_column), n_rows + PADDING), columns.dtype)
-        part = to_partition(batches, columns, by_column[:, :n_rows])
+        part = to_partition(batches, columns, next(places), by_column[:, :n_rows])
         del batches  # they may hold all of a row group
         yield part
 
 
-def to_partition(batches: Sequence[Any], columns: Columns, by_column: Floats) -> Partition:
+def to_partition(
+    batches: Sequence[Any], columns: Columns, place: Place, by_column: Floats
+) -> Partition:
     """Return the rows of record batches as one partition. OUT: by_column (D, n)."""
     y = weight = None
     for values, name in zip(by_column, columns.features, strict=True):
         fill(values, batches, name)
     X = np.ascontiguousarray(by_column.T)
     if columns.target is not None:
-        y = labels(pa.chunked_array([batch.column(columns.target) for batch in batches]))
+        y = labels(pa.chunked_array([batch.column(columns.target) for batch in batches]), place)
     if columns.weight is not None:
         weight = np.empty(len(X), columns.dtype)
         fill(weight, batches, columns.weight)
@@ -141,14 +153,14 @@ def fill(values: Floats, batches: Sequence[Any], name: str) -> None:
         start = stop
 
 
-def labels(column: Any) -> Any:
+def labels(column: Any, place: Place) -> Any:
     """Return a chunked array of labels as NumPy's, or as Labels if they are no numbers."""
     kind = column.type
     if pa.types.is_dictionary(kind) and any(c.dictionary.null_count for c in column.chunks):
         column, kind = column.cast(kind.value_type), kind.value_type
     if column.null_count:
-        row = pc.index(pc.is_null(column), True).as_py()
-        raise ValueError(f"the target is missing in row {row} of a partition; leave such rows out")
+        row = place.first + pc.index(pc.is_null(column), True).as_py()
+        raise ValueError(f"the target is missing in row {row} of {place.name}; leave such rows out")
     if pa.types.is_decimal(kind):
         column = column.cast(pa.float64())
     if pa.types.is_boolean(kind) or is_number(kind):
@@ -195,7 +207,8 @@ class TableSource(Source):
         """Yield the partitions of those indices."""
         ranges = [self._ranges[index] for index in indices]
         groups = (self._table.slice(rows.start, len(rows)).to_batches() for rows in ranges)
-        return to_partitions(groups, self._columns)
+        places = (Place("the table", rows.start) for rows in ranges)
+        return to_partitions(groups, self._columns, places)
 
 
 def describe(source: Source, columns: Columns) -> None:
@@ -229,7 +242,8 @@ class StreamSource(Source):
             )
         self._is_read = True
         groups = read_ahead(regroup(self._batches(), repeat(self._size)))
-        return to_partitions(groups, self._columns)
+        places = (Place("the stream", first) for first in count(0, self._size))
+        return to_partitions(groups, self._columns, places)
 
     def _readable(self) -> Source:
         with self._lock:  # threads may share the source

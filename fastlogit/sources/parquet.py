@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow.lib import ArrowException
 
-from fastlogit.sources.arrow import Columns, describe, regroup, to_partitions
+from fastlogit.sources.arrow import Columns, Place, describe, regroup, to_partitions
 from fastlogit.sources.base import (
     Partition,
     Source,
@@ -27,12 +27,13 @@ MOST_AT_ONCE = 1 << 25
 
 
 class Piece(NamedTuple):
-    """A partition: which part, of so many rows, of which row group of which file."""
+    """A partition: which part, of which row group of which file, and which row of it is first."""
 
     file: int
     row_group: int
     part: int
     rows: int
+    first: int
 
 
 class Run(NamedTuple):
@@ -57,19 +58,22 @@ class ParquetSource(Source):
         self._group_rows: dict[tuple[int, int], int] = {}
         self._stamps = [stamp(path) for path in paths]
         for number, path in enumerate(paths):
-            metadata = open_file(path).metadata
+            metadata, start = open_file(path).metadata, 0
             for group in range(metadata.num_row_groups):
                 n_rows = metadata.row_group(group).num_rows
                 self._group_rows[number, group] = n_rows
-                parts = cut_rows(n_rows, size)
                 self._pieces += [
-                    Piece(number, group, part, len(rows)) for part, rows in enumerate(parts)
+                    Piece(number, group, part, len(rows), start + rows.start)
+                    for part, rows in enumerate(cut_rows(n_rows, size))
                 ]
+                start += n_rows
         self.partition_rows = tuple([piece.rows for piece in self._pieces])
 
     def read(self, indices: Sequence[int]) -> Iterator[Partition]:
         """Yield the partitions of those indices, which threads decode ahead."""
-        return to_partitions(read_ahead(self._decoded(indices)), self._columns)
+        pieces = [self._pieces[index] for index in indices]
+        places = (Place(str(self._paths[piece.file]), piece.first) for piece in pieces)
+        return to_partitions(read_ahead(self._decoded(indices)), self._columns, places)
 
     def _decoded(self, indices: Sequence[int]) -> Iterator[list[Any]]:
         """Yield the record batches of partitions; one pass serves rising parts of a row group."""

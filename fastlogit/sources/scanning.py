@@ -1,6 +1,6 @@
 """``scan``: one source of whatever holds the rows."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +39,9 @@ def scan(
         The rows' weights, likewise.
     columns : sequence of str, optional
         Columns of X, by default all but target and weight. They must be numbers: float32 if all of
-        them are, else float64. pandas' unnamed index is none of them unless named here, nor is
-        what only the names of directories say (``year=2024``).
+        them are, else float64. pandas' unnamed index is none of them unless named here. Keys that
+        only the names of directories hold (``year=2024``) are not read: with such directories the
+        columns must be named.
     partition_rows : int, optional
         Rows of a partition at most, by default about 8 MB of them. A row group of a Parquet file is
         cut if it has more. The bits of a fit depend on the partitions, not on how they are read.
@@ -191,6 +192,7 @@ def _scan_parquet(
     paths = parquet_files(path)
     if not paths:
         raise ValueError(f"data={str(path)!r} is a directory without .parquet files")
+    refuse_keys(path, paths, target, weight, columns)
     chosen = []
     for one in paths:
         try:
@@ -202,6 +204,23 @@ def _scan_parquet(
         if other != chosen[0]:
             raise ValueError(f"the columns of {str(one)!r} differ from those of {str(paths[0])!r}")
     return ParquetSource(paths, chosen[0], partition_rows)
+
+
+def refuse_keys(
+    directory: Path, paths: Sequence[Path], target: Any, weight: Any, columns: Any
+) -> None:
+    """Raise ValueError if what is to be read may be keys in the names of directories."""
+    folders = {folder for path in paths for folder in path.relative_to(directory).parts[:-1]}
+    keys = {folder.partition("=")[0]: folder for folder in sorted(folders) if "=" in folder}
+    given = [target, weight, *(columns if isinstance(columns, Iterable) else [])]
+    named = {name for name in given if isinstance(name, str)} & keys.keys()
+    if keys and (columns is None or named):
+        key = min(named or keys)
+        raise ValueError(
+            f"data={str(directory)!r} has directories such as {keys[key]!r}, whose key {key!r} is "
+            "in their names alone, which are not read; name the columns of the files in columns=, "
+            "or write the key into the files"
+        )
 
 
 def need_pyarrow() -> None:

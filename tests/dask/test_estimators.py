@@ -31,7 +31,7 @@ def test_newton_fits_are_those_of_a_scan_and_of_memory(
     client, draw, divide, streamed, params_of, dtype, K
 ):
     X, y, weight = draw(K=K, dtype=dtype)
-    arguments = EXACT if dtype == np.float64 else {"solver": "newton-cholesky", "tol": 1e-6}
+    arguments = EXACT if dtype == np.float64 else {**EXACT, "tol": 1e-8}
     Xd, yd, wd = divide(250, X, y, weight)
     fitted = LogisticRegression(**arguments).fit(Xd, yd, wd)
     expected = streamed(fastlogit.LogisticRegression, X, y, weight, **arguments)
@@ -39,19 +39,23 @@ def test_newton_fits_are_those_of_a_scan_and_of_memory(
     assert fitted.n_passes_ == expected.n_passes_
     assert fitted.n_iter_ == expected.n_iter_
     assert fitted.coef_.dtype == dtype
-    in_memory = fastlogit.LogisticRegression(**arguments).fit(X, y, weight)
-    atol = 1e-12 if dtype == np.float64 else 5e-5
-    np.testing.assert_allclose(fitted.coef_, in_memory.coef_, rtol=atol, atol=atol)
+    # A fit in memory to float32 is itself 3e-6 from the optimum, one by passes 1e-6.
+    in_memory = fastlogit.LogisticRegression(**EXACT).fit(X.astype(float), y, weight.astype(float))
+    atol = 1e-12 if dtype == np.float64 else 2e-6
+    np.testing.assert_allclose(params_of(fitted), params_of(in_memory), rtol=0, atol=atol)
 
 
-def test_an_lbfgs_fit_is_that_of_a_scan_and_of_memory(client, draw, divide, streamed, params_of):
-    X, y, _ = draw(K=90)  # 90 classes of 6 features have more parameters than Newton's steps take
-    arguments = {"tol": 1e-10, "max_iter": 2000}
+def test_an_lbfgs_fit_is_that_of_a_scan_and_of_memory(
+    client, draw, divide, streamed, params_of, monkeypatch
+):
+    monkeypatch.setattr("fastlogit.estimators.partitioned.MOST_BY_NEWTON", 0)
+    X, y, _ = draw(K=3)
+    arguments = {"tol": 1e-12, "max_iter": 2000}
     fitted = LogisticRegression(**arguments).fit(*divide(250, X, y))
     expected = streamed(fastlogit.LogisticRegression, X, y, **arguments)
     np.testing.assert_array_equal(params_of(fitted), params_of(expected))
-    in_memory = fastlogit.LogisticRegression(solver="newton-cholesky", tol=1e-12, max_iter=50)
-    np.testing.assert_allclose(fitted.coef_, in_memory.fit(X, y).coef_, atol=1e-8)
+    in_memory = fastlogit.LogisticRegression(**EXACT).fit(X, y)
+    np.testing.assert_allclose(params_of(fitted), params_of(in_memory), rtol=0, atol=1e-10)
 
 
 def test_a_network_by_lbfgs_is_that_of_a_scan(client, draw, divide, streamed, params_of):
@@ -297,7 +301,7 @@ def wait_until(condition, seconds=10):
         (lambda X, y, w: (X, X[:, :2], w), ValueError, r"y of shape \(3000, 2\) must be"),
         (lambda X, y, w: (X * 1j, y, w), TypeError, "X of dtype complex128 must hold real"),
         (lambda X, y, w: (X, y, -w), ValueError, "weight=-.* in row .* must be finite and at"),
-        (lambda X, y, w: (X.map_blocks(add_nan), y, w), ValueError, "got nan in column 0, row 0"),
+        (lambda X, y, w: (X.map_blocks(add_nan), y, w), ValueError, r"nan in column 0, row \d+"),
         (lambda X, y, w: (frame_of(X), y.rechunk(1000), w), ValueError, "y has 3 partitions, X"),
         (lambda X, y, w: (X, y.map_blocks(shorten, dtype=y.dtype), w), ValueError,
          r"y has 249 rows in partition \d+, X has 250"),

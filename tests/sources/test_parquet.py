@@ -65,3 +65,35 @@ def test_the_unnamed_index_of_pandas_is_no_feature_unless_named(tmp_path):
     assert fastlogit.scan(path).feature_names == ("a", "b")
     named = fastlogit.scan(path, columns=["b", "__index_level_0__"])
     np.testing.assert_array_equal(next(iter(named)).X[:, 1], frame.index)
+
+
+def test_keys_in_the_names_of_directories_are_refused(tmp_path):
+    for year in ("2023", "2024"):
+        folder = tmp_path / f"year={year}"
+        folder.mkdir()
+        pq.write_table(TABLE, folder / "part-0.parquet")
+    for arguments in ({}, {"target": "year", "columns": ["a"]}, {"columns": ["a", "year"]}):
+        with pytest.raises(ValueError, match=r"such as 'year=2024', whose key 'year' is in their"):
+            fastlogit.scan(tmp_path, **arguments)
+    source = fastlogit.scan(tmp_path, columns=["a", "b"])
+    np.testing.assert_array_equal(np.concatenate([part.X for part in source]), np.tile(X, (2, 1)))
+
+
+def test_a_missing_label_is_named_by_its_row_of_the_file(tmp_path):
+    y = np.where(np.arange(300) == 271, None, np.arange(300) % 2)
+    for name, labels in (("a", TABLE["a"]), ("b", y)):
+        table = TABLE.append_column("y", pa.array(labels, pa.float64()))
+        pq.write_table(table, tmp_path / f"{name}.parquet", row_group_size=100)
+    source = fastlogit.scan(tmp_path, target="y", partition_rows=40)
+    with pytest.raises(ValueError, match=r"target is missing in row 271 of .*b\.parquet; leave"):
+        list(source)
+
+
+@pytest.mark.parametrize("indices", [range(30), [3, 2, 1, 0], [29, 5, 6, 4]])
+@pytest.mark.parametrize("most", [0, 1 << 25])
+def test_row_groups_are_read_whole_or_in_batches(tmp_path, monkeypatch, most, indices):
+    monkeypatch.setattr("fastlogit.sources.parquet.MOST_AT_ONCE", most)
+    pq.write_table(TABLE, tmp_path / "rows.parquet", row_group_size=50)
+    source = fastlogit.scan(tmp_path / "rows.parquet", partition_rows=10)
+    for index, part in zip(indices, source.read(indices), strict=True):
+        np.testing.assert_array_equal(part.X, X[index * 10 : index * 10 + 10])
