@@ -3,7 +3,7 @@
 import math
 import warnings
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
 from itertools import product, repeat
 from typing import Any, overload
@@ -33,7 +33,7 @@ from fastlogit.training.objective import (
     predict_classes,
 )
 from fastlogit.training.orders import FreshOrders, LegacyOrders, epochs_ahead
-from fastlogit.training.row_stream import RowStream, run_epoch
+from fastlogit.training.row_stream import RowStream, check_shuffled, distance_of_shares, run_epoch
 from fastlogit.training.trainer import DivergenceError, Trainer, TrainResult, train_epochs
 
 # A training whose loss ends at so many times that of equal probabilities has diverged.
@@ -190,8 +190,8 @@ def train(
     model, X, y, activation, backend : see :func:`loss_and_gradient`
         Over sparse X the cost of a step of plain SGD (no momentum, batches of up to 256 rows) is
         that of its non-zeros; others also pass over the parameters. X may be a source, from
-        :func:`scan`, whose labels are class indices; y and sample_weight then are None. Its rows
-        had better be in random order, which is not checked.
+        :func:`scan`, whose labels are class indices; y and sample_weight then are None. Files
+        whose rows the first epoch finds sorted by class are refused with a ValueError.
     params : tuple of array_like, optional
         Where to start: (W, b) or (W1, b1, W2, b2); never changed. Drawn from random_state if None,
         uniformly from ±√(f / (fan_in + fan_out)), f the activation's init_factor, or 2 if none.
@@ -389,10 +389,20 @@ def _train_source(
         raise ValueError(f"hidden={hidden!r} must be None where params are given")
     params = check.params_like(spec, params, n_features, dtype)
     trainer = Trainer(spec, params, **arguments)
-    encode = partial(_rows_of, n_classes=spec.n_classes(params))
+    n_classes, by_part = spec.n_classes(params), list[Any]()
+
+    def encode(part: Partition) -> Rows:
+        rows = _rows_of(part, n_classes=n_classes)
+        if trainer.checkpoint.epochs == 0 and rows.y.size:
+            by_part.append(np.bincount(rows.y, minlength=n_classes))
+        return rows
+
+    def run(losses: Any) -> Iterator[int]:
+        yield from run_epoch(trainer, stream, losses)
+        check_shuffled(distance_of_shares(np.array(by_part)))
+
     stream = RowStream(source, encode, trainer.batch_size, generator)
-    chunks = repeat((1, partial(run_epoch, trainer, stream)), epochs)
-    result = train_epochs(trainer, chunks, epochs, callback)
+    result = train_epochs(trainer, repeat((1, run), epochs), epochs, callback)
     if result.n_steps == 0:
         raise ValueError("the weights of X sum to 0; one row at least must have a positive weight")
     return result

@@ -29,14 +29,12 @@ from fastlogit.solvers.passes import Encoder, Passes
 from fastlogit.solvers.statistics import NO_ROWS, Statistics, StatisticsWork
 from fastlogit.solvers.summed_loss import LossWork, SummedObjective, SummedSteps
 from fastlogit.training.objective import Objective
+from fastlogit.training.row_stream import check_shuffled
 from fastlogit.training.trainer import Trainer
 
 MOST_BY_NEWTON = 500
 # Rows of the sample: so many for each feature, within these bounds.
 SAMPLED_BY_FEATURE, LEAST_SAMPLED, MOST_SAMPLED = 100, 20_000, 200_000
-# How far the partitions' class shares, and means in standard deviations, are from those of all on
-# average where the rows count as sorted.
-SORTED_SHARES, SORTED_MEANS = 0.1, 0.5
 SAMPLE_TOL, SAMPLE_STEPS = 1e-6, 100
 FTOL, MOST_TRIALS, REFINED = 64 * float(np.finfo(float).eps), 50, 100
 
@@ -68,7 +66,7 @@ class PartitionedRows:
         if est.class_weight is not None:
             by_class = weights_of_classes(est.class_weight, est.classes_, sums)
         if est.solver in MINIBATCH_SOLVERS and not self.passes.in_place:
-            check_shuffled(self.statistics)
+            check_shuffled(*self.statistics.differences)
         self.encoder = Encoder(est.classes_, by_class, np.dtype(dtype))
         self.total_weight = float(sums.sum() if by_class is None else sums @ by_class)
         if not 0 < self.total_weight < math.inf:
@@ -240,19 +238,3 @@ class StandardisedCoordinates:
             return loss, gradient
 
         return evaluate
-
-
-def check_shuffled(statistics: Statistics) -> None:
-    """Raise ValueError if partitions differ so much that batches would not be like the whole."""
-    shares, means = statistics.differences
-    what = ""
-    if shares > SORTED_SHARES:
-        what = f"shares of the classes differ from those of all rows by {shares:.0%}"
-    elif means > SORTED_MEANS:
-        what = f"means of a feature differ from that of all rows by {means:.1f} standard deviations"
-    if what:
-        raise ValueError(
-            f"the rows are sorted: in the partitions, {what} on average; mini-batches need rows in "
-            "random order. Shuffle the rows, or pass cache= to scan: those of a cache are taken "
-            "from everywhere"
-        )

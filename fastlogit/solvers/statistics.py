@@ -13,6 +13,7 @@ from fastlogit.models import Floats
 from fastlogit.models.arrays import as_writable_view
 from fastlogit.models.checks import finite
 from fastlogit.sources import Labels, Partition
+from fastlogit.training.row_stream import chance_distance, distance_of_shares
 
 # Integers that few values apart are counted by their value, not sorted.
 MOST_COUNTED = 1 << 16
@@ -209,20 +210,12 @@ class Statistics:
     ) -> tuple[float, float]:
         """Return how far partitions are from the whole beyond chance, in class shares and means.
 
-        The first is the average total variation distance, the second that of the feature whose
-        means differ most, in standard deviations. By chance a mean of m values is √(2 / π m)
-        standard deviations from the whole's on average.
+        The second is of the feature whose means differ most, in standard deviations.
         """
         n_rows = np.array([part.n_rows for part in parts])
-        chance, share = np.sqrt(2 / np.pi / n_rows), counts.sum(axis=0) / n_rows.sum()
-        distances = np.abs(counts / n_rows[:, None] - share).sum(axis=1) / 2
-        distances -= chance * np.sqrt(share * (1 - share)).sum() / 2
         means = np.abs(np.array([part.mean for part in parts]) - self.mean) / self.scale
-        means -= chance[:, None]
-        return (
-            float(np.average(distances, weights=n_rows)),
-            float(np.average(means, axis=0, weights=n_rows).max()),
-        )
+        means -= chance_distance(n_rows)[:, None]
+        return distance_of_shares(counts), float(np.average(means, axis=0, weights=n_rows).max())
 
     def _sample(self, parts: Sequence[PartitionStatistics]) -> Partition:
         samples = [part.sample for part in parts]

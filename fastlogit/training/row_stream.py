@@ -19,6 +19,9 @@ from fastlogit.training.trainer import Trainer
 
 # Neighbouring rows that are taken together where rows can be taken one by one.
 PIECE_ROWS = 64
+# How far the partitions' class shares, and means in standard deviations, are from those of all on
+# average where the rows count as sorted.
+SORTED_SHARES, SORTED_MEANS = 0.1, 0.5
 
 
 class RowStream:
@@ -97,6 +100,38 @@ def joined(blocks: list[Rows]) -> Rows:
     X = vstack(X, format="csr") if issparse(X[0]) else np.concatenate(X)
     y, weight = ([getattr(rows, name) for rows in blocks] for name in ("y", "weight"))
     return Rows(X, np.concatenate(y), np.concatenate(weight))
+
+
+def chance_distance(n_rows: NDArray[Any]) -> NDArray[np.float64]:
+    """Return how far means of so many values are from the whole's on average: √(2 / π m) σ."""
+    return np.asarray(np.sqrt(2 / np.pi / n_rows))
+
+
+def distance_of_shares(counts: NDArray[np.intp]) -> float:
+    """Return the partitions' average total variation distance from all rows, beyond chance.
+
+    ``counts`` (P, K) are the partitions' rows of each class.
+    """
+    n_rows = counts.sum(axis=1)
+    share = counts.sum(axis=0) / n_rows.sum()
+    distances = np.abs(counts / n_rows[:, None] - share).sum(axis=1) / 2
+    distances -= chance_distance(n_rows) * np.sqrt(share * (1 - share)).sum() / 2
+    return float(np.average(distances, weights=n_rows))
+
+
+def check_shuffled(shares: float, means: float = 0.0) -> None:
+    """Raise ValueError if partitions differ so much that batches would not be like the whole."""
+    what = ""
+    if shares > SORTED_SHARES:
+        what = f"shares of the classes differ from those of all rows by {shares:.0%}"
+    elif means > SORTED_MEANS:
+        what = f"means of a feature differ from that of all rows by {means:.1f} standard deviations"
+    if what:
+        raise ValueError(
+            f"the rows are sorted: in the partitions, {what} on average; mini-batches need rows in "
+            "random order. Shuffle the rows, or pass cache= to scan: those of a cache are taken "
+            "from everywhere"
+        )
 
 
 def run_epoch(trainer: Trainer, stream: RowStream, losses: NDArray[np.float64]) -> Iterator[int]:

@@ -175,6 +175,10 @@ def test_sorted_rows_are_refused_by_mini_batches_unless_they_are_mapped(tmp_path
     source = parquet_of(tmp_path / "sorted.parquet", X[order], Y2[order])
     with pytest.raises(ValueError, match=r"the rows are sorted: .* shares of the classes .* 28%"):
         network.fit(source)
+    labels = np.unique(Y2[order], return_inverse=True)[1]
+    indices = parquet_of(tmp_path / "indices.parquet", X[order], labels)
+    with pytest.raises(ValueError, match=r"the rows are sorted: .* shares of the classes .* 28%"):
+        fastlogit.train("mlp-logistic", indices, hidden=8, random_state=0)
     by_feature = np.argsort(X[:, 0])
     with pytest.raises(ValueError, match=r"means of a feature differ .* standard deviations"):
         network.fit(parquet_of(tmp_path / "feature.parquet", X[by_feature], Y2[by_feature]))
