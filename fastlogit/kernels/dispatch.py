@@ -10,8 +10,9 @@ model needs no entry here.
 """
 
 import sys
+from typing import Any
 
-from fastlogit.kernels.codegen.compile import chosen_by_type
+from fastlogit.kernels.codegen.compile import INLINE_OPTIONS, chosen_by_type, compiled_as
 from fastlogit.kernels.layers import dense, sparse
 
 
@@ -19,8 +20,24 @@ def model_function(name, model, params=None, X=None, *_):
     """Return the function of that name in the module of the model, or of Numba's type of one."""
     # Sparse rows are not trained on one by one: the branch with that call is typed, never taken.
     if name == "train_rows" and sparse.is_csr(X):
-        return lambda model, params, X, y, order, learning_rate, work: 0.0  # noqa: ARG005
-    return getattr(sys.modules[getattr(model, "instance_class", type(model)).__module__], name)
+        return lambda model, params, X, y, order, batch_size, learning_rate, work: 0.0  # noqa: ARG005
+    return getattr(_module_of(model), name)
+
+
+def _module_of(model):
+    return sys.modules[getattr(model, "instance_class", type(model)).__module__]
+
+
+def most_rows(model: Any) -> int:
+    """Return how many rows a batch may have that ``train_rows`` takes."""
+    most: int = _module_of(model).MOST_ROWS
+    return most
+
+
+@compiled_as(most_rows, jit_options=INLINE_OPTIONS)
+def _most_rows(model):
+    most = most_rows(model)
+    return lambda model: most  # noqa: ARG005
 
 
 @chosen_by_type(model_function)
@@ -44,7 +61,7 @@ def predict_classes(model, params, X, rows, classes, work):
 
 
 @chosen_by_type(model_function)
-def train_rows(model, params, X, y, order, learning_rate, work):
+def train_rows(model, params, X, y, order, batch_size, learning_rate, work):
     """Call the model's ``train_rows``, which takes dense rows only."""
 
 

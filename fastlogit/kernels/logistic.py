@@ -23,10 +23,11 @@ from fastlogit.kernels.codegen.arrays import part, rows_from
 from fastlogit.kernels.codegen.compile import inline
 from fastlogit.kernels.dispatch import linear_backward, linear_forward
 from fastlogit.kernels.layers.output_losses import logistic_loss, logistic_proba, most_probable
-from fastlogit.kernels.training.in_place_sgd import logistic_rows
+from fastlogit.kernels.training.in_place_sgd import FEW_ROWS, logistic_batches, logistic_rows
 
 # The model has no settings; its parameters are (Wt, b).
 Logistic = namedtuple("Logistic", "")
+MOST_ROWS = FEW_ROWS  # of a batch that train_rows takes
 
 
 @inline
@@ -43,10 +44,13 @@ def loss_and_gradient(model, params, X, rows, y, weight, scale, accumulate, grad
 
 
 @inline
-def train_rows(model, params, X, y, order, learning_rate, work):
-    """Train on one row per step, in that order; return the sum of losses. OUT: params, work."""
+def train_rows(model, params, X, y, order, batch_size, learning_rate, work):
+    """Train on a few rows per step, in that order; return the sum of losses. OUT: params, work."""
     (Wt, b), padded = params, part(work[1], 0, (work[1].size,))
-    return logistic_rows(X, y, order, learning_rate, padded, part(Wt, 0, (Wt.size,)), b)
+    w = part(Wt, 0, (Wt.size,))
+    if batch_size == 1:
+        return logistic_rows(X, y, order, learning_rate, padded, w, b)
+    return logistic_batches(X, y, order, batch_size, learning_rate, padded, w, b)
 
 
 @inline

@@ -27,46 +27,49 @@ vector. Over a batch, with row weights w (1 if none) and the mean taken as Σ w 
 
 from collections import namedtuple
 
-from fastlogit.kernels.codegen.arrays import rows_from
+from fastlogit.kernels.codegen.arrays import part, rows_from
 from fastlogit.kernels.codegen.compile import inline
 from fastlogit.kernels.dispatch import hidden_backward, hidden_forward
-from fastlogit.kernels.layers.activations import activate, activation_grad
-from fastlogit.kernels.layers.dense import output_backward, output_forward, output_input_grad
-from fastlogit.kernels.layers.output_losses import logistic_loss, logistic_proba, most_probable
+from fastlogit.kernels.layers.activations import activate
+from fastlogit.kernels.layers.dense import output_backward, output_forward, output_forward_by_class
+from fastlogit.kernels.layers.output_losses import (
+    logistic_loss_by_class,
+    logistic_proba,
+    most_probable,
+    shape_by_class,
+)
 from fastlogit.kernels.training.in_place_sgd import network_rows
 
 # The model: its activation, see layers.activations; its parameters are (W1, b1, W2t, b2).
 MLPLogistic = namedtuple("MLPLogistic", "activation")
-train_rows = network_rows  # by one row per step
+train_rows = network_rows
+MOST_ROWS = 1  # of a batch that train_rows takes
 
 
 @inline
 def loss_and_gradient(model, params, X, rows, y, weight, scale, accumulate, grads, work):
     """Return the batch's loss; scale is 1 / Σ w. OUT: grads, work."""
     W1, b1, _W2t, _b2 = params
-    grad_W1, grad_b1, _grad_W2t, _grad_b2 = grads
+    grad_W1, _grad_b1, _grad_W2t, _grad_b2 = grads
     hidden, d_hidden = rows_from(work[0], 0, y.size), rows_from(work[1], 0, y.size)
 
-    hidden_forward(X, rows, W1, b1, work[3], work[4], hidden)  # S
+    hidden_forward(X, rows, W1, b1, work[3], hidden)  # S
     loss = loss_and_hidden_gradient(model, params, y, weight, scale, accumulate, grads, work)  # dS
-    hidden_backward(X, rows, d_hidden, accumulate, work[3], work[4], grad_W1, grad_b1)
+    hidden_backward(X, rows, d_hidden, accumulate, work[3], grad_W1)
     return loss
 
 
 @inline
 def loss_and_hidden_gradient(model, params, y, weight, scale, accumulate, grads, work):
-    """Return the batch's loss and fill dS, given S in work. OUT: work; grads of W2t and b2."""
+    """Return the batch's loss and fill dS, given S in work. OUT: work; grads but W1's."""
     _W1, _b1, W2t, b2 = params
-    _grad_W1, _grad_b1, grad_W2t, grad_b2 = grads
     hidden, d_hidden = rows_from(work[0], 0, y.size), rows_from(work[1], 0, y.size)
-    logits = rows_from(work[2], 0, y.size)
+    logits = part(work[2], 0, shape_by_class(b2.size, y.size))
 
     activate(model.activation, hidden)  # S becomes A
-    output_forward(hidden, W2t, b2, logits)  # z
-    loss = logistic_loss(logits, y, weight, scale)  # z becomes dz
-    output_input_grad(logits, W2t, d_hidden)  # dA
-    output_backward(hidden, logits, accumulate, grad_W2t, grad_b2)
-    activation_grad(model.activation, hidden, d_hidden)  # dA becomes dS
+    output_forward_by_class(hidden, W2t, b2, logits)  # z
+    loss = logistic_loss_by_class(logits, y, weight, scale)  # z becomes dz
+    output_backward(model.activation, hidden, logits, W2t, accumulate, grads, d_hidden)  # dS
     return loss
 
 
@@ -76,7 +79,7 @@ def forward(model, params, X, rows, logits, work):
     W1, b1, W2t, b2 = params
     hidden = rows_from(work[0], 0, logits.shape[0])
 
-    hidden_forward(X, rows, W1, b1, work[3], work[4], hidden)  # S
+    hidden_forward(X, rows, W1, b1, work[3], hidden)  # S
     activate(model.activation, hidden)  # S becomes A
     output_forward(hidden, W2t, b2, logits)  # z
 
@@ -84,7 +87,7 @@ def forward(model, params, X, rows, logits, work):
 @inline
 def predict_proba(model, params, X, rows, proba, work):
     """Fill proba (B, 2) with 1 − p and p. OUT: proba, work."""
-    logits = rows_from(work[2], 0, proba.shape[0])
+    logits = part(work[2], 0, (proba.shape[0], params[3].size))
     forward(model, params, X, rows, logits, work)
     logistic_proba(logits, proba)
 
@@ -92,6 +95,6 @@ def predict_proba(model, params, X, rows, proba, work):
 @inline
 def predict_classes(model, params, X, rows, classes, work):
     """Fill classes (B,); return 0, or NaN if a logit is not finite. OUT: classes, work."""
-    logits = rows_from(work[2], 0, classes.size)
+    logits = part(work[2], 0, (classes.size, params[3].size))
     forward(model, params, X, rows, logits, work)
     return most_probable(logits, classes)

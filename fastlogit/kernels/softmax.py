@@ -26,7 +26,8 @@ from fastlogit.kernels.training.in_place_sgd import softmax_rows
 
 # The model has no settings; its parameters are (Wt, b).
 Softmax = namedtuple("Softmax", "")
-train_rows = softmax_rows  # by one row per step
+train_rows = softmax_rows
+MOST_ROWS = 1  # of a batch that train_rows takes
 
 
 @inline

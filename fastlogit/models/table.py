@@ -112,8 +112,9 @@ class Model:
             return kind()
         both = self.activation.kernels, self.activation.reference
         forward, derivative = backend.choose(*both)
-        layer = np.dtype(dtype), 2
-        return kind((backend.code(forward, layer), backend.code(derivative, layer, layer)))
+        vector, layer = (np.dtype(dtype), 1), (np.dtype(dtype), 2)
+        back = layer, layer, layer, vector, layer, vector, layer
+        return kind((backend.code(forward, layer), backend.code(derivative, *back)))
 
     def n_outputs(self, n_classes: int) -> int:
         """Return the number of outputs K: 1 for a binary model, else one per class."""

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
-from fastlogit.kernels.training.epoch import BLOCK_ROWS, CHAIN_ROWS, Rule, Span, State
+from fastlogit.kernels.training.epoch import BLOCK_ROWS, CHAIN_BATCHES, Rule, Span, State
+from fastlogit.kernels.training.in_place_sgd import FEW_ROWS
 from fastlogit.models import BACKENDS, OPTIMIZERS, Floats, Indices, Model, Rows
 from fastlogit.models.arrays import LayerParams, NetworkParams
 from fastlogit.models.checks import finite
@@ -202,11 +203,13 @@ class Trainer:
                 stop = min(start + self._slice_batches, end)
                 if self._pool.is_trial:
                     stop = min(stop, start + math.ceil(TRIAL_SECONDS / per_batch))
-                # Batches of one row are trained on in chains, one of many rows in several calls.
-                if size == 1 and self._rule.in_place and stop < end:
+                # Batches of a few rows are trained on in chains, one of many rows in several calls.
+                if size <= FEW_ROWS and self._rule.in_place and stop < end:
                     epoch = (stop - 1) // batches * batches
-                    chains = max((stop - epoch) // CHAIN_ROWS, (start - epoch) // CHAIN_ROWS + 1)
-                    stop = min(epoch + min(chains * CHAIN_ROWS, batches), end)
+                    chains = max(
+                        (stop - epoch) // CHAIN_BATCHES, (start - epoch) // CHAIN_BATCHES + 1
+                    )
+                    stop = min(epoch + min(chains * CHAIN_BATCHES, batches), end)
                 calls: Sequence[tuple[int, ...]] = [()]  # the first and the last block of each
                 if stop == start + 1 and jitted and size > BLOCK_ROWS:
                     n_rows = min(size, rows.y.size - start % batches * size)

@@ -11,8 +11,9 @@ from scipy.sparse import csr_array, issparse
 from sklearn.base import clone
 
 import fastlogit
-from fastlogit.kernels.codegen import row_products, tiles
+from fastlogit.kernels.codegen import output_layer, row_products, tiles
 from fastlogit.kernels.codegen.compile import prepare_compiler
+from fastlogit.kernels.codegen.output_layer import ROWS
 from fastlogit.kernels.codegen.simd import NEAR_BYTES, VECTOR_BYTES
 from fastlogit.kernels.full_batch import hessian as curvature
 from fastlogit.kernels.full_batch.coordinate_descent import descend
@@ -22,7 +23,7 @@ from fastlogit.kernels.layers import output_losses
 from fastlogit.kernels.layers import sparse as sparse_layers
 from fastlogit.kernels.training import optimizers, shuffle
 from fastlogit.kernels.training.epoch import BLOCK_ROWS
-from fastlogit.kernels.training.in_place_sgd import logistic_rows
+from fastlogit.kernels.training.in_place_sgd import logistic_batches, logistic_rows
 from fastlogit.models import ACTIVATIONS, MODELS, OPTIMIZERS
 from fastlogit.reference import models as plain_layers
 
@@ -103,6 +104,10 @@ def of_tiles(draw):
     yield primitive(
         tiles.product_with_rows, a, n, X, pitch, numbers, start, n, columns, inner, c
     )  # fmt: skip
+    args = rows, rows.size, far, inner, b, pitch, bias, n, columns, inner, c, pitch
+    yield primitive(tiles.rows_product, a, *args)
+    args = rows, inner, c, pitch, start, inner, columns, n, b, pitch
+    yield primitive(tiles.transposed_product, a, *args)
     shape = n, columns, inner, draw.unset(n, columns)
     yield primitive(tiles.dots, a, W, bias, *shape)
     yield primitive(tiles.dots_of_rows, a, rows, rows.size, far, W, bias, *shape)
@@ -136,8 +141,10 @@ def of_single_rows(draw):
     yield primitive(row_products.row_dot, X, row, w)
     yield primitive(row_products.rows_dot, X, row, following)
     yield primitive(row_products.add_row, X, row, draw.dtype.type(0.5), w)
-    y, work = draw.rng.integers(2, size=n), draw.unset(w.size)
-    yield primitive(logistic_rows, X, y, draw.numbers(n, 60), 0.01, work, *W.T[:1].copy(), b[:1])
+    y, work, order = draw.rng.integers(2, size=n), draw.unset(w.size), draw.numbers(n, 60)
+    yield primitive(logistic_rows, X, y, order, 0.01, work, *W.T[:1].copy(), b[:1])
+    batch = draw.one_of(*range(2, 9))
+    yield primitive(logistic_batches, X, y, order, batch, 0.01, work, *W.T[:1].copy(), b[:1])
 
 
 def of_output_losses(draw):
@@ -152,6 +159,9 @@ def of_output_losses(draw):
     ):
         plain = getattr(plain_layers, name)
         yield primitive(getattr(output_losses, name), *args, plain=plain, spent=spent)
+    by_class = [draw.floats(*output_losses.shape_by_class(classes, n)) for classes in (K, 1)]
+    yield primitive(output_losses.softmax_loss_by_class, by_class[0], labels, weight, 0.25)
+    yield primitive(output_losses.logistic_loss_by_class, by_class[1], y, weight, 0.25)
 
 
 def of_updates(draw):
@@ -163,21 +173,34 @@ def of_updates(draw):
         args, plain = (theta, grad, moments, steps, np.array(settings)), OPTIMIZERS[name].reference
         yield primitive(OPTIMIZERS[name].kernels, *args, plain=plain, spent=(1,))
     yield primitive(optimizers.l2_penalty, theta, 0.3, grad)
-    hidden, d_hidden = squares / squares.max(), draw.floats(2, size)
+    hidden = squares / squares.max()
     for activation in ACTIVATIONS.values():
-        (forward, derivative), (plain, plain_derivative) = activation.kernels, activation.reference
-        yield primitive(forward, hidden, plain=plain)
-        yield primitive(derivative, hidden, d_hidden, plain=plain_derivative, spent=(0,))
+        yield primitive(activation.kernels[0], hidden, plain=activation.reference[0])
+
+
+def of_output_layers(draw):
+    n, H, K = draw.size(99), draw.size(90), draw.size(12)
+    _, pitch = shape = output_losses.shape_by_class(K, n)
+    hidden, Wt, b = draw.floats(-(-n // ROWS) * ROWS, H), draw.floats(K, H), draw.floats(K)
+    logits = draw.floats(*shape)
+    yield primitive(output_layer.dots_by_output, hidden, Wt, b, n, K, H, logits, pitch)
+    hidden = draw.rng.random((n, H)).astype(draw.dtype)
+    grads = draw.floats(K, H), draw.floats(H), draw.unset(n, H)
+    start = draw.floats(draw.one_of(0, 1))
+    for _, gradient in (activation.kernels for activation in ACTIVATIONS.values()):
+        yield primitive(gradient, logits, Wt, hidden, start, *grads)
+    yield primitive(dense_layers.add_classes, logits, draw.one_of(*EITHER), b)
 
 
 def of_dense_layers(draw):
     n, inner, columns = draw.size(99), draw.size(40), draw.one_of(0, 1024) + draw.size(200)
-    strides, panel = draw.one_of((inner, 1), (1, n)), draw.one_of(32, 32 * inner, columns * inner)
-    init = draw.one_of((draw.floats(columns), 0, 0), (draw.floats(n * columns), -1, columns))
-    X, b, work = draw.floats(n, inner), draw.floats(inner, columns), draw.unset(panel)
-    yield primitive(dense_layers.by_panels, X, *strides, b, *init, work, draw.unset(n, columns))
-    gathered = draw.unset(draw.size(50), inner)
-    yield primitive(dense_layers.gather, X, draw.numbers(n, 50), draw.one_of(*EITHER), gathered)
+    panel, batch = draw.one_of(32, 32 * inner, columns * inner), draw.size(99)
+    X, b, bias = draw.floats(n, inner), draw.floats(inner, columns), draw.floats(columns)
+    numbers, work = draw.numbers(n, batch + draw.size(9)), draw.unset(panel)
+    out, d = draw.unset(batch, columns), draw.floats(batch, columns)
+    yield primitive(dense_layers.by_panels, X, numbers, False, b, bias, 0, work, out)
+    start = draw.one_of(-1, 0)
+    yield primitive(dense_layers.by_panels, X, numbers, True, d, bias, start, work, b)
     yield primitive(dense_layers.add_rows, X, draw.one_of(*EITHER), draw.floats(inner))
 
 
@@ -367,8 +390,8 @@ def of_fit(draw, kind, solvers, sparse=(False,)):
 regression = partial(of_fit, kind=fastlogit.LogisticRegression)
 # A trial takes that of its seed's number, counted round and round.
 KINDS = (
-    of_tiles, of_sparse_rows, of_single_rows, of_output_losses, of_updates, of_dense_layers,
-    of_sparse_layers, of_second_derivatives, of_descent, of_orders,
+    of_tiles, of_sparse_rows, of_single_rows, of_output_losses, of_updates, of_output_layers,
+    of_dense_layers, of_sparse_layers, of_second_derivatives, of_descent, of_orders,
     *(partial(of_training, names=[name]) for name in MODELS),
     partial(of_training, names=("logistic", "softmax"), sparse=True),
     partial(of_training, names=("mlp-logistic", "mlp-softmax"), sparse=True),

@@ -8,7 +8,6 @@ import pytest
 
 import fastlogit
 from fastlogit.kernels import dispatch
-from fastlogit.kernels.training.epoch import Rows
 from fastlogit.models import BACKENDS, MODELS, arrange
 
 GENERIC = (
@@ -63,6 +62,6 @@ def test_a_call_in_jitted_code(model, jit, dtype):
     predict = dispatch.predict_proba
     call = jit(lambda model, params, X, *rest: predict(model, params, X, *rest))
     record, work = spec.record(code, dtype), code.allocate(named, 5).work
-    call(record, named, X, Rows(np.arange(5), True), proba, work)
+    call(record, named, X, np.arange(5), proba, work)
     expected = fastlogit.predict_proba(model, params, X, backend="numpy")
     np.testing.assert_allclose(proba, expected, rtol=1e-5 if dtype is np.float32 else 1e-12)

@@ -9,7 +9,6 @@ from scipy.sparse import csr_array
 
 from fastlogit.kernels import dispatch
 from fastlogit.kernels.layers import dense, sparse
-from fastlogit.kernels.training.epoch import Rows
 
 GENERIC = ("linear_forward", "linear_backward", "hidden_forward", "hidden_backward")
 DENSE = np.array([[1.0, 0, 2], [0, 3, 0], [4, 0, 0], [0, 5, 6]])
@@ -45,14 +44,10 @@ def call(jit):
         linear_forward = jit(lambda X, rows, W, b, out: linear_forward(X, rows, W, b, out))
         linear_backward = jit(lambda X, rows, d, add, W, b: linear_backward(X, rows, d, add, W, b))
         hidden_forward = jit(
-            lambda X, rows, W, b, X_rows, panel, out: hidden_forward(
-                X, rows, W, b, X_rows, panel, out
-            )
+            lambda X, rows, W, b, panel, out: hidden_forward(X, rows, W, b, panel, out)
         )
         hidden_backward = jit(
-            lambda X, rows, d, add, X_rows, panel, W, b: hidden_backward(
-                X, rows, d, add, X_rows, panel, W, b
-            )
+            lambda X, rows, d, add, panel, W: hidden_backward(X, rows, d, add, panel, W)
         )
 
     return Called
@@ -60,7 +55,7 @@ def call(jit):
 
 @pytest.mark.parametrize("is_sparse", [False, True])
 def test_a_linear_model(call, is_sparse):
-    X, rows = sparse_rows(DENSE) if is_sparse else DENSE, Rows(NUMBERS, False)
+    X, rows = sparse_rows(DENSE) if is_sparse else DENSE, NUMBERS
     W, b, out = np.arange(6.0).reshape(3, 2), np.array([10.0, 20]), np.full((3, 2), np.nan)
     kept = W if is_sparse else W.T.copy()  # dense rows meet transposed weights
     call.linear_forward(X, rows, kept, b, out)
@@ -74,12 +69,11 @@ def test_a_linear_model(call, is_sparse):
 
 @pytest.mark.parametrize("is_sparse", [False, True])
 def test_a_hidden_layer(call, is_sparse):
-    X, rows = sparse_rows(DENSE) if is_sparse else DENSE, Rows(NUMBERS, False)
+    X, rows = sparse_rows(DENSE) if is_sparse else DENSE, NUMBERS
     W, b, out = np.arange(6.0).reshape(3, 2), np.array([10.0, 20]), np.full((3, 2), np.nan)
-    X_rows, panel = np.full((3, 0 if is_sparse else 3), np.nan), np.empty(0)
-    call.hidden_forward(X, rows, W, b, X_rows, panel, out)
+    panel = np.empty(0)
+    call.hidden_forward(X, rows, W, b, panel, out)
     assert np.array_equal(out, DENSE[NUMBERS[:3]] @ W + b)
-    d_out, grad_W, grad_b = out.copy(), np.full_like(W, np.nan), np.full(2, np.nan)
-    call.hidden_backward(X, rows, d_out, False, X_rows, panel, grad_W, grad_b)
+    grad_W = np.full_like(W, np.nan)
+    call.hidden_backward(X, rows, out.copy(), False, panel, grad_W)
     assert np.array_equal(grad_W, DENSE[NUMBERS[:3]].T @ out)
-    assert np.array_equal(grad_b, out.sum(axis=0))

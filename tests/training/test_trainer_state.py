@@ -112,7 +112,10 @@ def test_short_epochs_are_run_many_to_a_call(problem, monkeypatch, rows):
     assert len(calls) <= 12
 
 
-def test_short_slices_of_many_epochs_end_where_chains_and_epochs_do(problem, monkeypatch):
+@pytest.mark.parametrize("batch_size", [1, 2])
+def test_short_slices_of_many_epochs_end_where_chains_and_epochs_do(
+    problem, monkeypatch, batch_size
+):
     """Epochs that diverged are trained again, maybe in shorter slices than at first."""
     monkeypatch.setattr(trainer_module, "SLICE_SECONDS", 1e-9)
     task, order = problem("logistic", 2500, 3), np.arange(2500)[None].repeat(3, axis=0)
@@ -124,11 +127,11 @@ def test_short_slices_of_many_epochs_end_where_chains_and_epochs_do(problem, mon
             "sgd",
             "numba",
             alpha=0,
-            batch_size=1,
+            batch_size=batch_size,
             settings={"learning_rate": 1e-3, "momentum": 0},
         )
         trainer._slice_batches = slice_batches
-        losses = np.zeros(3)
-        trainer._run_slices(Rows(task.X, task.y, np.empty(0)), order, 0, 7500, losses)
+        losses, rows = np.zeros(3), Rows(task.X, task.y, np.empty(0))
+        trainer._run_slices(rows, order, 0, 3 * 2500 // batch_size, losses)
         results.append([*losses, *trainer.flat.flat])
     np.testing.assert_array_equal(*results)

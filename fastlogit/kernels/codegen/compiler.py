@@ -52,8 +52,8 @@ def compile_linked(symbol: str) -> tuple[bytes, list[str]]:
     if name in generators:
         library = context.codegen().create_library(symbol)
         element = context.get_data_type(arrays[0].dtype)
-        generators[name](builder, element, *function.args)
-        builder.ret_void()
+        value = generators[name](builder, element, *function.args)
+        builder.ret_void() if value is None else builder.ret(value)
     else:
         library = _call_with_words(context, builder, functions[name], arguments)
     return _finished(library, module)

@@ -10,11 +10,11 @@ from typing import Any, TypeAlias
 
 from llvmlite import ir
 
+from fastlogit.kernels.codegen.arrays import CACHE_LINE
 from fastlogit.kernels.codegen.compile import cgutils, emitted, types
 from fastlogit.kernels.codegen.cpu import HAS_AVX512
 
 VECTOR_BYTES = 64 if HAS_AVX512 else 32
-CACHE_LINE = 64
 # Data of more bytes come from memory, or from a cache that is little faster. Their rows are
 # prefetched so many rows ahead.
 NEAR_BYTES = 1 << 20
@@ -36,16 +36,19 @@ def index(value: int) -> ir.Constant:
 class Vectors:
     """Emits LLVM instructions on vectors of one element type; offsets count elements."""
 
-    def __init__(self, builder: ir.IRBuilder, element: ir.Type) -> None:
+    def __init__(self, builder: ir.IRBuilder, element: ir.Type, count: int | None = None) -> None:
         self.builder, self.element_type = builder, element
         self.element_bytes = 4 if isinstance(element, ir.FloatType) else 8
-        self.count = VECTOR_BYTES // self.element_bytes
+        self.count = count or VECTOR_BYTES // self.element_bytes
         self.type = ir.VectorType(element, self.count)
-        self.zero = ir.Constant(self.type, [ir.Constant(element, 0.0)] * self.count)
+        self.zero = self.constant(0)
 
-    def _call(self, name: str, result: ir.Type, *args: ir.Value) -> ir.Value:
+    def _call(
+        self, name: str, result: ir.Type, *args: ir.Value, elements: str | None = None
+    ) -> ir.Value:
         signature = ir.FunctionType(result, [arg.type for arg in args])
-        suffix = f"v{self.count}f{8 * self.element_bytes}" + ".p0" * name.startswith("masked")
+        elements = elements or f"f{8 * self.element_bytes}"
+        suffix = f"v{self.count}{elements}" + ".p0" * name.startswith("masked")
         full_name = f"llvm.{name}.{suffix}"
         function = cgutils.get_or_insert_function(self.builder.module, signature, full_name)
         return self.builder.call(function, args)
@@ -73,6 +76,10 @@ class Vectors:
         vector = ir.Constant(ir.VectorType(scalar.type, self.count), ir.Undefined)
         first = self.builder.insert_element(vector, scalar, ir.Constant(_LANE, 0))
         return self.shuffle(first, vector, [0] * self.count)
+
+    def constant(self, number: float) -> ir.Constant:
+        """Return a vector with the number in every lane."""
+        return ir.Constant(self.type, [ir.Constant(self.element_type, float(number))] * self.count)
 
     def mask(self, lanes: ir.Value) -> ir.Value:
         """Return a mask of the first ``lanes`` lanes."""
@@ -102,6 +109,23 @@ class Vectors:
         align = ir.Constant(_LANE, self.element_bytes)
         return self._call("masked.load", self.type, pointer, align, mask, self.zero)
 
+    def load_numbers(self, base: ir.Value, offset: ir.Value, mask: Mask) -> ir.Value:
+        """Load int64 numbers, as many as the vectors' elements; those outside the mask are 0."""
+        kind = ir.VectorType(INDEX, self.count)
+        pointer = self.builder.gep(base, [offset], source_etype=INDEX)
+        pointer = self.builder.bitcast(pointer, kind.as_pointer())
+        if mask is None:
+            return self.builder.load(pointer, align=8, typ=kind)
+        none, align = ir.Constant(kind, [index(0)] * self.count), ir.Constant(_LANE, 8)
+        return self._call("masked.load", kind, pointer, align, mask, none, elements="i64")
+
+    def numbers(self, numbers: list[ir.Value]) -> ir.Value:
+        """Return a vector of int64 numbers."""
+        vector = ir.Constant(ir.VectorType(INDEX, self.count), ir.Undefined)
+        for lane, number in enumerate(numbers):
+            vector = self.builder.insert_element(vector, number, ir.Constant(_LANE, lane))
+        return vector
+
     def store(self, value: ir.Value, base: ir.Value, offset: ir.Value, mask: Mask) -> None:
         """Store the lanes of the mask from an offset on."""
         pointer = self.pointer(base, offset, self.count)
@@ -130,36 +154,122 @@ class Vectors:
         """Return a b + c, in one instruction where the CPU has it."""
         return self._call("fmuladd", self.type, a, b, c)
 
+    def root(self, a: ir.Value) -> ir.Value:
+        """Return the square root."""
+        return self._call("sqrt", self.type, a)
+
     def sums_of_lanes(self, vectors: list[ir.Value]) -> ir.Value:
-        """Return a vector whose lane n is the sum of the lanes of vectors[n], ``count`` of them."""
-        # Pairs of vectors are folded into one that holds half the lanes of each, until one is left.
+        """Return a vector whose lane n is the sum of the lanes of vectors[n]; 1, 2, 4, ... ones."""
+        if len(vectors) > self.count:
+            half = len(vectors) // 2
+            low, high = self.sums_of_lanes(vectors[:half]), self.sums_of_lanes(vectors[half:])
+            return self.shuffle(low, high, list(range(2 * half)))
         size = self.count
-        while size > 1:
-            half, blocks = size // 2, self.count // size
-            starts = [v * self.count + b * size for v in range(2) for b in range(blocks)]
-            low = [start + n for start in starts for n in range(half)]
-            high = [lane + half for lane in low]
+        while size > len(vectors):  # fewer vectors than lanes: each is folded
+            size //= 2
+            low, high = list(range(size)), list(range(size, 2 * size))
+            pairs = [(self.shuffle(u, u, low), self.shuffle(u, u, high)) for u in vectors]
+            vectors = [self.builder.fadd(*pair) for pair in pairs]
+        # Two vectors become one that holds sums of either's lanes which lie a distance apart: a
+        # blend, which any port computes, and one shuffle. Two shuffles took 1.3 times as long.
+        distance = size // 2
+        while distance > 0:
+            kept, moved = [], []
+            for lane in range(size):
+                is_first = lane // distance % 2 == 0
+                kept.append(lane if is_first else size + lane)
+                moved.append(lane + distance if is_first else size + lane - distance)
             vectors = [
-                self.builder.fadd(self.shuffle(u, v, low), self.shuffle(u, v, high))
-                for u, v in zip(vectors[::2], vectors[1::2], strict=True)
+                self.builder.fadd(self.shuffle(u, v, kept), self.shuffle(u, v, moved))
+                for u, v in zip(vectors[:distance], vectors[distance:], strict=True)
             ]
-            size = half
+            distance //= 2
         return vectors[0]
 
     def sum_of_lanes(self, vector: ir.Value) -> ir.Value:
         """Return the sum of a vector's lanes."""
+        return self.reduced(vector, self.builder.fadd)
+
+    def product_of_lanes(self, vector: ir.Value) -> ir.Value:
+        """Return the product of a vector's lanes."""
+        return self.reduced(vector, self.builder.fmul)
+
+    def reduced(self, vector: ir.Value, combine: Callable[..., ir.Value]) -> ir.Value:
+        """Return what combining the lanes of a vector, by halves, comes to."""
         lanes = self.count
         while lanes > 1:
             lanes //= 2
             low = self.shuffle(vector, vector, list(range(lanes)))
             high = self.shuffle(vector, vector, list(range(lanes, 2 * lanes)))
-            vector = self.builder.fadd(low, high)
+            vector = combine(low, high)
         return self.builder.extract_element(vector, ir.Constant(_LANE, 0))
 
     def shuffle(self, u: ir.Value, v: ir.Value, lanes: list[int]) -> ir.Value:
         """Return the lanes of those numbers, u's counted first and then v's."""
         numbers = ir.Constant(ir.VectorType(_LANE, len(lanes)), lanes)
         return self.builder.shuffle_vector(u, v, numbers)
+
+
+class Operand:
+    """A vector in formulas that are written for NumPy's arrays as well; numbers are Python's."""
+
+    def __init__(self, vectors: Vectors, value: ir.Value) -> None:
+        self.vectors, self.value = vectors, value
+
+    def _with(self, name: str, one: Any, other: Any) -> "Operand":
+        values = [value_of(self.vectors, operand) for operand in (one, other)]
+        return Operand(self.vectors, getattr(self.vectors.builder, name)(*values))
+
+    def __add__(self, other: Any) -> "Operand":
+        """Return the sum."""
+        return self._with("fadd", self, other)
+
+    def __sub__(self, other: Any) -> "Operand":
+        """Return the difference."""
+        return self._with("fsub", self, other)
+
+    def __mul__(self, other: Any) -> "Operand":
+        """Return the product."""
+        return self._with("fmul", self, other)
+
+    def __truediv__(self, other: Any) -> "Operand":
+        """Return the quotient."""
+        return self._with("fdiv", self, other)
+
+    def __rsub__(self, other: float) -> "Operand":
+        """Return a number less this."""
+        return self._with("fsub", other, self)
+
+    __radd__, __rmul__ = __add__, __mul__
+
+    def __abs__(self) -> "Operand":
+        """Return the absolute value."""
+        return where(self < 0, 0 - self, self)
+
+    def __lt__(self, other: Any) -> Any:
+        """Return which lanes are less."""
+        builder = self.vectors.builder
+        return builder.fcmp_ordered("<", self.value, value_of(self.vectors, other))
+
+    def __eq__(self, other: object) -> Any:
+        """Return which lanes are equal."""
+        builder = self.vectors.builder
+        return builder.fcmp_ordered("==", self.value, value_of(self.vectors, other))
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def value_of(vectors: Vectors, operand: Any) -> ir.Value:
+    """Return the vector of an operand, or one with a number in every lane."""
+    return operand.value if isinstance(operand, Operand) else vectors.constant(operand)
+
+
+def where(condition: ir.Value, one: Any, other: Any) -> Operand:
+    """Return the lanes of one where the condition holds, else those of the other."""
+    operand = one if isinstance(one, Operand) else other
+    vectors = operand.vectors
+    value = vectors.builder.select(condition, value_of(vectors, one), value_of(vectors, other))
+    return Operand(vectors, value)
 
 
 def prefetch(builder: ir.IRBuilder, start: ir.Value, size: ir.Value) -> None:

@@ -9,6 +9,7 @@ float32, 2.3 times at 128 x 784 x 128, and 0.8 times at 1024 x 1024 x 1024.
 """
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,77 +21,178 @@ from fastlogit.kernels.codegen.linking import llvm_function
 from fastlogit.kernels.codegen.simd import INDEX, PREFETCH_ROWS, Mask, Vectors, index, prefetch
 
 # Tiles of a product as (rows, vectors), rows left over by one are taken by the next. The first
-# keeps 16 of AVX-512's 32 registers busy, or 12 of AVX2's 16; few rows take more vectors instead,
+# keeps 24 of AVX-512's 32 registers busy, or 12 of AVX2's 16; few rows take more vectors instead,
 # so that enough sums are in flight to hide the latency of a multiply-add.
-PRODUCT_TILES = ((8 if HAS_AVX512 else 6, 2), (4, 2), (2, 4), (1, 8))
-# Tiles of dot products as (rows, outputs); outputs left over are taken by narrower ones. The first
-# is for one output, of which many rows share one sum over lanes.
-DOT_TILES = ((8, (1,)), (4, (4, 3, 2, 1)), (1, (4, 3, 2, 1)))
+FIRST_TILES = ((12, 2), (8, 2)) if HAS_AVX512 else ((6, 2),)
+PRODUCT_TILES = (*FIRST_TILES, (4, 2), (3, 2), (2, 4), (1, 8))
+# Tiles of dot products as (rows, outputs); outputs left over are taken by narrower ones. Of one
+# output eight rows share the sum over lanes.
+DOT_TILES = ((4, (4, 3, 2, 1)), (1, (4, 3, 2, 1)))
+ONE_OUTPUT_ROWS = 8
 
 
 def _emit_product(
-    builder, element, a, a_row, a_inner, b, b_inner, init, init_start, init_row, rows, columns,
-    inner, c, c_row, b_rows=None,
+    builder, element, a, a_places, b, b_place, init, init_start, init_row, rows, columns, inner, c,
+    c_row, before_rows=None,
 ):  # fmt: skip
+    """Emit c = init + a b; a_places takes rows of a and returns their places at an inner step."""
     v = Vectors(builder, element)
 
-    def tile(n_rows: int, width: int, row: ir.Value, column: ir.Value, *, tail: bool) -> None:
+    def tile(
+        numbers: list[ir.Value], places: Any, width: int, column: ir.Value, tail: bool
+    ) -> None:
         offsets = [index(n * v.count) for n in range(width)]
         masks: list[ir.Value | None] = [None] * width
         if tail:
             masks[-1] = v.mask(builder.sub(builder.sub(columns, column), offsets[-1]))
-        sums = [v.sums(width) for _ in range(n_rows)]
+        sums = [v.sums(width) for _ in numbers]
 
         def with_starts(start: ir.Value, stride: ir.Value) -> Iterator[tuple[Any, Any]]:
-            for r, places in enumerate(sums):
-                yield builder.add(start, builder.mul(stride, index(r))), places
+            start = builder.add(start, builder.mul(stride, numbers[0]))
+            for r, row_sums in enumerate(sums):
+                yield builder.add(start, builder.mul(stride, index(r))), row_sums
 
         def load(base: ir.Value, start: ir.Value) -> list[ir.Value]:
             pairs = zip(offsets, masks, strict=True)
             return [v.load(base, builder.add(start, offset), mask) for offset, mask in pairs]
 
-        row_start = builder.mul(row, a_row)
         with cgutils.for_range(builder, inner) as loop:
-            b_row = loop.index if b_rows is None else v.element(b_rows, loop.index, INDEX)
-            b_vectors = load(b, builder.add(builder.mul(b_row, b_inner), column))
-            a_start = builder.add(row_start, builder.mul(loop.index, a_inner))
-            for offset, places in with_starts(a_start, a_row):
+            b_vectors = load(b, builder.add(b_place(loop.index), column))
+            for offset, row_sums in zip(places(loop.index), sums, strict=True):
                 factor = v.splat(v.element(a, offset))
-                for place, b_vector in zip(places, b_vectors, strict=True):
-                    v.add_product(factor, b_vector, place)
+                for total, b_vector in zip(row_sums, b_vectors, strict=True):
+                    v.add_product(factor, b_vector, total)
         # Added last, to a whole sum: a gradient summed into much larger weights keeps its digits.
         with builder.if_then(builder.icmp_signed(">=", init_start, index(0))):
-            start = builder.add(init_start, builder.mul(row, init_row))
-            for init_at, places in with_starts(builder.add(start, column), init_row):
-                for place, value in zip(places, load(init, init_at), strict=True):
-                    builder.store(builder.fadd(v.sum(place), value), place)
-        start = builder.add(builder.mul(row, c_row), column)
-        for c_at, places in with_starts(start, c_row):
-            for place, offset, mask in zip(places, offsets, masks, strict=True):
-                v.store(v.sum(place), c, builder.add(c_at, offset), mask)
+            for init_at, row_sums in with_starts(builder.add(init_start, column), init_row):
+                for total, value in zip(row_sums, load(init, init_at), strict=True):
+                    builder.store(builder.fadd(v.sum(total), value), total)
+        for c_at, row_sums in with_starts(column, c_row):
+            for total, offset, mask in zip(row_sums, offsets, masks, strict=True):
+                v.store(v.sum(total), c, builder.add(c_at, offset), mask)
 
-    _for_each_tile(v, rows, columns, tile)
-
-
-def _for_each_tile(v, rows, columns, tile):
-    """Emit loops over the tiles of a product: PRODUCT_TILES, narrower ones for columns left."""
-    builder, row_end = v.builder, index(0)
+    row_end = index(0)
     for n_rows, width in PRODUCT_TILES:
         with v.steps(row_end, rows, n_rows) as (row, row_end):
-            column_end = index(0)
-            for n_vectors in dict.fromkeys((width, min(width, 4), 2)):
-                step = n_vectors * v.count
-                with v.steps(column_end, columns, step) as (column, column_end):
-                    tile(n_rows, n_vectors, row, column, tail=False)
-            left = builder.sub(columns, column_end)
-            with builder.if_then(builder.icmp_signed(">", left, index(0))):
-                # Columns left against a vector's: two vectors, one whole, or a part of one.
-                for relation, n_vectors in ((">", 2), ("==", 1), ("<", 1)):
-                    with builder.if_then(builder.icmp_signed(relation, left, index(v.count))):
-                        tile(n_rows, n_vectors, row, column_end, tail=relation != "==")
+            numbers = [builder.add(row, index(r)) for r in range(n_rows)]
+            if before_rows is not None:
+                before_rows(numbers)
+            _for_each_column(v, columns, width, partial(tile, numbers, a_places(numbers)))
 
 
-@llvm_function(_emit_product)
+def _for_each_column(v, columns, width, tile):
+    """Emit loops over a row's tiles of so many vectors, and narrower ones for columns left."""
+    builder, column_end = v.builder, index(0)
+    for n_vectors in dict.fromkeys((width, min(width, 4), 2)):
+        with v.steps(column_end, columns, n_vectors * v.count) as (column, column_end):
+            tile(n_vectors, column, False)
+    left = builder.sub(columns, column_end)
+    with builder.if_then(builder.icmp_signed(">", left, index(0))):
+        # Columns left against a vector's: two vectors, one whole, or a part of one.
+        for relation, n_vectors in ((">", 2), ("==", 1), ("<", 1)):
+            with builder.if_then(builder.icmp_signed(relation, left, index(v.count))):
+                tile(n_vectors, column_end, relation != "==")
+
+
+def _strided(builder, row_stride, inner_stride):
+    """Return the places in an operand whose rows and inner steps are that many elements apart."""
+
+    def places(rows):
+        first = builder.mul(rows[0], row_stride)
+        starts = [builder.add(first, builder.mul(row_stride, index(r))) for r in range(len(rows))]
+
+        def at(step):
+            offset = builder.mul(step, inner_stride)
+            return [builder.add(start, offset) for start in starts]
+
+        return at
+
+    return places
+
+
+def _prefetching(v, X, numbers, n_known, far, width):
+    """Return an emitter that, if far, prefetches the rows PREFETCH_ROWS after those it is given."""
+    builder = v.builder
+
+    def later(rows):
+        with builder.if_then(far), cgutils.for_range(builder, index(len(rows))) as loop:
+            ahead = builder.add(builder.add(rows[0], loop.index), index(PREFETCH_ROWS))
+            is_known, last = (
+                builder.icmp_signed("<", ahead, n_known),
+                builder.sub(n_known, index(1)),
+            )
+            row = v.element(numbers, builder.select(is_known, ahead, last), INDEX)
+            row_bytes = builder.mul(width, index(v.element_bytes))
+            prefetch(builder, v.address(X, builder.mul(row, width)), row_bytes)
+
+    return later
+
+
+def _emit_rows_product(
+    builder, element, X, numbers, n_known, far, x_row, b, b_inner, bias, rows, columns, inner, c,
+    c_row,
+):  # fmt: skip
+    v, far = Vectors(builder, element), builder.icmp_signed("!=", far, index(0))
+
+    def places(row_places):
+        chosen = [v.element(numbers, place, INDEX) for place in row_places]
+        starts = [builder.mul(row, x_row) for row in chosen]
+        return lambda step: [builder.add(start, step) for start in starts]
+
+    _emit_product(
+        builder, element, X, places, b, lambda step: builder.mul(step, b_inner), bias, index(0),
+        index(0), rows, columns, inner, c, c_row, _prefetching(v, X, numbers, n_known, far, x_row),
+    )  # fmt: skip
+
+
+@llvm_function(_emit_rows_product)
+def rows_product(X, numbers, n_known, far, x_row, b, b_inner, bias, rows, columns, inner, c, c_row):
+    """Compute c = X[numbers[:rows]] b + bias; if far, prefetch later ones of n_known. OUT: c."""
+    # X's rows lie x_row elements apart, those of b b_inner and of c c_row.
+    a = X.ravel()[numbers[:rows, None] * x_row + np.arange(inner)]
+    product(a, inner, 1, b, b_inner, bias, 0, 0, rows, columns, inner, c, c_row)
+
+
+def _emit_transposed_product(
+    builder, element, X, numbers, x_row, b, b_inner, init_start, rows, columns, inner, c, c_row
+):
+    v = Vectors(builder, element)
+
+    def places(features):
+        def at(step):
+            start = builder.mul(v.element(numbers, step, INDEX), x_row)
+            first = builder.add(start, features[0])
+            # Neighbours, at constant distances, which need no register.
+            return [builder.add(first, index(n)) for n in range(len(features))]
+
+        return at
+
+    _emit_product(
+        builder, element, X, places, b, lambda step: builder.mul(step, b_inner), c, init_start,
+        c_row, rows, columns, inner, c, c_row,
+    )  # fmt: skip
+
+
+@llvm_function(_emit_transposed_product)
+def transposed_product(X, numbers, x_row, b, b_inner, init_start, rows, columns, inner, c, c_row):
+    """Compute c = X[numbers[:inner]]ᵀ b, plus c unless init_start is negative. OUT: c."""
+    a = X.ravel()[numbers[:inner, None] * x_row + np.arange(rows)].T
+    a = np.ascontiguousarray(a)
+    product(a, inner, 1, b, b_inner, c, init_start, c_row, rows, columns, inner, c, c_row)
+
+
+def _emit_strided_product(
+    builder, element, a, a_row, a_inner, b, b_inner, init, init_start, init_row, rows, columns,
+    inner, c, c_row,
+):  # fmt: skip
+    _emit_product(
+        builder, element, a, _strided(builder, a_row, a_inner), b,
+        lambda step: builder.mul(step, b_inner), init, init_start, init_row, rows, columns, inner,
+        c, c_row,
+    )  # fmt: skip
+
+
+@llvm_function(_emit_strided_product)
 def product(
     a, a_row, a_inner, b, b_inner, init, init_start, init_row, rows, columns, inner, c, c_row
 ):
@@ -110,9 +212,11 @@ def product(
 def _emit_product_with_rows(
     builder, element, a, a_inner, X, x_row, rows, init_start, outputs, columns, inner, c
 ):
+    v = Vectors(builder, element)
     _emit_product(
-        builder, element, a, index(1), a_inner, X, x_row, c, init_start, x_row, outputs, columns,
-        inner, c, x_row, rows,
+        builder, element, a, _strided(builder, index(1), a_inner), X,
+        lambda step: builder.mul(v.element(rows, step, INDEX), x_row), c, init_start, x_row,
+        outputs, columns, inner, c, x_row,
     )  # fmt: skip
 
 
@@ -129,21 +233,13 @@ def store_sums(v, sums, bias, output, c, row_start, outputs):
     builder, width = v.builder, len(sums[0])
     # A row has 1, 2 or 4 lanes, so that none is cut by the end of a vector.
     lanes = {1: 1, 2: 2}.get(width, 4)
-    padded = [v.sum(row[n]) if n < width else v.zero for row in sums for n in range(lanes)]
-    padded += [v.zero] * (-len(padded) % v.count)
-    totals = [v.sums_of_lanes(padded[n : n + v.count]) for n in range(0, len(padded), v.count)]
+    total = v.sums_of_lanes(
+        [v.sum(row[n]) if n < width else v.zero for row in sums for n in range(lanes)]
+    )
     row_type = ir.VectorType(v.element_type, width)
     bias_row = builder.load(v.pointer(bias, output, width), align=v.element_bytes, typ=row_type)
-    if width == 1 and len(sums) == 8:  # of the only output: c's rows are one vector
-        target = v.pointer(c, row_start, 8)
-        # Their lanes are in one vector, or in two of AVX2's four float64.
-        total = v.shuffle(totals[0], totals[-1], list(range(8)))
-        bias_all = v.shuffle(bias_row, bias_row, [0] * 8)
-        builder.store(builder.fadd(total, bias_all), target, align=v.element_bytes)
-        return
     for r in range(len(sums)):
-        vector, lane = divmod(r * lanes, v.count)
-        row = v.shuffle(totals[vector], v.zero, list(range(lane, lane + width)))
+        row = v.shuffle(total, total, list(range(r * lanes, r * lanes + width)))
         place = builder.add(row_start, builder.mul(outputs, index(r)))
         target = v.pointer(c, builder.add(place, output), width)
         builder.store(builder.fadd(row, bias_row), target, align=v.element_bytes)
@@ -152,7 +248,7 @@ def store_sums(v, sums, bias, output, c, row_start, outputs):
 def _emit_dots(
     builder, element, a, b, bias, rows, outputs, inner, c, a_rows=None, n_known=None, far=None
 ):
-    v = Vectors(builder, element)
+    v, several = Vectors(builder, element), Vectors(builder, element, ONE_OUTPUT_ROWS)
 
     def tile(n_outputs: int, starts: list[ir.Value], row: ir.Value, output: ir.Value) -> None:
         b_rows = [builder.mul(builder.add(output, index(n)), inner) for n in range(n_outputs)]
@@ -166,33 +262,43 @@ def _emit_dots(
                     v.add_product(a_vector, b_vector, place)
 
         v.for_each_vector(inner, (1,), add_products)
-        store_sums(v, sums, bias, output, c, builder.mul(row, outputs), outputs)
+        if len(starts) < ONE_OUTPUT_ROWS:
+            store_sums(v, sums, bias, output, c, builder.mul(row, outputs), outputs)
+        else:  # c's rows are one vector
+            total = v.sums_of_lanes([v.sum(place) for (place,) in sums])
+            total = builder.fadd(total, several.splat(v.element(bias, output)))
+            several.store(total, c, row, several.mask(builder.sub(rows, row)))
 
-    def ahead(place: ir.Value) -> ir.Value:
-        later = builder.add(place, index(PREFETCH_ROWS))
-        known = builder.icmp_signed("<", later, n_known)
-        return v.element(a_rows, builder.select(known, later, place), INDEX)
+    if a_rows is not None:
+        prefetch_later = _prefetching(v, a, a_rows, n_known, far, inner)
 
-    one = builder.icmp_signed("==", outputs, index(1))
-    row_end = index(0)
-    for n_rows, tile_outputs in DOT_TILES:
-        rows_end = builder.select(one, rows, row_end) if tile_outputs == (1,) else rows
-        with v.steps(row_end, rows_end, n_rows) as (row, row_end):
-            places = [builder.add(row, index(r)) for r in range(n_rows)]
-            if a_rows is not None:
-                with builder.if_then(far), cgutils.for_range(builder, index(n_rows)) as loop:
-                    later = ahead(builder.add(row, loop.index))
-                    row_bytes = builder.mul(inner, index(v.element_bytes))
-                    prefetch(builder, v.address(a, builder.mul(later, inner)), row_bytes)
-                places = [v.element(a_rows, place, INDEX) for place in places]
-            starts = [builder.mul(place, inner) for place in places]
-            if tile_outputs == (1,):
-                tile(1, starts, row, index(0))
-                continue
-            output_end = index(0)
-            for n_outputs in tile_outputs:
-                with v.steps(output_end, outputs, n_outputs) as (output, output_end):
-                    tile(n_outputs, starts, row, output)
+    def some_rows(row: ir.Value, places: list[ir.Value], tile_outputs: tuple[int, ...]) -> None:
+        if a_rows is not None:
+            prefetch_later(places)
+            places = [v.element(a_rows, place, INDEX) for place in places]
+        starts = [builder.mul(place, inner) for place in places]
+        output_end = index(0)
+        for n_outputs in tile_outputs:
+            with v.steps(output_end, outputs, n_outputs) as (output, output_end):
+                tile(n_outputs, starts, row, output)
+
+    is_one = builder.icmp_signed("==", outputs, index(1))
+    with builder.if_else(is_one) as (one, more):
+        with one:  # the last tile takes the last row several times
+            n_rows, last = ONE_OUTPUT_ROWS, builder.sub(rows, index(1))
+            n_tiles = builder.sdiv(builder.add(rows, index(n_rows - 1)), index(n_rows))
+            with cgutils.for_range(builder, n_tiles) as loop:
+                row = builder.mul(loop.index, index(n_rows))
+                places = [builder.add(row, index(r)) for r in range(n_rows)]
+                known = [builder.icmp_signed("<", place, last) for place in places]
+                pairs = zip(known, places, strict=True)
+                some_rows(row, [builder.select(*pair, last) for pair in pairs], (1,))
+        with more:
+            row_end = index(0)
+            for n_rows, tile_outputs in DOT_TILES:
+                with v.steps(row_end, rows, n_rows) as (row, row_end):
+                    places = [builder.add(row, index(r)) for r in range(n_rows)]
+                    some_rows(row, places, tile_outputs)
 
 
 @llvm_function(_emit_dots)

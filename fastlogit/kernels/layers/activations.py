@@ -1,19 +1,21 @@
-"""The hidden layer's activations and their derivatives, in place over a whole layer.
+"""The hidden layer's activations, in place over a whole layer, and their derivatives.
 
-A model holds the addresses of two functions, (forward, derivative): an activation is chosen once
-per block, and compiled only where it is used. The derivative is in terms of A, as S is gone:
+A model holds the addresses of two functions, (forward, backward): an activation is chosen once per
+block, and compiled only where it is used. The second is the pass back through the output layer, see
+``codegen.output_layer``, that ends in the derivative, in terms of A, as S is gone:
 
     logistic    A = σ(S)         A (1 − A)
     tanh        A = tanh(S)      (1 − A) (1 + A)
     relu        A = max(S, 0)    1 where A > 0, else 0
     identity    A = S            1
 
-Shapes: hidden, S and then A, and d_hidden, the gradient of A and then of S, are (B, H). OUT: the
-last argument.
+Shapes: hidden, S and then A, is (B, H). OUT: hidden.
 """
 
 from fastlogit.kernels.codegen.compile import inline
+from fastlogit.kernels.codegen.exponentials import sigmoids
 from fastlogit.kernels.codegen.linking import call, compiled_once
+from fastlogit.kernels.codegen.output_layer import hidden_gradient
 from fastlogit.kernels.layers import elementary
 
 
@@ -23,28 +25,14 @@ def activate(activation, hidden):
     call(activation[0], (hidden,))
 
 
-@inline
-def activation_grad(activation, hidden, d_hidden):
-    """Multiply the gradient of A by the derivative at S."""
-    call(activation[1], (hidden, d_hidden))
-
-
 @compiled_once
 def logistic(hidden):
     """Compute A = σ(S) = 1 / (1 + e^−S)."""
-    values = hidden.reshape(-1)
-    for i in range(values.size):
-        values[i] = elementary.short_sigmoid(values[i])
+    sigmoids(hidden, hidden.size)
 
 
-@compiled_once
-def logistic_grad(hidden, d_hidden):
-    """Multiply by σ'(S) = A (1 − A)."""
-    values, gradients = hidden.reshape(-1), d_hidden.reshape(-1)
-    one = hidden.dtype.type(1)
-    for i in range(values.size):
-        # Not a − a²: next to 1 that keeps no digit of 1 − a, and Adam blows up what is left.
-        gradients[i] *= values[i] * (one - values[i])
+# Not a − a²: next to 1 that keeps no digit of 1 − a, and Adam blows up what is left.
+logistic_grad = hidden_gradient("logistic_grad", lambda a, d, _where: d * (a * (1 - a)))
 
 
 @compiled_once
@@ -55,13 +43,7 @@ def tanh(hidden):
         values[i] = elementary.tanh(values[i])
 
 
-@compiled_once
-def tanh_grad(hidden, d_hidden):
-    """Multiply by tanh'(S) = 1 − A² = (1 − A) (1 + A)."""
-    values, gradients = hidden.reshape(-1), d_hidden.reshape(-1)
-    one = hidden.dtype.type(1)
-    for i in range(values.size):
-        gradients[i] *= (one - values[i]) * (one + values[i])
+tanh_grad = hidden_gradient("tanh_grad", lambda a, d, _where: d * ((1 - a) * (1 + a)))
 
 
 @compiled_once
@@ -73,13 +55,7 @@ def relu(hidden):
         values[i] = zero if values[i] < zero else values[i]  # which keeps NaN
 
 
-@compiled_once
-def relu_grad(hidden, d_hidden):
-    """Multiply by 1 where S > 0, by 0 elsewhere; at S = 0, too, as in scikit-learn."""
-    values, gradients = hidden.reshape(-1), d_hidden.reshape(-1)
-    zero = hidden.dtype.type(0)
-    for i in range(values.size):
-        gradients[i] = zero if values[i] == zero else gradients[i]
+relu_grad = hidden_gradient("relu_grad", lambda a, d, where: where(a == 0, 0, d))
 
 
 @compiled_once
@@ -87,6 +63,4 @@ def identity(hidden):
     """Compute A = S: a linear layer."""
 
 
-@compiled_once
-def identity_grad(hidden, d_hidden):
-    """Multiply by 1."""
+identity_grad = hidden_gradient("identity_grad", lambda _a, d, _where: d)

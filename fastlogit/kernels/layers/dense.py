@@ -10,11 +10,18 @@ Wt (H, D), so that vectors run along the layer's input in all three products. Wi
 gradient is added to what its array holds, else it replaces it; the first row of d_out is used up.
 """
 
-from fastlogit.kernels.codegen.arrays import part, rows_from
+from fastlogit.kernels.codegen.arrays import part
 from fastlogit.kernels.codegen.compile import inline
-from fastlogit.kernels.codegen.linking import compiled_once
-from fastlogit.kernels.codegen.simd import NEAR_BYTES, NEAREST_BYTES, PREFETCH_ROWS, prefetch_row
-from fastlogit.kernels.codegen.tiles import dots, dots_of_rows, product, product_with_rows
+from fastlogit.kernels.codegen.linking import call, compiled_once
+from fastlogit.kernels.codegen.output_layer import dots_by_output
+from fastlogit.kernels.codegen.simd import NEAR_BYTES, NEAREST_BYTES
+from fastlogit.kernels.codegen.tiles import (
+    dots,
+    dots_of_rows,
+    product_with_rows,
+    rows_product,
+    transposed_product,
+)
 
 # A tile of a few rows of a needs all of b, a panel of which stays in the cache: its bytes, and
 # columns that are whole tiles in either dtype. Rows that lie 4096 bytes apart map to the same cache
@@ -29,48 +36,39 @@ FEW_OUTPUTS = 16
 
 
 @inline
-def hidden_forward(X, rows, W, b, X_rows, panel, out):
-    """Compute out = X[rows] W + b; copy rows not in order for hidden_backward. OUT: last three."""
-    n_rows, fan_in = out.shape[0], X.shape[1]
-    if not rows.in_order:
-        gather(X, rows.numbers, is_far(X), rows_from(X_rows, 0, n_rows))
-    X_rows = rows_from(X if rows.in_order else X_rows, 0, n_rows)
-    wide_product(X_rows, fan_in, 1, W, b, 0, 0, panel, out)
-
-
-@inline
-def hidden_backward(X, rows, d_out, accumulate, X_rows, panel, grad_W, grad_b):
-    """Compute grad_W = X[rows]ᵀ d_out, grad_b = Σ_rows d_out. OUT: d_out, panel, grad_W, grad_b."""
-    (fan_in, fan_out), start = grad_W.shape, 0 if accumulate else -1
-    X_rows = rows_from(X if rows.in_order else X_rows, 0, d_out.shape[0])
-    init = part(grad_W, 0, (grad_W.size,))
-    wide_product(X_rows, 1, fan_in, d_out, init, start, fan_out, panel, grad_W)
-    add_rows(d_out, accumulate, grad_b)
-
-
-@inline
-def wide_product(a, a_row, a_inner, b, init, init_start, init_row, panel, c):
-    """Compute c = init + a b, see tiles.product, by panels where b is large. OUT: panel, c."""
-    (inner, columns), rows = b.shape, c.shape[0]
-    if b.size <= panel.size or panel.size == 0:
-        product(
-            a, a_row, a_inner, b, columns, init, init_start, init_row, rows, columns, inner, c,
-            columns,
+def hidden_forward(X, rows, W, b, panel, out):
+    """Compute out = X[rows] W + b. OUT: panel, out."""
+    (fan_in, fan_out), n_rows = W.shape, out.shape[0]
+    if W.size <= panel.size or panel.size == 0:
+        rows_product(
+            X, rows, rows.size, is_far(X), fan_in, W, fan_out, b, n_rows, fan_out, fan_in,
+            out, fan_out,
         )  # fmt: skip
     else:
-        by_panels(a, a_row, a_inner, b, init, init_start, init_row, panel, c)
+        by_panels(X, rows, False, W, b, 0, panel, out)
+
+
+@inline
+def hidden_backward(X, rows, d_out, accumulate, panel, grad_W):
+    """Compute grad_W = X[rows]ᵀ d_out. OUT: panel, grad_W."""
+    (n_rows, fan_out), fan_in, start = d_out.shape, X.shape[1], 0 if accumulate else -1
+    if d_out.size <= panel.size or panel.size == 0:
+        transposed_product(
+            X, rows, fan_in, d_out, fan_out, start, fan_in, fan_out, n_rows, grad_W, fan_out
+        )
+    else:
+        by_panels(X, rows, True, d_out, part(d_out, 0, (fan_out,)), start, panel, grad_W)
 
 
 @compiled_once
-def by_panels(a, a_row, a_inner, b, init, init_start, init_row, panel, c):
-    """Compute c = init + a b, see tiles.product, by panels of b's columns. OUT: panel, c."""
-    (inner, columns), rows = b.shape, c.shape[0]
+def by_panels(X, numbers, transposed, b, bias, start, panel, c):
+    """Compute a hidden layer's product, forward or transposed, by panels of b. OUT: panel, c."""
+    (inner, columns), rows, fan_in = b.shape, c.shape[0], X.shape[1]
     width = max(panel.size // (inner * PANEL_UNIT), 1) * PANEL_UNIT
     apart = columns * b.itemsize >= FAR_APART
     packs = apart and rows >= ROWS_TO_PACK and width * inner <= panel.size
     for first in range(0, columns, width):
         count = min(width, columns - first)
-        start = init_start + first if init_start >= 0 else init_start
         b_panel, b_inner = part(b, first, (b.size - first,)), columns
         if packs:
             for p in range(inner):
@@ -78,10 +76,17 @@ def by_panels(a, a_row, a_inner, b, init, init_start, init_row, panel, c):
                 for j in range(count):
                     target[j] = b_panel[p * columns + j]
             b_panel, b_inner = panel, count
-        product(
-            a, a_row, a_inner, b_panel, b_inner, init, start, init_row, rows, count, inner,
-            part(c, first, (c.size - first,)), columns,
-        )  # fmt: skip
+        target = part(c, first, (c.size - first,))
+        if transposed:
+            transposed_product(
+                X, numbers, fan_in, b_panel, b_inner, start, rows, count, inner, target, columns
+            )
+        else:
+            far = is_far(X) and first == 0
+            rows_product(
+                X, numbers, numbers.size, far, fan_in, b_panel, b_inner,
+                part(bias, first, (count,)), rows, count, inner, target, columns,
+            )  # fmt: skip
 
 
 @inline
@@ -92,28 +97,26 @@ def output_forward(X, Wt, b, out):
 
 
 @inline
-def output_backward(X, d_out, accumulate, grad_Wt, grad_b):
-    """Compute grad_Wt = d_outᵀ X and grad_b = Σ_rows d_out. OUT: grad_Wt, grad_b."""
-    (rows, fan_in), fan_out = X.shape, d_out.shape[1]
-    start = 0 if accumulate else -1
-    product(
-        d_out, 1, fan_out, X, fan_in, grad_Wt, start, fan_in, fan_out, fan_in, rows, grad_Wt, fan_in
-    )
-    add_rows(d_out, accumulate, grad_b)
+def output_forward_by_class(X, Wt, b, by_class):
+    """Compute an output layer's logits, class by class. OUT: by_class, the first H rows."""
+    rows, fan_in = X.shape
+    dots_by_output(X, Wt, b, rows, b.size, fan_in, by_class, by_class.shape[1])
 
 
 @inline
-def output_input_grad(d_out, Wt, d_X):
-    """Compute the gradient of an output layer's input, d_X = d_out Wt. OUT: d_X."""
-    (fan_out, fan_in), rows = Wt.shape, d_out.shape[0]
-    product(d_out, fan_out, 1, Wt, fan_in, Wt, -1, 0, rows, fan_in, fan_out, d_X, fan_in)
+def output_backward(activation, hidden, d_logits, Wt, accumulate, grads, d_hidden):
+    """Compute the gradients but W1's, from dZ by class and A. OUT: grads, d_hidden as dS."""
+    _grad_W1, grad_b1, grad_Wt, grad_b2 = grads
+    start = part(grad_Wt, 0, (grad_Wt.size if accumulate else 0,))
+    call(activation[1], (d_logits, Wt, hidden, start, grad_Wt, grad_b1, d_hidden))
+    add_classes(d_logits, accumulate, grad_b2)
 
 
 @inline
 def linear_forward(X, rows, W, b, out):
     """Compute a linear model's logits on the given rows, out = X Wᵀ + b, W (H, D). OUT: out."""
-    (n_rows, outputs), numbers = out.shape, rows.numbers
-    dots_of_rows(X, numbers, numbers.size, is_far(X), W, b, n_rows, outputs, X.shape[1], out)
+    n_rows, outputs = out.shape
+    dots_of_rows(X, rows, rows.size, is_far(X), W, b, n_rows, outputs, X.shape[1], out)
 
 
 @inline
@@ -125,7 +128,7 @@ def linear_backward(X, rows, d_out, accumulate, grad_W, grad_b):
         width = max(NEAREST_BYTES // (n_rows * X.itemsize * PANEL_UNIT), 1) * PANEL_UNIT
     for first in range(0, fan_in, width):
         product_with_rows(
-            d_out, outputs, part(X, first, (X.size - first,)), fan_in, rows.numbers, start, outputs,
+            d_out, outputs, part(X, first, (X.size - first,)), fan_in, rows, start, outputs,
             min(width, fan_in - first), n_rows, part(grad_W, first, (grad_W.size - first,)),
         )  # fmt: skip
     add_rows(d_out, accumulate, grad_b)
@@ -138,14 +141,13 @@ def is_far(X):
 
 
 @compiled_once
-def gather(X, numbers, far, X_rows):
-    """Copy the rows of those numbers. OUT: X_rows."""
-    for i in range(X_rows.shape[0]):
-        if far:  # later rows, also of the next batch: the CPU cannot predict them
-            prefetch_row(X, numbers[min(i + PREFETCH_ROWS, numbers.size - 1)])
-        row = numbers[i]
-        for j in range(X.shape[1]):
-            X_rows[i, j] = X[row, j]
+def add_classes(d_logits, accumulate, grad_b):
+    """Sum each class's row, to what grad_b holds if accumulate. OUT: grad_b."""
+    for k in range(grad_b.size):
+        total = grad_b.dtype.type(0)
+        for i in range(d_logits.shape[1]):
+            total += d_logits[k, i]
+        grad_b[k] = total + (grad_b[k] if accumulate else grad_b.dtype.type(0))
 
 
 @compiled_once

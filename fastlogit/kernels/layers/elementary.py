@@ -150,26 +150,6 @@ def sigmoid(z):
     return upper if z >= 0 else e - e * (e * upper)
 
 
-def _short_sigmoid_f32(z):
-    # 1 / (1 + e^−z) as it stands, with 2^k in one factor, which is inf from k = 128 on.
-    x = -z
-    x = f32(-87.0) if x < f32(-87.0) else x
-    x = f32(89.0) if x > f32(89.0) else x
-    k = np.rint(x * f32(1.4426950408889634))
-    r = (x - k * f32(0.693359375)) - k * f32(-2.12194440e-4)
-    r2 = r * r
-    low_terms = f32(0.4999999341249613241) + f32(0.16666520108282358163) * r
-    high_terms = f32(0.041668394239184525062) + f32(0.0083687803804153062088) * r
-    q = low_terms + r2 * (high_terms + r2 * f32(0.0013814464820170638382))
-    scale = i32(i32(i32(k) + i32(127)) << i32(23)).view(f32)
-    return f32(1.0) / (f32(1.0) + (f32(1.0) + (r + q * r2)) * scale)
-
-
-# σ(z) with a relative error of 1.5e-7 in float32, and 0 where it is below the normal numbers; a
-# layer of it takes 0.6 of the time. In float64 it is sigmoid, on which the parity rests.
-short_sigmoid = _by_dtype(_short_sigmoid_f32, sigmoid)
-
-
 @exact_kernel
 def softplus(z):
     """Return log(1 + e^z) = −log σ(−z)."""

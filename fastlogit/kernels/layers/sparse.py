@@ -71,28 +71,28 @@ def _rows_from(X, start, n_rows):
 def linear_forward(X, rows, W, b, out):
     """Compute out = s X W + b on the given rows. OUT: out."""
     far = X.data.size * X.data.itemsize > NEAR_BYTES
-    csr_product(X.data, X.indices, X.indptr, rows.numbers, far, X.scaling[FORWARD], W, b, out)
+    csr_product(X.data, X.indices, X.indptr, rows, far, X.scaling[FORWARD], W, b, out)
 
 
 @inline
 def linear_backward(X, rows, d_out, accumulate, grad_W, grad_b):
     """Compute grad_W = r Xᵀ d_out on the given rows, and grad_b = Σ_rows d_out. OUT: both."""
-    if not accumulate:
-        clear(grad_W)
-    add_csr_product(X.data, X.indices, X.indptr, rows.numbers, d_out, X.scaling, grad_W)
+    hidden_backward(X, rows, d_out, accumulate, grad_W, grad_W)
     add_rows(d_out, accumulate, grad_b)
 
 
 @inline
-def hidden_forward(X, rows, W, b, X_rows, panel, out):
+def hidden_forward(X, rows, W, b, panel, out):
     """Compute what linear_forward does: rows are not copied. OUT: out."""
     linear_forward(X, rows, W, b, out)
 
 
 @inline
-def hidden_backward(X, rows, d_out, accumulate, X_rows, panel, grad_W, grad_b):
-    """Compute what linear_backward does. OUT: grad_W, grad_b."""
-    linear_backward(X, rows, d_out, accumulate, grad_W, grad_b)
+def hidden_backward(X, rows, d_out, accumulate, panel, grad_W):
+    """Compute grad_W = r Xᵀ d_out on the given rows. OUT: grad_W."""
+    if not accumulate:
+        clear(grad_W)
+    add_csr_product(X.data, X.indices, X.indptr, rows, d_out, X.scaling, grad_W)
 
 
 @compiled_once

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from fastlogit.kernels import dispatch
-from fastlogit.kernels.codegen.arrays import flat_views, part, rows_from
+from fastlogit.kernels.codegen.arrays import aligned, flat_views, part, rows_from
 from fastlogit.kernels.codegen.barrier import (
     begin_round,
     end_rounds,
@@ -27,6 +27,7 @@ from fastlogit.kernels.codegen.compile import inline
 from fastlogit.kernels.codegen.linking import compiled_once, entry_point
 from fastlogit.kernels.codegen.simd import NEAR_BYTES, PREFETCH_ROWS, VECTOR_BYTES, prefetch_row
 from fastlogit.kernels.layers.dense import PANEL_BYTES
+from fastlogit.kernels.layers.output_losses import shape_by_class
 from fastlogit.kernels.layers.sparse import is_csr, row_bytes
 from fastlogit.kernels.training.optimizers import l2_penalty, update
 
@@ -35,9 +36,9 @@ BLOCK_ROWS = 256
 # 2,000 features, blocks of at most this size take 0.67 of the time in float64 and 0.79 in float32.
 CACHED_BYTES = 1 << 20
 MAX_GROUPS = 8
-# Batches of one row that one loop trains on: a span ends where such a chain does, so that no bit
+# Batches of a few rows that one loop trains on: a span ends where such a chain does, so that no bit
 # depends on where that is.
-CHAIN_ROWS = 1024
+CHAIN_BATCHES = 1024
 ALL_BLOCKS = 1 << 48
 # Multiply-adds of a jitted call, 0.1 to 1 second: between two calls, Python sees Ctrl-C.
 CALL_MULTIPLY_ADDS = 1 << 29
@@ -49,11 +50,9 @@ LEAST_WEIGHT_F64 = float(np.finfo(np.float64).tiny)
 
 # X (n, D), y (n,), weight (n,) or empty for unit weights.
 Data = namedtuple("Data", "X y weight")
-# Numbers of a block's rows in X, then of those that come next; in_order: they are 0, 1, 2, ...
-Rows = namedtuple("Rows", "numbers in_order")
 # Workspace of a thread: the model's own (logits and padded weights, or for a network A, dA, logits,
-# X's rows, and where its first layer is large a panel, see dense.by_panels), 0, 1, 2, ... as the
-# numbers of a block's rows that lie in order, and the labels and weights of those that do not.
+# and where its first layer is large a panel, see dense.by_panels), 0, 1, 2, ... as the numbers of a
+# block's rows that lie in order, and the labels and weights of those that do not.
 Buffers = namedtuple("Buffers", "work numbers y weight")
 # One of the threads that run the same call: its number, how many they are, their barrier.
 Team = namedtuple("Team", "thread n_threads barrier buffers")
@@ -84,10 +83,11 @@ def allocate(params: Any, n_rows: int, sparse: bool = False) -> Buffers:
     else:
         n_features, n_hidden = params[0].shape
         n_features = 0 if sparse else n_features
-        shapes = [(rows, width) for width in (n_hidden, n_hidden, outputs, n_features)]
+        by_class = shape_by_class(outputs, max(rows, 2))  # whole vectors
+        shapes = [(by_class[1], n_hidden), (rows, n_hidden), by_class]
         largest = 0 if sparse else max(n_features, rows) * n_hidden * dtype.itemsize
         shapes.append((PANEL_BYTES // dtype.itemsize if largest > PANEL_BYTES else 0,))
-    work = tuple([np.empty(shape, dtype) for shape in shapes])
+    work = tuple([aligned(shape, dtype) for shape in shapes])
     return Buffers(work, np.arange(rows), np.empty(rows, np.intp), np.empty(rows, dtype))
 
 
@@ -128,9 +128,9 @@ def train_on_batches(
     """
     n_rows = data.y.size
     batches = (n_rows + batch_size - 1) // batch_size
-    unweighted_rows = batch_size == 1 and data.weight.size == 0 and orders.shape[1] > 0
-    if unweighted_rows and rule.in_place and not is_csr(data.X):
-        run_rows(team, model, params, state, rule, data, orders, span, losses)
+    few_rows = batch_size <= dispatch.most_rows(model) and orders.shape[1] > 0
+    if few_rows and data.weight.size == 0 and rule.in_place and not is_csr(data.X):
+        run_rows(team, model, params, state, rule, data, orders, batch_size, span, losses)
         return
     theta = Gradients(part(state.theta, 0, (1, state.theta.size)), gradients.losses)
     epoch, last = span.first_batch // batches, span.first_batch % batches * batch_size
@@ -166,21 +166,23 @@ def train_on_batches(
 
 
 @inline
-def run_rows(team, model, params, state, rule, data, orders, span, losses):
-    """Train on batches of one row in chains, see in_place_sgd. OUT: params, state, losses."""
+def run_rows(team, model, params, state, rule, data, orders, batch_size, span, losses):
+    """Train on batches of a few rows in chains, see in_place_sgd. OUT: params, state, losses."""
     n_rows, first = data.y.size, span.first_batch
+    batches = (n_rows + batch_size - 1) // batch_size
     while first < span.last_batch and team.thread == 0:
-        epoch = first // n_rows
-        begun = first - epoch * n_rows
-        end = epoch * n_rows + min((begun // CHAIN_ROWS + 1) * CHAIN_ROWS, n_rows)
-        count = min(end, span.last_batch) - first
-        order = part(orders, first, (count,))
+        epoch = first // batches
+        begun = first - epoch * batches
+        end = min((begun // CHAIN_BATCHES + 1) * CHAIN_BATCHES, batches)
+        end = min(end, span.last_batch - epoch * batches)
+        start, stop = begun * batch_size, min(end * batch_size, n_rows)
+        order = part(orders, epoch * n_rows + start, (stop - start,))
         loss = dispatch.train_rows(
-            model, params, data.X, data.y, order, rule.settings[0], team.buffers.work
+            model, params, data.X, data.y, order, batch_size, rule.settings[0], team.buffers.work
         )
         losses[epoch] += loss / n_rows
-        state.steps[0] += count
-        first += count
+        state.steps[0] += end - begun
+        first = epoch * batches + end
 
 
 @inline
@@ -277,12 +279,13 @@ def sum_blocks(
         n_weights = n_rows if weight.size > 0 else 0
         if in_order:
             X_block = rows_from(X, start, n_rows)
-            rows = Rows(part(numbers, 0, (n_rows,)), True)
+            rows = part(numbers, 0, (n_rows,))
             y_block, weight_block = part(y, start, (n_rows,)), part(weight, start, (n_weights,))
         else:
-            X_block, rows = X, Rows(part(order, start, (order.size - start,)), False)
+            # Numbers of the block's rows, and then of those that come next.
+            X_block, rows = X, part(order, start, (order.size - start,))
             y_block, weight_block = part(y_rows, 0, (n_rows,)), part(weight_rows, 0, (n_weights,))
-            gather_labels(y, weight, rows.numbers, y_block, weight_block)
+            gather_labels(y, weight, rows, y_block, weight_block)
         loss += dispatch.loss_and_gradient(
             model, params, X_block, rows, y_block, weight_block, scale,
             accumulate or start > first, grads, work,
@@ -309,7 +312,7 @@ def predict_proba(buffers, model, params, X, proba):
     for first in range(0, n_rows, BLOCK_ROWS):
         rows = min(BLOCK_ROWS, n_rows - first)
         dispatch.predict_proba(
-            model, params, rows_from(X, first, rows), Rows(part(buffers.numbers, 0, (rows,)), True),
+            model, params, rows_from(X, first, rows), part(buffers.numbers, 0, (rows,)),
             part(proba, first * columns, (rows, columns)), buffers.work,
         )  # fmt: skip
 
@@ -321,7 +324,7 @@ def predict_classes(buffers, model, params, X, classes):
     for first in range(0, classes.size, BLOCK_ROWS):
         rows = min(BLOCK_ROWS, classes.size - first)
         check += dispatch.predict_classes(
-            model, params, rows_from(X, first, rows), Rows(part(buffers.numbers, 0, (rows,)), True),
+            model, params, rows_from(X, first, rows), part(buffers.numbers, 0, (rows,)),
             part(classes, first, (rows,)), buffers.work,
         )  # fmt: skip
     return check

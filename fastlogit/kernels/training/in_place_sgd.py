@@ -37,8 +37,9 @@ import numpy as np
 
 from fastlogit.kernels import dispatch
 from fastlogit.kernels.codegen.arrays import part, rows_from
-from fastlogit.kernels.codegen.compile import inline
+from fastlogit.kernels.codegen.compile import inline, kernel
 from fastlogit.kernels.codegen.linking import compiled_once, entry_point
+from fastlogit.kernels.codegen.logistic_steps import logistic_steps
 from fastlogit.kernels.codegen.row_products import (
     add_row,
     row_dot,
@@ -56,6 +57,10 @@ from fastlogit.kernels.training.epoch import BLOCK_ROWS, mean_scale, sum_blocks
 LEAST_SCALE, MOST_SCALE = 1e-6, 1e6
 # A step may shrink the weights to no less: g / s' has to be finite. What is left is rounding.
 LEAST_SHRINK = 1e-12
+# Rows of a batch that a loop over batches takes.
+FEW_ROWS = 8
+# Batches of which the product of the losses' factors, from 1 to 2, cannot overflow.
+BATCHES_A_LOG = 64
 
 
 @compiled_once
@@ -63,8 +68,7 @@ def logistic_rows(X, y, order, learning_rate, padded, w, b) -> float:
     """Train logistic regression. OUT: padded (D up to whole vectors, or more,), w (D,), b (1,)."""
     one, far = w.dtype.type(1), X.size * X.itemsize > NEAR_BYTES
     rate, bias = w.dtype.type(learning_rate), b[0]
-    for j in range(padded.size):
-        padded[j] = w[j] if j < w.size else w.dtype.type(0)
+    copy_vector(w, padded)
     loss, last = 0.0, order.size - 1
     z = row_dot(X, order[0], padded) + bias
     for i in range(order.size):
@@ -81,14 +85,35 @@ def logistic_rows(X, y, order, learning_rate, padded, w, b) -> float:
         bias += d
         add_row(X, row, d, padded)
         z = before + d * overlap
-    for j in range(w.size):
-        w[j] = padded[j]
+    copy_vector(padded, w)
     b[0] = bias
     return loss
 
 
+@compiled_once
+def logistic_batches(X, y, order, batch_size, learning_rate, padded, w, b) -> float:
+    """Train logistic regression by batches of up to 8 rows. OUT: as of logistic_rows."""
+    copy_vector(w, padded)
+    far, loss, at_once = X.size * X.itemsize > NEAR_BYTES, 0.0, BATCHES_A_LOG * batch_size
+    for start in range(0, order.size, at_once):
+        known = part(order, start, (order.size - start,))
+        loss += logistic_steps(
+            X, y, known, known.size, min(at_once, known.size), batch_size, learning_rate,
+            X.shape[1], far, padded, b,
+        )  # fmt: skip
+    copy_vector(padded, w)
+    return loss
+
+
+@kernel
+def copy_vector(source, target):
+    """Copy the elements that both have, and set others to 0. OUT: target."""
+    for j in range(target.size):
+        target[j] = source[j] if j < source.size else target.dtype.type(0)
+
+
 @inline
-def softmax_rows(model, params, X, y, order, learning_rate, work):
+def softmax_rows(model, params, X, y, order, batch_size, learning_rate, work):
     """Train softmax regression, by weights padded to whole vectors. OUT: params, work."""
     (Wt, b), logits, padded = params, rows_from(work[0], 0, 1), work[1]
     (outputs, pitch), fan_in = padded.shape, X.shape[1]
@@ -108,7 +133,7 @@ def softmax_rows(model, params, X, y, order, learning_rate, work):
 
 
 @inline
-def network_rows(model, params, X, y, order, learning_rate, work):
+def network_rows(model, params, X, y, order, batch_size, learning_rate, work):
     """Train a network, of which work holds the hidden layer and its gradient. OUT: params, work."""
     W1, b1, _W2t, _b2 = params
     fan_in, fan_out = W1.shape

@@ -10,8 +10,10 @@ from collections.abc import Callable
 
 import numpy as np
 
+from fastlogit.kernels.codegen.arrays import part
 from fastlogit.kernels.codegen.compile import inline, kernel
 from fastlogit.kernels.codegen.linking import call, compiled_once
+from fastlogit.kernels.codegen.quotients import adam_step
 
 NO_STEP = 0
 
@@ -66,15 +68,12 @@ def adam(theta, grad, moments, steps, settings):
     # A float: an integer power is computed by products, whose rounding 1 − β₂ᵗ magnifies.
     t = np.float64(steps[0] + 1)
     corrected = settings[0] * math.sqrt(1 - settings[2] ** t) / (1 - settings[1] ** t)
-    scalar = theta.dtype.type
-    learning_rate, epsilon = scalar(corrected), scalar(settings[3])
-    beta_1, rest_1 = scalar(settings[1]), scalar(1 - settings[1])
-    beta_2, rest_2 = scalar(settings[2]), scalar(1 - settings[2])
-    first, second = moments[0], moments[1]
-    for i in range(theta.size):
-        first[i] = beta_1 * first[i] + rest_1 * grad[i]
-        second[i] = beta_2 * second[i] + rest_2 * grad[i] * grad[i]
-        theta[i] -= learning_rate * first[i] / (math.sqrt(second[i]) + epsilon)
+    size, first = theta.size, part(moments, 0, theta.shape)
+    second = part(moments, size, theta.shape)
+    adam_step(
+        theta, grad, first, second, size, corrected, settings[1], 1 - settings[1], settings[2],
+        1 - settings[2], settings[3],
+    )  # fmt: skip
 
 
 @compiled_once

@@ -145,3 +145,41 @@ def test_product_with_rows(jit, outputs, start, dtype):
             c = before.copy()
             run(a, outputs, X, x_row, numbers, start, outputs, columns, rows, c)
             assert np.array_equal(c, expected)  # small integers are exact in any order
+
+
+@pytest.mark.parametrize("far", [0, 1])
+@pytest.mark.parametrize(("rows", "columns", "inner"), [*SIZES, (12, 33, 7), (23, 16, 40)])
+def test_rows_product(jit, rows, columns, inner, far, dtype):
+    product = tiles.rows_product
+    call = jit(
+        lambda X, numbers, far, b, bias, rows, columns, inner, c: product(
+            X, numbers, numbers.size, far, inner, b, columns, bias, rows, columns, inner, c, columns
+        )
+    )
+    rng = np.random.default_rng([rows, columns, inner])
+    X, b = rng.normal(size=(40, inner)).astype(dtype), rng.normal(size=(inner, columns))
+    b, bias = b.astype(dtype), rng.normal(size=columns).astype(dtype)
+    numbers, c = rng.integers(40, size=rows + 3), np.full((rows, columns), np.nan, dtype)
+    call(X, numbers, far, b, bias, rows, columns, inner, c)
+    chosen = X[numbers[:rows]].astype(float)
+    terms = np.abs(chosen) @ np.abs(b) + np.abs(bias)
+    assert (np.abs(c - (chosen @ b + bias)) <= ACCURACY[dtype] * terms).all()
+
+
+@pytest.mark.parametrize("start", [-1, 0])
+@pytest.mark.parametrize(("rows", "columns", "inner"), [*SIZES, (12, 33, 7), (23, 16, 40)])
+def test_transposed_product(jit, rows, columns, inner, start, dtype):
+    product = tiles.transposed_product
+    call = jit(
+        lambda X, numbers, b, start, rows, columns, inner, c: product(
+            X, numbers, rows, b, columns, start, rows, columns, inner, c, columns
+        )
+    )
+    rng = np.random.default_rng([rows, columns, inner])
+    X = rng.integers(-9, 9, (40, rows)).astype(dtype)
+    b = rng.integers(-9, 9, (inner, columns)).astype(dtype)
+    before, numbers = rng.integers(-9, 9, (rows, columns)), rng.integers(40, size=inner + 3)
+    c = before.astype(dtype)
+    call(X, numbers, b, start, rows, columns, inner, c)
+    product_alone = X[numbers[:inner]].T @ b
+    assert np.array_equal(c, product_alone + (before if start == 0 else 0))  # exact

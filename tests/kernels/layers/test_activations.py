@@ -1,9 +1,12 @@
 """Every activation in both backends: forward alike, derivative by differences; σ in closed form."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
-from fastlogit.kernels.layers.activations import activate, activation_grad
+from fastlogit.kernels.codegen.linking import call
+from fastlogit.kernels.layers.activations import activate
 from fastlogit.models import ACTIVATIONS, BACKENDS, MODELS
 from fastlogit.reference import models as layers
 
@@ -13,18 +16,25 @@ ACCURACY = {np.float32: 4e-7, np.float64: 1e-15}
 
 @pytest.fixture(scope="module")
 def run(jit):
-    """Return activate and activation_grad of a backend, as functions of a name and arrays."""
-    jitted = (
-        jit(lambda pair, hidden: activate(pair, hidden)),
-        jit(lambda pair, hidden, d_hidden: activation_grad(pair, hidden, d_hidden)),
-    )
-    plain = layers.activate, layers.activation_grad
+    """Return the pair of a backend, as functions of arrays that Python can call."""
+    forward = jit(lambda pair, hidden: activate(pair, hidden))
+    backward = jit(lambda pair, *arrays: call(pair[1], arrays))
 
     def choose(backend, name, dtype):
         code = BACKENDS[backend]
         pair = MODELS["mlp-softmax"].with_activation(name).record(code, dtype).activation
-        forward, derivative = jitted if code.jitted else plain
-        return lambda *arrays: forward(pair, *arrays), lambda *arrays: derivative(pair, *arrays)
+        if not code.jitted:
+            return partial(layers.activate, pair), partial(layers.activation_grad, pair)
+
+        def derivative(hidden, d_hidden):
+            """Multiply d_hidden by the slope: an output layer's pass back, of which dA is that."""
+            rows, width = hidden.shape
+            weights, unread = d_hidden.copy(), np.zeros(0, dtype)
+            d_logits = np.eye(rows, dtype=dtype)
+            grads = np.full((rows, width), np.nan, dtype), np.full(width, np.nan, dtype)
+            backward(pair, d_logits, weights, hidden, unread, *grads, d_hidden)
+
+        return partial(forward, pair), derivative
 
     return choose
 

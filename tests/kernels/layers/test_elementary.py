@@ -141,19 +141,3 @@ def test_python_bodies_equal_the_jitted_ones(vectorised, dtype, name):
         exact = EXACT[name](values.astype(WIDER[dtype]))
     assert plain.dtype == dtype
     assert ulp_error(plain, exact).max() <= most_ulps(name, dtype)
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_short_sigmoid_and_its_limits(jit, dtype):
-    def fill(values, out):
-        for i in range(values.size):
-            out[i] = elementary.short_sigmoid(values[i])
-
-    values = np.linspace(-87, 90, 20_001).astype(dtype)
-    out, expected = np.empty_like(values), 1 / (1 + np.exp(-values.astype(np.float64)))
-    jit(fill)(values, out)
-    np.testing.assert_allclose(out, expected, rtol=1.5e-7 if dtype is np.float32 else 4e-16)
-    limits = np.array([np.inf, 1e4, -1e4, -np.inf, np.nan], dtype)
-    out = np.empty_like(limits)
-    jit(fill)(limits, out)
-    np.testing.assert_array_equal(out, [1, 1, 0, 0, np.nan])

@@ -11,7 +11,7 @@ SIZES = [(1, 2), (1, 17), (2, 3), (5, 2), (9, 8), (33, 5), (257, 3), (64, 33)]
 ACCURACY = {np.float32: 1e-6, np.float64: 1e-14}
 
 
-@pytest.fixture(scope="module", params=["numba", "numpy"])
+@pytest.fixture(scope="module", params=["numba", "by class", "numpy"])
 def functions(request, jit):
     """Return a backend's functions as ones that Python can call."""
     if request.param == "numpy":
@@ -24,7 +24,27 @@ def functions(request, jit):
         softmax_proba = jit(lambda Z, proba: jitted.softmax_proba(Z, proba))
         most_probable = jit(lambda Z, classes: jitted.most_probable(Z, classes))
 
-    return Called
+    class ByClass(Called):
+        logistic_loss = by_class(jit(lambda z, y, w, s: jitted.logistic_loss_by_class(z, y, w, s)))
+        softmax_loss = by_class(jit(lambda Z, y, w, s: jitted.softmax_loss_by_class(Z, y, w, s)))
+
+    return ByClass if request.param == "by class" else Called
+
+
+def by_class(loss):
+    """Return the loss as one of logits row by row."""
+
+    def call(logits, y, weight, scale):
+        rows, classes = logits.shape
+        shape = jitted.shape_by_class(classes, rows)
+        block = np.full(shape[0] * shape[1] + 8, np.nan, logits.dtype)[:-8].reshape(shape)
+        block[:classes, :rows] = logits.T
+        result = loss(block, y, weight, scale)
+        logits[...] = block[:classes, :rows].T
+        assert not block[:classes, rows:].any()  # no gradient beyond the rows
+        return result
+
+    return call
 
 
 def draw(rows, classes, dtype, outputs, weighted, spread=3.0):

@@ -62,6 +62,7 @@ CASES = {
     "nesterov": ("sgd", (0.1, 0.9, 1.0), sgd_by_formula),
     "adam": ("adam", (0.01, 0.9, 0.999, 1e-8), adam_by_formula),
     "adam of a large epsilon": ("adam", (0.01, 0.5, 0.9, 0.1), adam_by_formula),
+    "adam of a tiny epsilon": ("adam", (0.01, 0.9, 0.999, 1e-30), adam_by_formula),
     "adam without memory": ("adam", (0.01, 0.0, 0.0, 1e-8), adam_by_formula),
 }
 
@@ -131,3 +132,17 @@ def test_l2_penalty(optimizers, size, dtype):
     wide = weights.astype(float)
     assert penalty == pytest.approx(0.15 * (wide @ wide), rel=ACCURACY[dtype])
     np.testing.assert_allclose(grad, gradient + 0.3 * wide, rtol=0, atol=ACCURACY[dtype])
+
+
+@pytest.mark.parametrize("epsilon", [1e-8, 1e-30])
+def test_adam_of_squares_that_vanish_or_overflow(jit, epsilon, dtype):
+    least, most = (float(limit) for limit in (np.finfo(dtype).tiny, np.finfo(dtype).max))
+    gradient = np.array([0, least**0.6, least**0.5, 1, most**0.5, most**0.6, np.nan], dtype)
+    results = []
+    for backend in BACKENDS:
+        theta, moments, steps = np.ones_like(gradient), np.zeros((2, 7), dtype), np.zeros(1, int)
+        settings = np.array([0.1, 0.9, 0.999, epsilon])
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            called(backend, jit).update("adam", theta, gradient.copy(), moments, steps, settings)
+        results.append(theta)
+    np.testing.assert_allclose(*results, rtol=2e-6 if dtype is np.float32 else 4e-15)

@@ -1,4 +1,4 @@
-"""Training with one row per step: against the reference, other batches' code and plain formulas."""
+"""Training with one row per step, or a few: against the reference, other code and formulas."""
 
 import numpy as np
 import pytest
@@ -12,11 +12,12 @@ ACCURACY = {np.float32: 2e-5, np.float64: 1e-12}
 OWN_LOOP = {np.float32: 2e-6, np.float64: 1e-13}
 
 
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 5, 8])
 @pytest.mark.parametrize(
     ("n", "n_features", "n_hidden", "n_classes"),
     [(1, 1, 1, 2), (2, 5, 3, 3), (37, 4, 16, 3), (40, 33, 130, 10), (9, 70, 17, 100)],
 )
-def test_against_the_reference(model, n, n_features, n_hidden, n_classes, dtype):
+def test_against_the_reference(model, n, n_features, n_hidden, n_classes, batch_size, dtype):
     spec = MODELS[model]
     n_classes = 2 if spec.binary else n_classes
     rng = np.random.default_rng([n, n_features])
@@ -25,25 +26,27 @@ def test_against_the_reference(model, n, n_features, n_hidden, n_classes, dtype)
     order[:, : n // 2] = order[:, :1]  # a row again and again
     hidden = n_hidden if spec.has_hidden else None
     start = spec.initial_params(n_features, hidden, spec.n_outputs(n_classes), dtype, rng)
-    arguments = {"epochs": 3, "order": order, "batch_size": 1, "learning_rate": 0.05}
+    arguments = {"epochs": 3, "order": order, "batch_size": batch_size, "learning_rate": 0.05}
     expected = fastlogit.train(model, X, y, start, backend="numpy", **arguments)
     # Weights that are all alike ask for the same steps, and take the way of larger batches.
     weighted = fastlogit.train(model, X, y, start, sample_weight=np.full(n, 2.0), **arguments)
     for result in (fastlogit.train(model, X, y, start, **arguments), weighted):
-        assert result.n_steps == 3 * n
+        assert result.n_steps == 3 * -(-n // batch_size)
         np.testing.assert_allclose(result.loss_curve, expected.loss_curve, rtol=ACCURACY[dtype])
         for array, other in zip(result.params, expected.params, strict=True):
             assert array.dtype == dtype
             np.testing.assert_allclose(array, other, rtol=0, atol=ACCURACY[dtype])
 
 
-def test_rows_that_come_from_memory(model, dtype):
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_rows_that_come_from_memory(model, batch_size, dtype):
     """X is larger than what is taken to be in the cache."""
     n, spec = 1_100_000 // (96 * np.dtype(dtype).itemsize), MODELS[model]
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(n, 96)).astype(dtype), rng.integers(2, size=n)
     start = spec.initial_params(96, 4 if spec.has_hidden else None, spec.n_outputs(2), dtype, rng)
-    arguments = {"batch_size": 1, "learning_rate": 0.01, "order": rng.permutation(n)[np.newaxis]}
+    order = rng.permutation(n)[np.newaxis]
+    arguments = {"batch_size": batch_size, "learning_rate": 0.01, "order": order}
     fused = fastlogit.train(model, X, y, start, **arguments)
     expected = fastlogit.train(model, X, y, start, backend="numpy", **arguments)
     assert fused.loss_curve[0] == pytest.approx(expected.loss_curve[0], rel=ACCURACY[dtype])

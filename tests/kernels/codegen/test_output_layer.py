@@ -1,0 +1,78 @@
+"""The products of a network's output layer against NumPy's in float64, logits class by class."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from fastlogit.kernels.codegen import output_layer
+from fastlogit.kernels.codegen.output_layer import ROWS
+from fastlogit.kernels.layers import activations
+
+WIDTHS = [1, 3, 7, 8, 9, 16, 17, 33, 65]
+BATCHES = [1, 2, 7, 8, 9, 33]
+OUTPUTS = [1, 2, 3, 4, 5, 8, 10, 17]
+ACCURACY = {np.float32: 2e-6, np.float64: 4e-15}
+
+
+@pytest.fixture(params=["jitted", "plain"])
+def dots(request, jit):
+    function = output_layer.dots_by_output
+    if request.param == "plain":
+        return function
+    return jit(lambda a, b, bias, n, K, H, c, pitch: function(a, b, bias, n, K, H, c, pitch))
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_dots_by_output(dots, width, dtype):
+    for rows, outputs in itertools.product(BATCHES, OUTPUTS):
+        rng, pitch = np.random.default_rng([rows, outputs, width]), 1 if rows == 1 else 48
+        hidden = np.zeros((-(-rows // ROWS) * ROWS, width), dtype)
+        hidden[:rows] = rng.normal(size=(rows, width))
+        Wt, b = rng.normal(size=(outputs, width)).astype(dtype), rng.normal(size=outputs)
+        b = b.astype(dtype)
+        size = outputs * pitch if rows > 1 else -(-outputs // ROWS) * ROWS
+        block = np.full(48 + size + 48, 7, dtype)
+        dots(hidden, Wt, b, rows, outputs, width, block[48:], pitch)
+        logits = block[48 : 48 + outputs * pitch].reshape(-1, pitch)[:, :rows]
+        expected = Wt.astype(float) @ hidden[:rows].T.astype(float) + b[:, None]
+        terms = np.abs(Wt) @ np.abs(hidden[:rows].T) + np.abs(b)[:, None]
+        assert (np.abs(logits - expected) <= ACCURACY[dtype] * terms).all(), (rows, outputs)
+        assert (block[:48] == 7).all()
+        assert (block[-48:] == 7).all()
+
+
+@pytest.fixture(params=["jitted", "plain"])
+def gradient(request, jit):
+    """Return the pass back through a hidden layer of identity."""
+    function = activations.identity_grad
+    if request.param == "plain":
+        return function
+    return jit(
+        lambda d_logits, Wt, hidden, start, grad_Wt, grad_b, d_hidden: function(
+            d_logits, Wt, hidden, start, grad_Wt, grad_b, d_hidden
+        )
+    )
+
+
+@pytest.mark.parametrize("adds", [False, True])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_hidden_gradient(gradient, width, adds, dtype):
+    for rows, outputs in itertools.product(BATCHES, OUTPUTS):
+        rng, pitch = np.random.default_rng([rows, outputs, width]), 1 if rows == 1 else 48
+        hidden, dZ = rng.normal(size=(rows, width)), rng.normal(size=(outputs + 5, pitch))
+        Wt, b = rng.normal(size=(outputs, width)), rng.normal(size=width)
+        hidden, dZ, Wt, b = (array.astype(dtype) for array in (hidden, dZ, Wt, b))
+        # Parameters in the place of their gradients, as where a step is taken in place.
+        grad_Wt, grad_b = (Wt, b) if adds else (np.full_like(Wt, np.nan), np.full_like(b, np.nan))
+        own, d_hidden = dZ[:outputs, :rows].astype(float), np.full_like(hidden, np.nan)
+        d_expected, d_terms = own.T @ Wt, np.abs(own.T) @ np.abs(Wt)
+        start = (Wt.astype(float), b.astype(float)) if adds else (0, 0)
+        none_or_some = Wt.reshape(-1) if adds else Wt[0, :0]
+        gradient(dZ, Wt, hidden, none_or_some, grad_Wt, grad_b, d_hidden)
+        for actual, expected, terms in (
+            (d_hidden, d_expected, d_terms),
+            (grad_Wt, own @ hidden + start[0], np.abs(own) @ np.abs(hidden) + np.abs(start[0])),
+            (grad_b, d_expected.sum(axis=0) + start[1], d_terms.sum(axis=0) + np.abs(start[1])),
+        ):
+            assert (np.abs(actual - expected) <= ACCURACY[dtype] * terms).all(), (rows, outputs)
