@@ -17,8 +17,7 @@ from fastlogit.kernels.codegen.linking import llvm_function
 from fastlogit.kernels.codegen.simd import VECTOR_BYTES, Mask, Vectors
 
 # By the bytes of an element: the least square whose root is refined, the largest, and an ε next to
-# which the root of the least is nothing. Corrections below the normal numbers are slow: with them a
-# step of one row on (4, 16, 3) took 3.3 times as long.
+# which the root of the least is nothing. Corrections of smaller ones may be denormal, and slow.
 _RANGES = {
     4: (1e-31, float(np.finfo(np.float32).max), 9e-9),
     8: (1e-280, float(np.finfo(np.float64).max), 1e-120),
