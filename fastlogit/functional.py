@@ -389,17 +389,20 @@ def _train_source(
         raise ValueError(f"hidden={hidden!r} must be None where params are given")
     params = check.params_like(spec, params, n_features, dtype)
     trainer = Trainer(spec, params, **arguments)
-    n_classes, by_part = spec.n_classes(params), list[Any]()
+    n_classes, is_first, by_part = spec.n_classes(params), True, list[Any]()
 
     def encode(part: Partition) -> Rows:
         rows = _rows_of(part, n_classes=n_classes)
-        if trainer.checkpoint.epochs == 0 and rows.y.size:
+        if is_first and rows.y.size:
             by_part.append(np.bincount(rows.y, minlength=n_classes))
         return rows
 
     def run(losses: Any) -> Iterator[int]:
+        nonlocal is_first
         yield from run_epoch(trainer, stream, losses)
-        check_shuffled(distance_of_shares(np.array(by_part)))
+        if is_first:
+            check_shuffled(distance_of_shares(np.array(by_part)))
+            is_first = False
 
     stream = RowStream(source, encode, trainer.batch_size, generator)
     result = train_epochs(trainer, repeat((1, run), epochs), epochs, callback)

@@ -30,15 +30,16 @@ cores shared with others, the client and the scheduler took 9, 16 and 27 ms of C
 2 and 4 workers, and 1.0 to 1.1 times that with 128 partitions instead of one each. In simulated
 clusters, tasks that sleep for 1 s and return a Hessian's sums, on 64 threads in each of 4
 processes, rounds of 16, 64, 128 and 256 tasks took 0.07, 0.19, 0.38 and 0.71 s more, 3 ms a task;
-with a worker for each task, all in one process, 0.12 s on 16 and 0.80 s on 64. Parameters above 50 kB travel from worker to worker, and sums above 1 MB are added
-there: 76 instead of 123 ms for 1 MB of each of 4 workers, 322 instead of 541 ms for 8 MB. So few
-workers with many threads (``n_threads``) are better than many of one. The model gives for 10⁹ rows
-of 30 features in float32 (35 ns for the Hessian) and 3 rounds 3.9 s on 32 machines of one thread,
-and about 0.7 s with 32 threads each.
+with a worker for each task, all in one process, 0.12 s on 16 and 0.80 s on 64. Parameters above
+50 kB travel from worker to worker, and sums above 1 MB are added there: 76 instead of 123 ms for
+1 MB of each of 4 workers, 322 instead of 541 ms for 8 MB. So few workers with many threads
+(``n_threads``) are better than many of one. The model gives for 10⁹ rows of 30 features in float32
+(35 ns for the Hessian) and 3 rounds 3.9 s on 32 machines of one thread, and about 0.7 s with 32
+threads each.
 
-Beyond some 256 workers the scheduler is the limit, at 3 ms for each task and more for each worker. What
-would have to change then: workers that sum among themselves, in the tree that there is, without a
-task for each round, as an all-reduce does.
+Beyond some 256 workers the scheduler is the limit, at 3 ms for each task and more for each worker.
+What would have to change then: workers that sum among themselves, in the tree that there is,
+without a task for each round, as an all-reduce does.
 
 **Memory.** The rows must fit in the workers' memory; for more, see :func:`fastlogit.scan`.
 
