@@ -399,10 +399,11 @@ def _train_source(
 
     def run(losses: Any) -> Iterator[int]:
         nonlocal is_first
-        yield from run_epoch(trainer, stream, losses)
-        if is_first:
-            check_shuffled(distance_of_shares(np.array(by_part)))
+        for number in run_epoch(trainer, stream, losses):
+            if is_first and by_part:
+                check_shuffled(distance_of_shares(np.array(by_part)))
             is_first = False
+            yield number
 
     stream = RowStream(source, encode, trainer.batch_size, generator)
     result = train_epochs(trainer, repeat((1, run), epochs), epochs, callback)
