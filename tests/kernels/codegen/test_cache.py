@@ -182,10 +182,10 @@ def test_what_an_interrupt_stopped_is_provided_again(monkeypatch):
     monkeypatch.setattr(compiler, "compile_linked", interrupted)
     monkeypatch.setattr(objects, "_addresses", {})
     with pytest.raises(KeyboardInterrupt):
-        linking.provide_linked("fastlogit.logistic.d2")
-    linking.provide_linked("fastlogit.logistic.d2")
-    linking.provide_linked("fastlogit.logistic.d2")
-    assert calls == ["fastlogit.logistic.d2"] * 2
+        linking.provide_linked("fastlogit.relu.d2")
+    linking.provide_linked("fastlogit.relu.d2")
+    linking.provide_linked("fastlogit.relu.d2")
+    assert calls == ["fastlogit.relu.d2"] * 2
 
 
 def test_a_user_without_a_home_has_a_cache_in_the_package_or_none(monkeypatch):
