@@ -22,15 +22,17 @@ ROW_LANES = 8
 # Below it five terms of the series of log(1 + e) are all that float64 can show.
 SMALL = 2.0**-10
 
+# Powers of 2 by which e^x is too large at first where it is below the normal numbers.
+RAISED = 64
 # By the bytes of an element: bits of the mantissa, ln 2 in two parts, the least x whose exp is a
-# normal number, and c of e^r = 1 + r + r² Σ cₙ rⁿ.
+# normal number and is not rounded to 0, and c of e^r = 1 + r + r² Σ cₙ rⁿ.
 _F32 = (
-    23, (0.693359375, -2.12194440e-4), -87.3,
+    23, (0.693359375, -2.12194440e-4), (-87.3, -104.0),
     (0.4999999341249613241, 0.16666520108282358163, 0.041668394239184525062,
      0.0083687803804153062088, 0.0013814464820170638382),
 )  # fmt: skip
 _F64 = (
-    52, (0.693147180369123816490, 1.90821492927058770002e-10), -708.3,
+    52, (0.693147180369123816490, 1.90821492927058770002e-10), (-708.3, -745.2),
     (0.50000000000000107204, 0.16666666666666410201, 0.041666666666529193125,
      0.0083333333334956492336, 0.0013888888943921564148, 0.00019841269504704312412,
      0.000024801492763800740706, 2.7557587400354695061e-6, 2.7630378297662027702e-7,
@@ -39,9 +41,11 @@ _F64 = (
 
 
 def exp_of_negative(v: Vectors, x: ir.Value) -> ir.Value:
-    """Emit e^x for x <= 0; it is 0 where that is below the normal numbers."""
+    """Emit e^x for x <= 0."""
     builder = v.builder
-    digits, (ln2_high, ln2_low), least, coefficients = _F32 if v.element_bytes == 4 else _F64
+    digits, (ln2_high, ln2_low), (normal, least), coefficients = (
+        _F32 if v.element_bytes == 4 else _F64
+    )
     large = v.constant(1.5 * 2.0**digits)
     shifted = v.multiply_add(x, v.constant(1 / np.log(2)), large)
     k = builder.fsub(shifted, large)
@@ -57,11 +61,14 @@ def exp_of_negative(v: Vectors, x: ir.Value) -> ir.Value:
         total = v.multiply_add(total, power, term)
     near = builder.fadd(v.constant(1), v.multiply_add(power, total, r))
     word = ir.VectorType(ir.IntType(8 * v.element_bytes), v.count)
-    shift = ir.Constant(word, [digits] * v.count)
-    exponent = builder.shl(builder.bitcast(shifted, word), shift)
+    exponent = builder.shl(builder.bitcast(shifted, word), ir.Constant(word, [digits] * v.count))
+    is_low = builder.fcmp_ordered("<", x, v.constant(normal))
+    raised = ir.Constant(word, [RAISED << digits] * v.count)
+    exponent = builder.add(exponent, builder.select(is_low, raised, ir.Constant(word, None)))
     result = builder.bitcast(builder.add(builder.bitcast(near, word), exponent), v.type)
+    lowered = builder.select(is_low, v.constant(2.0**-RAISED), v.constant(1))
     is_least = builder.fcmp_ordered("<", x, v.constant(least))
-    return builder.select(is_least, v.zero, result)
+    return builder.select(is_least, v.zero, builder.fmul(result, lowered))
 
 
 def log_series(builder, e, constant):
@@ -85,9 +92,14 @@ def _emit_sigmoids(builder, element, values, size):
             z, one = v.load(values, offset, mask), v.constant(1)
             is_negative = builder.fcmp_ordered("<", z, v.zero)
             e = exp_of_negative(v, builder.select(is_negative, z, builder.fneg(z)))
-            upper = reciprocal(v, builder.fadd(one, e))
-            lower = builder.fmul(e, upper)
-            v.store(builder.select(is_negative, lower, upper), values, offset, mask)
+            above, below = builder.select(is_negative, e, one), builder.fadd(one, e)
+            inverse = reciprocal(v, below)
+            quotient = builder.fmul(above, inverse)
+            # What rounding leaves of the division, and of 1 + e.
+            lost = builder.fsub(e, builder.fsub(below, one))
+            rest = v.multiply_add(builder.fneg(quotient), below, above)
+            rest = v.multiply_add(builder.fneg(quotient), lost, rest)
+            v.store(v.multiply_add(rest, inverse, quotient), values, offset, mask)
 
     v.for_each_vector(size, (2, 1), replace)
 

@@ -89,3 +89,16 @@ def test_saturated_units_pass_no_gradient(run, dtype, backend):
     d_hidden = np.full_like(hidden, 1e4)
     derivative(hidden, d_hidden)
     assert not d_hidden.any()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sigmoid_to_the_last_places_and_its_limits(run, dtype):
+    forward, _ = run("numba", "logistic", dtype)
+    values = np.linspace(-87, 90, 20_001).astype(dtype)[None]
+    out = values.copy()
+    forward(out)
+    expected = 1 / (1 + np.exp(-values.astype(np.float64)))
+    np.testing.assert_allclose(out, expected, rtol=1.5e-7 if dtype is np.float32 else 4e-16)
+    limits = np.array([[np.inf, 1e4, -1e4, -np.inf, np.nan]], dtype)
+    forward(limits)
+    np.testing.assert_array_equal(limits, [[1, 1, 0, 0, np.nan]])
