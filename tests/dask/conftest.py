@@ -1,6 +1,5 @@
 """Clusters of worker processes, and rows divided into partitions as Dask's collections."""
 
-import faulthandler
 import logging
 import os
 import signal
@@ -13,44 +12,6 @@ import pytest
 from distributed import Client, LocalCluster
 
 import fastlogit
-
-# Seconds for each of a test's setup, call and teardown; on idle cores they take up to ten.
-LIMIT = 300
-
-
-@contextmanager
-def limited(item):
-    """Fail after LIMIT seconds, and again every ten if that is not the end."""
-
-    def stop(*_):
-        faulthandler.dump_traceback(all_threads=True)
-        pytest.fail(f"{item.name} takes more than {LIMIT} s")
-
-    previous = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, LIMIT, 10)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, previous)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_setup(item):
-    with limited(item):
-        return (yield)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item):
-    with limited(item):
-        return (yield)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_teardown(item):
-    with limited(item):
-        return (yield)
 
 
 @contextmanager
