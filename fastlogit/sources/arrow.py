@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import count, repeat
+from itertools import accumulate, count, repeat
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fastlogit.kernels.codegen.transposition import columns_to_rows
 from fastlogit.models import Floats, Indices
 from fastlogit.sources.base import (
     Labels,
@@ -22,9 +23,6 @@ from fastlogit.sources.base import (
 )
 from fastlogit.sources.cache import spooled
 
-# Elements between two columns: a power of two apart they share the same lines of a cache,
-# and making rows of them takes twice as long.
-PADDING = 80
 # Names that pandas gives an index without one in a Parquet file.
 PANDAS_INDEX = re.compile(r"__index_level_\d+__")
 
@@ -113,44 +111,44 @@ def to_partitions(
 ) -> Iterator[Partition]:
     """Yield the rows of each group of record batches; a missing number becomes NaN."""
     places = iter(places)
-    by_column = np.empty((len(columns.features), 0), columns.dtype)
     for batches in groups:
-        n_rows = sum([batch.num_rows for batch in batches])
-        if by_column.shape[1] < n_rows:  # new memory for each takes as long as to copy
-            by_column = np.empty((len(by_column), n_rows + PADDING), columns.dtype)
-        part = to_partition(batches, columns, next(places), by_column[:, :n_rows])
+        part = to_partition(batches, columns, next(places))
         del batches  # they may hold all of a row group
         yield part
 
 
-def to_partition(
-    batches: Sequence[Any], columns: Columns, place: Place, by_column: Floats
-) -> Partition:
-    """Return the rows of record batches as one partition. OUT: by_column (D, n)."""
+def to_partition(batches: Sequence[Any], columns: Columns, place: Place) -> Partition:
+    """Return the rows of record batches as one partition."""
     y = weight = None
-    for values, name in zip(by_column, columns.features, strict=True):
-        fill(values, batches, name)
-    X = np.ascontiguousarray(by_column.T)
+    stops = [*accumulate(batch.num_rows for batch in batches)]
+    X = np.empty((stops[-1] if stops else 0, len(columns.features)), columns.dtype)
+    for batch, stop in zip(batches, stops, strict=True):
+        numbers = [numbers_of(batch.column(name), columns.dtype) for name in columns.features]
+        addresses = np.array([c.__array_interface__["data"][0] for c in numbers], np.int64)
+        columns_to_rows(addresses, X[stop - batch.num_rows : stop])
     if columns.target is not None:
         y = labels(pa.chunked_array([batch.column(columns.target) for batch in batches]), place)
     if columns.weight is not None:
-        weight = np.empty(len(X), columns.dtype)
-        fill(weight, batches, columns.weight)
+        parts = [numbers_of(batch.column(columns.weight), columns.dtype) for batch in batches]
+        weight = np.concatenate([*parts, np.empty(0, columns.dtype)])
     return Partition(X, y, weight)
 
 
-def fill(values: Floats, batches: Sequence[Any], name: str) -> None:
-    """Copy a column of record batches. OUT: values (n,)."""
-    start = 0
-    for batch in batches:
-        column = batch.column(name)
-        if pa.types.is_decimal(column.type):
-            column = column.cast(pa.float64())
-        # PyArrow copies what may have missing numbers, unless it is told that it has none.
-        in_place = column.null_count == 0 and not pa.types.is_boolean(column.type)
-        stop = start + len(column)
-        values[start:stop] = column.to_numpy(zero_copy_only=in_place)
-        start = stop
+def numbers_of(column: Any, dtype: np.dtype[Any]) -> Floats:
+    """Return an Arrow array of numbers as NumPy's, contiguous; in place if it is of that dtype."""
+    has_all = column.null_count == 0 and len(column) > 0
+    if (
+        has_all
+        and column.type.bit_width == 8 * dtype.itemsize
+        and pa.types.is_floating(column.type)
+    ):
+        _validity, values = column.buffers()  # in half the time that to_numpy takes
+        return np.frombuffer(values, dtype, len(column), column.offset * dtype.itemsize)
+    if pa.types.is_decimal(column.type):
+        column = column.cast(pa.float64())
+    # PyArrow copies what may have missing numbers, unless it is told that it has none.
+    in_place = has_all and not pa.types.is_boolean(column.type)
+    return np.ascontiguousarray(column.to_numpy(zero_copy_only=in_place), dtype)
 
 
 def labels(column: Any, place: Place) -> Any:

@@ -11,7 +11,7 @@ from scipy.sparse import csr_array, issparse
 from sklearn.base import clone
 
 import fastlogit
-from fastlogit.kernels.codegen import output_layer, row_products, tiles
+from fastlogit.kernels.codegen import output_layer, row_products, tiles, transposition
 from fastlogit.kernels.codegen.compile import prepare_compiler
 from fastlogit.kernels.codegen.output_layer import ROWS
 from fastlogit.kernels.codegen.simd import NEAR_BYTES, VECTOR_BYTES
@@ -261,6 +261,21 @@ def of_descent(draw):
     yield Call("descend", descended, args)
 
 
+def columns_to_rows(X, *columns):
+    addresses = np.array([column.ctypes.data for column in columns])
+    transposition.columns_to_rows(addresses, X)
+
+
+def of_columns(draw):
+    n, D = draw.size(70), draw.size(40)
+    columns = [draw.floats(n) for _ in range(D)]
+
+    def stacked(X, *columns):
+        X[...] = np.stack(columns, axis=1)
+
+    yield Call("columns_to_rows", columns_to_rows, (draw.unset(n, D), *columns), stacked)
+
+
 def legacy_orders(state, words, partners, order, orders):
     random_state = np.random.RandomState()
     random_state.set_state(("MT19937", state[:-1], int(state[-1])))
@@ -391,7 +406,8 @@ regression = partial(of_fit, kind=fastlogit.LogisticRegression)
 # A trial takes that of its seed's number, counted round and round.
 KINDS = (
     of_tiles, of_sparse_rows, of_single_rows, of_output_losses, of_updates, of_output_layers,
-    of_dense_layers, of_sparse_layers, of_second_derivatives, of_descent, of_orders,
+    of_dense_layers, of_sparse_layers, of_second_derivatives, of_descent, of_columns,
+    of_orders,
     *(partial(of_training, names=[name]) for name in MODELS),
     partial(of_training, names=("logistic", "softmax"), sparse=True),
     partial(of_training, names=("mlp-logistic", "mlp-softmax"), sparse=True),
