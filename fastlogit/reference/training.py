@@ -17,7 +17,7 @@ def run_batches(
 ):
     """Train on the batches of the span. OUT: state, losses, params; gradients, the last batch's."""
     X, y, weight = data
-    n_rows, n_weights = y.size, rule.n_weights
+    n_rows, n_weights = orders.shape[1] or y.size, rule.n_weights
     batches = (n_rows + batch_size - 1) // batch_size
     gradient = gradients.values[0]
     # Parameters are views of theta: the gradient of each lies where it does.

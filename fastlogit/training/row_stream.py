@@ -6,15 +6,17 @@ taken in a drawn order, and the rows of each partition are shuffled.
 """
 
 from collections.abc import Callable, Iterator
+from itertools import repeat
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse, vstack
 
-from fastlogit.models import Rows
+from fastlogit.models import Indices, Rows
 from fastlogit.sources import Partition, Source
 from fastlogit.sources.base import PARTITION_BYTES
+from fastlogit.training.orders import LegacyOrders, RandomSource
 from fastlogit.training.trainer import Trainer
 
 # Neighbouring rows that are taken together where rows can be taken one by one.
@@ -22,6 +24,7 @@ PIECE_ROWS = 64
 # How far the partitions' class shares, and means in standard deviations, are from those of all on
 # average where the rows count as sorted.
 SORTED_SHARES, SORTED_MEANS = 0.1, 0.5
+AS_THEY_LIE = np.empty((1, 0), np.intp)
 
 
 class RowStream:
@@ -35,33 +38,43 @@ class RowStream:
         self._generator = generator  # None leaves rows in their order
         self.n_rows = source.n_rows
 
-    def epoch(self) -> Iterator[Rows]:
-        """Yield all rows once, in blocks of whole batches but the last."""
-        held: list[Rows] = []
-        n_held = 0
-        for rows in self._blocks():
-            held.append(rows)
-            n_held += rows.y.size
-            n_used = n_held // self._batch_size * self._batch_size
-            if n_used:
-                block, n_held = joined(held), n_held - n_used
-                yield cut(block, 0, n_used)
-                held = [cut(block, n_used, n_used + n_held)] if n_held else []
-        if n_held:
-            yield joined(held)
+    def epoch(self) -> Iterator[tuple[Rows, Indices]]:
+        """Yield all rows once, in blocks of whole batches but the last, each with an order.
 
-    def _blocks(self) -> Iterator[Rows]:
-        """Yield the rows as they are read, those of a block in a drawn order."""
+        Orders are (1, n) of some of a block's rows, or (1, 0) of all as they lie.
+        """
+        size, held, n_held = self._batch_size, [], 0
+        for rows, order in self._blocks():
+            n_rows = rows.y.size
+            start = min(-n_held % size, n_rows)  # those before it complete a batch
+            if start:
+                held.append(copied(rows, order, 0, start))
+                n_held += start
+            if held and n_held == size:
+                yield joined(held), AS_THEY_LIE
+                held, n_held = [], 0
+            end = start + (n_rows - start) // size * size
+            if end > start:  # in their order without a copy: in two thirds of the time of one
+                part = (rows, order[np.newaxis, start:end]) if order.size else None
+                yield part or (cut(rows, start, end), AS_THEY_LIE)
+            if n_rows > end:
+                held.append(copied(rows, order, end, n_rows))
+                n_held += n_rows - end
+        if held:
+            yield joined(held), AS_THEY_LIE
+
+    def _blocks(self) -> Iterator[tuple[Rows, Indices]]:
+        """Yield the rows as they are read, and the order to take them in, empty for their own."""
         if self._generator is None:
-            yield from map(self._encode, self._source)
+            yield from zip(map(self._encode, self._source), repeat(AS_THEY_LIE[0]))
         elif self._source.in_place:
             for numbers in self._drawn_rows():
-                yield self._encode(self._source.take(numbers))
+                yield self._encode(self._source.take(numbers)), AS_THEY_LIE[0]
         else:
             runs = self._source.runs()
             order = [i for run in self._generator.permutation(len(runs)) for i in runs[run]]
             for rows in map(self._encode, self._source.read(order)):
-                yield shuffled(rows, self._generator.permutation(rows.y.size))
+                yield rows, permutation(self._generator, rows.y.size)
 
     def _drawn_rows(self) -> Iterator[NDArray[np.intp]]:
         """Yield row numbers: each block's pieces are drawn from all, and its rows shuffled."""
@@ -83,13 +96,23 @@ def cut(rows: Rows, first: int, last: int) -> Rows:
     return Rows(rows.X[first:last], rows.y[first:last], weight)
 
 
-def shuffled(rows: Rows, order: NDArray[np.intp]) -> Rows:
-    """Return the rows in that order."""
-    X = (
-        rows.X[order] if rows.sparse else rows.X.take(order, axis=0)
-    )  # X[order] takes 3 times as long
-    weight = rows.weight.take(order) if rows.weight.size else rows.weight
-    return Rows(X, rows.y.take(order), weight)
+def permutation(generator: RandomSource, n_rows: int) -> Indices:
+    """Return what ``generator.permutation`` does, of a RandomState in a quarter of the time."""
+    order: Indices
+    if isinstance(generator, np.random.RandomState):
+        (order,) = LegacyOrders(generator, n_rows).draw(1)
+    else:
+        order = generator.permutation(n_rows)
+    return order
+
+
+def copied(rows: Rows, order: Indices, first: int, last: int) -> Rows:
+    """Return the rows from the first up to the last of an order, or as they lie if it is empty."""
+    if not order.size:
+        return cut(rows, first, last)
+    chosen = order[first:last]
+    weight = rows.weight.take(chosen) if rows.weight.size else rows.weight
+    return Rows(rows.X[chosen], rows.y.take(chosen), weight)
 
 
 def joined(blocks: list[Rows]) -> Rows:
@@ -140,14 +163,13 @@ def run_epoch(trainer: Trainer, stream: RowStream, losses: NDArray[np.float64]) 
     The state between epochs is the checkpoint, also after an interrupt. OUT: losses (1,).
     """
     before, loss, diverged = trainer.checkpoint, np.zeros(1), False
-    in_order = np.empty((1, 0), np.intp)
     try:
-        for rows in stream.epoch():
+        for rows, order in stream.epoch():
             loss[0] = 0
-            diverged = list(trainer.run_epochs(rows, in_order, loss)) != [1]
+            diverged = list(trainer.run_epochs(rows, order, loss)) != [1]
             if diverged:
                 break
-            losses[0] += loss[0] * (rows.y.size / stream.n_rows)
+            losses[0] += loss[0] * ((order.size or rows.y.size) / stream.n_rows)
     except BaseException:
         trainer.checkpoint = before
         trainer.rewind()

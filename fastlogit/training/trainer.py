@@ -159,10 +159,11 @@ class Trainer:
         """Train on the rows once for each row of orders; yield how many epochs are done by now.
 
         At each yield, and after an interrupt, the state is the checkpoint. The iteration ends after
-        the last epoch with finite loss and parameters. Orders (epochs, n) without columns take the
-        rows as they lie. OUT: losses (epochs,), zeros; see :class:`TrainResult`.
+        the last epoch with finite loss and parameters. Orders (epochs, n) may be of some rows only;
+        without columns they take all as they lie. OUT: losses (epochs,), zeros; see
+        :class:`TrainResult`.
         """
-        batches = -(-rows.y.size // self.batch_size)
+        batches = -(-(orders.shape[1] or rows.y.size) // self.batch_size)
         earlier, done, theta = self.checkpoint.epochs, 0, self.flat.flat
         multiply_adds = rows.multiply_adds(self.flat.n_weights)
         self._per_batch = estimate_seconds(self.batch_size, multiply_adds, rows.row_bytes)
@@ -197,7 +198,8 @@ class Trainer:
     ) -> None:
         """Run batches in calls of about SLICE_SECONDS: between two, Python sees Ctrl-C."""
         jitted, size, per_batch = self._backend.jitted, self.batch_size, self._per_batch
-        data, batches = rows.data(jitted=jitted), -(-rows.y.size // size)
+        data, taken = rows.data(jitted=jitted), orders.shape[1] or rows.y.size
+        batches = -(-taken // size)
         with NO_CONTEXT if jitted else _numpy_context(self._n_threads):
             while start < end:
                 stop = min(start + self._slice_batches, end)
@@ -212,7 +214,7 @@ class Trainer:
                     stop = min(epoch + min(chains * CHAIN_BATCHES, batches), end)
                 calls: Sequence[tuple[int, ...]] = [()]  # the first and the last block of each
                 if stop == start + 1 and jitted and size > BLOCK_ROWS:
-                    n_rows = min(size, rows.y.size - start % batches * size)
+                    n_rows = min(size, taken - start % batches * size)
                     calls = cut(n_rows, rows.multiply_adds(self.flat.n_weights))
                 began = time.perf_counter()
                 expected = per_batch * (stop - start) / len(calls)

@@ -7,7 +7,7 @@ from scipy.sparse import csr_array
 
 import fastlogit
 from fastlogit.models import MODELS, Rows
-from fastlogit.training.row_stream import RowStream, run_epoch
+from fastlogit.training.row_stream import RowStream, copied, run_epoch
 from fastlogit.training.trainer import Trainer
 
 N = 1000
@@ -31,33 +31,35 @@ SOURCES = {
 }
 
 
-def dense(rows):
-    return rows.X.toarray() if rows.sparse else rows.X
+def taken(stream):
+    """Return X and the labels of an epoch's rows, as they are taken."""
+    blocks = [copied(rows, order[0], 0, None) for rows, order in stream.epoch()]
+    X = [rows.X.toarray() if rows.sparse else rows.X for rows in blocks]
+    return np.concatenate(X), np.concatenate([rows.y for rows in blocks])
 
 
 @pytest.mark.parametrize("kind", SOURCES)
-@pytest.mark.parametrize("batch_size", [1, 32, 300, N])
+@pytest.mark.parametrize("batch_size", [1, 32, 65, 300, N])
 @pytest.mark.parametrize("seed", [None, 0])
 def test_an_epoch_has_each_row_once_in_whole_batches(kind, batch_size, seed):
     generator = None if seed is None else np.random.default_rng(seed)
     stream = RowStream(SOURCES[kind](), encode, batch_size, generator)
-    blocks = list(stream.epoch())
-    assert all(rows.y.size % batch_size == 0 for rows in blocks[:-1])
-    taken = np.concatenate([dense(rows) for rows in blocks])
-    labels = np.concatenate([rows.y for rows in blocks])
+    sizes = [order.size or rows.y.size for rows, order in stream.epoch()]
+    assert not np.mod(sizes[:-1], batch_size).any()
+    rows, labels = taken(stream)
     if seed is None:
-        np.testing.assert_array_equal(taken, X)
+        np.testing.assert_array_equal(rows, X)
     else:
-        assert not np.array_equal(taken, X)
-        np.testing.assert_array_equal(np.sort(taken, axis=0), np.sort(X, axis=0))
-    np.testing.assert_array_equal(labels, taken[:, 0] > 0)
+        assert not np.array_equal(rows, X)
+        np.testing.assert_array_equal(np.sort(rows, axis=0), np.sort(X, axis=0))
+    np.testing.assert_array_equal(labels, rows[:, 0] > 0)
 
 
 @pytest.mark.parametrize("kind", SOURCES)
 def test_the_seed_decides_the_order(kind):
     def drawn(seed):
         stream = RowStream(SOURCES[kind](), encode, 32, np.random.default_rng(seed))
-        return np.concatenate([dense(rows) for rows in stream.epoch()])
+        return taken(stream)[0]
 
     np.testing.assert_array_equal(drawn(3), drawn(3))
     assert not np.array_equal(drawn(3), drawn(4))
@@ -68,7 +70,7 @@ def test_blocks_of_mapped_rows_are_like_the_whole():
     sorted_rows = X[order].repeat(2000, axis=0)
     source = fastlogit.scan(sorted_rows, target=Y[order].repeat(2000))
     stream = RowStream(source, encode, 64, np.random.default_rng(0))
-    shares = [rows.y.mean() for rows in stream.epoch()]
+    shares = [rows.y.mean() for rows, _order in stream.epoch()]
     assert len(shares) == 3
     np.testing.assert_allclose(shares, Y.mean(), atol=0.03)
 
@@ -91,6 +93,18 @@ def test_an_epoch_without_shuffling_is_that_of_the_rows_in_memory():
     np.testing.assert_array_equal(streamed.flat.flat, in_memory.flat.flat)
     np.testing.assert_allclose(losses, expected, rtol=1e-12)
     assert streamed.checkpoint.epochs == 1
+
+
+def test_whole_batches_are_taken_in_their_order_without_a_copy():
+    """Its batches are those of shuffled rows: to the same bits."""
+    source, drawn, copied = by_partition(), trainer(batch_size=65), trainer(batch_size=65)
+    stream = RowStream(source, encode, 65, np.random.RandomState(3))
+    assert sum(order.size for _rows, order in stream.epoch()) > N / 2
+    list(run_epoch(drawn, RowStream(source, encode, 65, np.random.RandomState(3)), np.zeros(1)))
+    X, y = taken(RowStream(source, encode, 65, np.random.RandomState(3)))
+    rows = Rows(X, y, np.empty(0, np.float32))
+    list(copied.run_epochs(rows, np.empty((1, 0), np.intp), np.zeros(1)))
+    np.testing.assert_array_equal(drawn.flat.flat, copied.flat.flat)
 
 
 class StoppedError(Exception):

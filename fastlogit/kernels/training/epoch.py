@@ -121,12 +121,12 @@ def train_on_batches(
 ):
     """Train on the batches of the span; the step of one that is cut follows its last blocks.
 
-    Epoch e takes its rows in the order orders[e] (E, n), or in their own if orders has no columns.
+    Epoch e takes the rows orders[e] (E, n), or all in their own order if orders has no columns.
     losses[e] gains rows / n of the batch's loss, from before its step and with the penalty. A batch
     whose weights sum to next to zero is skipped. OUT: state, losses (and params, which are theta);
     gradients, of which the first is at last the last batch's unless steps are taken in place.
     """
-    n_rows = data.y.size
+    n_rows = rows_of_epoch(data, orders)
     batches = (n_rows + batch_size - 1) // batch_size
     few_rows = batch_size <= dispatch.most_rows(model) and orders.shape[1] > 0
     if few_rows and data.weight.size == 0 and rule.in_place and not is_csr(data.X):
@@ -166,9 +166,15 @@ def train_on_batches(
 
 
 @inline
+def rows_of_epoch(data, orders):
+    """Return n, the number of rows that an epoch takes."""
+    return orders.shape[1] if orders.shape[1] > 0 else data.y.size
+
+
+@inline
 def run_rows(team, model, params, state, rule, data, orders, batch_size, span, losses):
     """Train on batches of a few rows in chains, see in_place_sgd. OUT: params, state, losses."""
-    n_rows, first = data.y.size, span.first_batch
+    n_rows, first = rows_of_epoch(data, orders), span.first_batch
     batches = (n_rows + batch_size - 1) // batch_size
     while first < span.last_batch and team.thread == 0:
         epoch = first // batches
