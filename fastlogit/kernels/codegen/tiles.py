@@ -33,9 +33,12 @@ ONE_OUTPUT_ROWS = 8
 
 def _emit_product(
     builder, element, a, a_places, b, b_place, init, init_start, init_row, rows, columns, inner, c,
-    c_row, before_rows=None,
+    c_row, before_rows=None, weights=None,
 ):  # fmt: skip
-    """Emit c = init + a b; a_places takes rows of a and returns their places at an inner step."""
+    """Emit c = init + a b, where weights, if any, multiply b's rows.
+
+    a_places takes rows of a and returns their places at an inner step.
+    """
     v = Vectors(builder, element)
 
     def tile(
@@ -58,6 +61,9 @@ def _emit_product(
 
         with cgutils.for_range(builder, inner) as loop:
             b_vectors = load(b, builder.add(b_place(loop.index), column))
+            if weights is not None:
+                weight = v.splat(v.element(weights, loop.index))
+                b_vectors = [builder.fmul(weight, vector) for vector in b_vectors]
             for offset, row_sums in zip(places(loop.index), sums, strict=True):
                 factor = v.splat(v.element(a, offset))
                 for total, b_vector in zip(row_sums, b_vectors, strict=True):
@@ -226,6 +232,23 @@ def product_with_rows(a, a_inner, X, x_row, rows, init_start, outputs, columns, 
     # a's rows lie a_inner elements apart, those of X and c x_row.
     x = X.ravel()[rows[:inner, None] * x_row + np.arange(columns)]
     product(a, 1, a_inner, x, columns, c, init_start, x_row, outputs, columns, inner, c, x_row)
+
+
+def _emit_weighted_product(builder, element, X, x_row, weights, first, rows, columns, inner, c):
+    _emit_product(
+        builder, element, X, _strided(builder, index(1), x_row), X,
+        lambda step: builder.add(builder.mul(step, x_row), first), c, index(-1), index(0), rows,
+        columns, inner, c, columns, weights=weights,
+    )  # fmt: skip
+
+
+@llvm_function(_emit_weighted_product)
+def weighted_product(X, x_row, weights, first, rows, columns, inner, c):
+    """Compute c = Aᵀ diag(weights) B: A is X's first columns, B those from first on. OUT: c."""
+    # X's rows lie x_row elements apart.
+    x = X.ravel()[np.arange(inner)[:, None] * x_row + np.arange(max(rows, first + columns))]
+    weighted = weights[:inner, None] * x[:, first : first + columns]
+    c.reshape(-1)[: rows * columns] = (x[:, :rows].T @ weighted).ravel()
 
 
 def store_sums(v, sums, bias, output, c, row_start, outputs):

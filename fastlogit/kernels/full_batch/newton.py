@@ -54,7 +54,7 @@ def minimise(start, batch, scale, width, limits, blocks, out):
         out, part(blocks[2], 0, (size,)), part(blocks[2], size, (size,)),
         part(blocks[2], 2 * size, (size, size)), part(blocks[2], (2 + size) * size, (3,)),
     )  # fmt: skip
-    buffers = views_for_one_output(n_features, width, blocks[0], blocks[1])
+    buffers = views_for_one_output(n_features, blocks[0], blocks[1])
     curvature = Curvature(batch[6].weight, scale, width, buffers)
     for i in range(size):
         out[i] = start[i]

@@ -183,3 +183,28 @@ def test_transposed_product(jit, rows, columns, inner, start, dtype):
     call(X, numbers, b, start, rows, columns, inner, c)
     product_alone = X[numbers[:inner]].T @ b
     assert np.array_equal(c, product_alone + (before if start == 0 else 0))  # exact
+
+
+@pytest.mark.parametrize("first", [0, 5])
+@pytest.mark.parametrize("columns", [1, 16, 17, 33])
+def test_weighted_product(jit, columns, first, dtype):
+    product = tiles.weighted_product
+    call = jit(
+        lambda X, stride, v, first, rows, columns, inner, c: product(
+            X, stride, v, first, rows, columns, inner, c
+        )
+    )
+    for inner, width in itertools.product((1, 3, 40), (first + columns, first + columns + 3)):
+        rng, rows = np.random.default_rng([inner, width]), first + columns
+        X = rng.normal(size=(inner, width)).astype(dtype)
+        weights = rng.uniform(size=inner).astype(dtype)
+        results = [np.full(rows * columns + 2, 7, dtype) for _ in range(2)]
+        for function, c in zip((call, product), results, strict=True):
+            function(X, width, weights, first, rows, columns, inner, c[1:-1])
+            assert c[0] == c[-1] == 7
+        wide = X.astype(float)
+        weighted = weights[:, None] * wide[:, first : first + columns]
+        terms = np.abs(wide[:, :rows]).T @ np.abs(weighted)
+        for c in results:
+            error = np.abs(c[1:-1].reshape(rows, columns) - wide[:, :rows].T @ weighted)
+            assert (error <= inner * np.finfo(dtype).eps * terms).all()
