@@ -165,7 +165,7 @@ class LogisticRegression(DaskClassifier, _LogisticRegression):
 
     ``fit`` takes Dask arrays and dataframes, whose partitions stay on the workers. Every solver
     but "liblinear" with an L2 penalty, or none, finds the same optimum as in memory: up to 500
-    parameters by Newton's steps from the fit to a sample, in about 4 rounds, more by L-BFGS. "sgd"
+    parameters by Newton's steps from the fit to a sample, in 2 to 4 rounds, more by L-BFGS. "sgd"
     and "adam" train shards of the rows apart and average their parameters after each epoch.
     Partitions decide the bits of the result, not the workers, which may join, leave and die.
 

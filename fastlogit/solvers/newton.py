@@ -43,6 +43,8 @@ TIGHT_TOL = 1e-7
 # Parameters, and seconds of an evaluation times these, up to which the kernel takes the steps: of
 # more the arithmetic is what takes the time.
 MOST_IN_KERNEL, LONGEST_IN_KERNEL = 64, 1e-3
+# The share of a gradient that a step leaves where Newton's method converges quadratically.
+QUADRATIC = 0.1
 # A Newton step from within a gap ends, solved for roughly, this many times nearer at least.
 NEARER = 10
 
@@ -59,19 +61,28 @@ def minimise(
     loss_and_gradient: LossAndGradient, start: Floats, steps: StepSolver,
     fallback: Callable[[Floats, int], tuple[Floats, int]], *, name: str, max_iter: int, tol: float,
     eps: float, gap: Callable[[Floats], float] = lambda _theta: math.inf, verbose: int = 0,
-    taken: int = 0,
+    taken: int = 0, foresee: bool = False,
 ) -> tuple[Floats, int]:  # fmt: skip
     """Return where the loss is least, in float64 as the start is, and the iterations taken.
 
-    Iterations taken before count as its own.
+    Iterations taken before count as its own. The last step is taken without another evaluation if
+    that is to `foresee`.
 
     Where the Hessian is singular or no step goes down, it warns, and the fallback takes the other
     iterations. For name, tol and gap see `has_converged`; eps is the loss's machine precision.
     """
+
+    def foreseen(n_iter: int, before: tuple[Point, float] | None) -> Floats | None:
+        if not foresee or n_iter == max_iter:
+            return None
+        return last_step(steps, before, at, tol, gap(at.theta))
+
     at = Point(start, *loss_and_gradient(start))
     stops = partial(has_converged, name, tol, verbose)
     if name == "newton-cg" and stops(taken, at, 0.0):
         return start, taken
+    if (end := foreseen(taken, None)) is not None:
+        return end, taken + 1
     for n_iter in range(taken + 1, max_iter + 1):
         try:
             ahead, decrement = take_step(loss_and_gradient, at, steps, eps)
@@ -87,7 +98,9 @@ def minimise(
             text = f"Line search of {name} at iteration {n_iter} did not converge."
             warn(f"{text} It will now resort to lbfgs instead.")
             break
-        at = ahead
+        before, at = (at, decrement), ahead
+        if (end := foreseen(n_iter, before)) is not None:
+            return end, n_iter + 1
         if stops(n_iter, at, decrement, gap(at.theta)):
             return at.theta, n_iter
     else:
@@ -149,6 +162,33 @@ def take_step(
         ):
             return ahead, -slope / 2
     return None, -slope / 2
+
+
+def last_step(
+    steps: StepSolver, before: tuple[Point, float] | None, at: Point, tol: float, gap: float
+) -> Floats | None:
+    """Return where the next step leads, if the gradient there is within tol by all likelihood.
+
+    Near the minimum Newton's steps converge quadratically: after one that leaves a share of the
+    gradient, and of the Newton decrement's root, the next leaves a smaller one. What the step
+    promises is little of the loss then. ``before`` is the point before and what its step promised.
+    """
+    size = float(np.max(np.abs(at.gradient)))
+    share = 1.0 if before is None else size / float(np.max(np.abs(before[0].gradient)))
+    if size * share > tol or (before is not None and share > QUADRATIC):
+        return None
+    try:
+        step = steps.step(at.theta, at.gradient)
+    except LinAlgError:
+        return None
+    decrement = -float(at.gradient @ step) / 2
+    if not 0 <= decrement <= min(gap, QUADRATIC**2) * at.loss:
+        return None
+    if before is not None:
+        share = max(share, math.sqrt(decrement / before[1]))
+        if size * share > tol or share > QUADRATIC:
+            return None
+    return at.theta + step
 
 
 def finish(
@@ -221,14 +261,16 @@ def minimise_in_kernel(
 
 
 def newton_polish(
-    params: LinearParams, alpha: float, tol: float, loss_and_gradient: LossAndGradient
-) -> Polish | None:
+    params: LinearParams, alpha: float, tol: float, loss_and_gradient: LossAndGradient,
+    precise: LossAndGradient | None = None,
+) -> Polish | None:  # fmt: skip
     """Return what polishes a fit by L-BFGS to tol, or None where L-BFGS's result is final.
 
     That is so where tol is not tight, so that the iterations are scikit-learn's; without a penalty,
     since there may be no optimum; and for sparse rows, for which steps are solved roughly only. The
     steps end after one that promised a fall within the gap, relative to the loss, and before one
-    that promises no less than the last or does not go down, which is due to rounding.
+    that promises no less than the last or does not go down, which is due to rounding. Given a loss
+    that is `precise` near the minimum they take that, until its gradient is within tol, too.
     """
     if tol > TIGHT_TOL or alpha == 0 or params.rows.sparse:
         return None
@@ -246,13 +288,14 @@ def newton_polish(
             X = params.rows.X
             square = float(np.vdot(X, X)) / len(X)
             size += np.sqrt(square) * float(np.linalg.norm(result.jac[params.n_weights :]))
-        if size * size / (2 * alpha) <= gap / NEARER * result.fun:
+        if precise is None and size * size / (2 * alpha) <= gap / NEARER * result.fun:
             return
         steps, start = newton_steps(params, alpha, tol), params.centred(result.x)
-        at, decrement = Point(start, *loss_and_gradient(start)), math.inf
-        while decrement > gap * at.loss:
+        evaluate = precise or loss_and_gradient
+        at, decrement = Point(start, *evaluate(start)), math.inf
+        while decrement > gap * at.loss or (precise and np.max(np.abs(at.gradient)) > tol):
             try:
-                ahead, decrement = take_step(loss_and_gradient, at, steps, eps, most=decrement)
+                ahead, decrement = take_step(evaluate, at, steps, eps, most=decrement)
             except LinAlgError:
                 return
             if ahead is None:

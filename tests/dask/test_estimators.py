@@ -25,6 +25,12 @@ from fastlogit.dask import worker as worker_module
 EXACT = {"solver": "newton-cholesky", "tol": 1e-13, "max_iter": 50}
 
 
+@pytest.fixture(scope="module")
+def one_worker(make_cluster):
+    with make_cluster(1) as client:
+        yield client
+
+
 @pytest.mark.parametrize("K", [2, 3])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_newton_fits_are_those_of_a_scan_and_of_memory(
@@ -39,10 +45,27 @@ def test_newton_fits_are_those_of_a_scan_and_of_memory(
     assert fitted.n_passes_ == expected.n_passes_
     assert fitted.n_iter_ == expected.n_iter_
     assert fitted.coef_.dtype == dtype
-    # A fit in memory to float32 is itself 3e-6 from the optimum, one by passes 1e-6.
-    in_memory = fastlogit.LogisticRegression(**EXACT).fit(X.astype(float), y, weight.astype(float))
-    atol = 1e-12 if dtype == np.float64 else 2e-6
-    np.testing.assert_allclose(params_of(fitted), params_of(in_memory), rtol=0, atol=atol)
+    in_memory = fastlogit.LogisticRegression(**arguments).fit(X, y, weight)
+    optimum = fastlogit.LogisticRegression(**EXACT).fit(X.astype(float), y, weight.astype(float))
+    atol = 1e-12 if dtype == np.float64 else 1e-6
+    for other in (in_memory, optimum):
+        np.testing.assert_allclose(params_of(fitted), params_of(other), rtol=0, atol=atol)
+
+
+@pytest.mark.parametrize(("by_newton", "most"), [(True, 1e-6), (False, 5e-5)])
+def test_float32_fits_on_one_and_two_workers_are_those_of_memory(
+    client, one_worker, draw, divide, streamed, params_of, monkeypatch, by_newton, most
+):
+    monkeypatch.setattr("fastlogit.estimators.partitioned.MOST_BY_NEWTON", 500 if by_newton else 0)
+    X, y, _ = draw(D=8, K=4, dtype=np.float32)
+    arguments = {"tol": 1e-8, "max_iter": 2000}
+    solver = "newton-cholesky" if by_newton else "lbfgs"
+    in_memory = fastlogit.LogisticRegression(solver=solver, **arguments).fit(X, y)
+    expected = streamed(fastlogit.LogisticRegression, X, y, **arguments)
+    np.testing.assert_allclose(params_of(expected), params_of(in_memory), rtol=0, atol=most)
+    for each in (client, one_worker):
+        fitted = LogisticRegression(client=each, **arguments).fit(*divide(250, X, y))
+        np.testing.assert_array_equal(params_of(fitted), params_of(expected))
 
 
 def test_an_lbfgs_fit_is_that_of_a_scan_and_of_memory(

@@ -63,19 +63,42 @@ def test_parameters_are_those_of_a_fit_in_memory(
     arguments = {"fit_intercept": fit_intercept, "C": C, "max_iter": 300}
     reference = LogisticRegression(solver="newton-cholesky", tol=1e-12, **arguments)
     reference.fit(given.astype(float), y)  # what the fit in memory comes to with more digits
-    fitted = LogisticRegression(tol=1e-7 if single else 1e-12, **arguments)
-    fitted.fit(scan(given, y))
+    tol = 1e-8 if single else 1e-12
+    fitted = LogisticRegression(tol=tol, **arguments).fit(scan(given, y))
+    in_memory = LogisticRegression(solver="newton-cholesky", tol=tol, **arguments).fit(given, y)
     assert error(fitted, reference) < most
+    assert error(fitted, in_memory) < most
     assert fitted.coef_.dtype == given.dtype
     assert fitted.classes_.tolist() == reference.classes_.tolist()
     assert fitted.n_iter_.shape == (1,)
     assert fitted.model_ == ("logistic" if n_classes == 2 else "softmax")
 
 
+@pytest.mark.parametrize(
+    ("by_newton", "solver", "most"), [(True, "newton-cholesky", 1e-6), (False, "lbfgs", 5e-5)]
+)
+@pytest.mark.parametrize("offset", [0, 20])
+def test_float32_rounds_the_result_only(offset, by_newton, solver, most, monkeypatch):
+    """Also where features are correlated and far from 0, and their gradient in float32 is noise."""
+    monkeypatch.setattr(partitioned, "MOST_BY_NEWTON", 500 if by_newton else 0)
+    rng = np.random.default_rng(7)
+    given = (rng.normal(size=(3000, 8)) @ rng.normal(size=(8, 8)) + offset).astype("f4")
+    logits = (given - offset) @ rng.normal(size=(8, 4)) / 2
+    y = (logits + rng.gumbel(size=logits.shape)).argmax(axis=1)
+    weight = rng.uniform(0.5, 2, len(y)).astype("f4")
+    reference = LogisticRegression(solver="newton-cholesky", tol=1e-13)
+    reference.fit(given.astype(float), y, weight.astype(float))
+    arguments = {"tol": 1e-10, "max_iter": 3000}
+    fitted = LogisticRegression(**arguments).fit(scan(given, y, weight=weight))
+    in_memory = LogisticRegression(solver=solver, **arguments).fit(given, y, weight)
+    assert error(fitted, reference) < most
+    assert error(in_memory, reference) < most
+
+
 def test_few_passes_are_enough():
     fitted = LogisticRegression(tol=1e-8).fit(scan())
-    assert fitted.n_passes_ <= 5
-    assert fitted.n_iter_[0] + 2 == fitted.n_passes_
+    # The first pass collects statistics, each other one takes a step.
+    assert fitted.n_iter_[0] + 1 == fitted.n_passes_ <= 4
     assert not hasattr(fitted.fit(X, Y2), "n_passes_")
 
 
@@ -249,7 +272,7 @@ def test_unused_and_differing_categories_are_no_classes(tmp_path):
 def test_a_verbose_fit_prints_its_passes(capsys):
     LogisticRegression(verbose=1).fit(scan())
     lines = capsys.readouterr().err.splitlines()
-    assert [line.split(":")[1].strip() for line in lines] == ["pass 1", "pass 2", "pass 3"]
+    assert [line.split(":")[1].strip() for line in lines] == ["pass 1", "pass 2"]
     assert all(re.search(r"6,000 of 6,000 rows, [\d,]+ rows/s$", line) for line in lines)
 
 

@@ -29,6 +29,11 @@ class ExactSteps:
         return np.linalg.solve(rosen_hess(theta), -gradient)
 
 
+class ToZero:
+    def step(self, theta, gradient):
+        return -theta
+
+
 class Failing:
     """Raises, or goes uphill, after some exact steps."""
 
@@ -48,6 +53,58 @@ def test_finds_a_known_minimum_fast():
     theta, n_iter = newton.minimise(rosenbrock, np.full(3, 0.9), ExactSteps(), fallback, **SETTINGS)
     np.testing.assert_allclose(theta, 1, atol=1e-9)
     assert 3 < n_iter < 12
+
+
+def test_a_foreseen_last_step_spares_an_evaluation():
+    counts, ends = [], []
+    for foresee in (False, True):
+        calls = []
+
+        def counted(theta, calls=calls):
+            calls.append(theta)
+            loss, gradient = rosenbrock(theta)
+            return loss + 1, gradient  # of which the last step promises little
+
+        theta, n_iter = newton.minimise(
+            counted,
+            np.full(3, 0.9),
+            ExactSteps(),
+            fallback,
+            foresee=foresee,
+            **SETTINGS | {"tol": 1e-7},
+        )
+        counts.append((len(calls), n_iter))
+        ends.append(theta)
+    assert counts[1] == (counts[0][0] - 1, counts[0][1])
+    np.testing.assert_array_equal(*ends)
+    assert np.abs(rosenbrock(ends[1])[1]).max() <= 1e-7
+
+
+@pytest.mark.parametrize(
+    ("before", "at", "tol", "is_taken"),
+    [
+        (None, 1e-7, 1e-6, True),  # within tol already
+        (None, 1e-5, 1e-6, False),
+        (1e-2, 1e-4, 1e-5, True),  # a hundredth is left, and of that no more
+        (1e-2, 1e-4, 1e-7, False),
+        (1e-5, 5e-6, 1e-5, False),  # half is left: not yet quadratic
+    ],
+)
+def test_a_last_step_is_foreseen_by_what_the_one_before_left(before, at, tol, is_taken):
+    def point(size):
+        return newton.Point(np.full(2, size), 1.0 + size**2, np.full(2, size))
+
+    start = before and (point(before), before**2)
+    end = newton.last_step(ToZero(), start, point(at), tol, 1.0)
+    assert (end is not None) == is_taken
+    assert not is_taken or not end.any()
+
+
+def test_a_last_step_promises_little_of_the_loss():
+    at = newton.Point(np.full(2, 1e-3), 1e-6, np.full(2, 1e-3))
+    assert newton.last_step(ToZero(), None, at, 1e-2, 1.0) is None
+    assert newton.last_step(ToZero(), None, at._replace(loss=1.0), 1e-2, 1.0) is not None
+    assert newton.last_step(ToZero(), None, at._replace(loss=1.0), 1e-2, 1e-9) is None
 
 
 def test_a_solved_problem_takes_the_steps_that_scikit_learn_takes():
