@@ -1,20 +1,22 @@
 """A model's loss over all partitions of a source, with gradient and Hessian, by one pass each."""
 
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import reduce
 from math import prod
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from fastlogit.models import MODELS, Floats, Rows
+from fastlogit.kernels.full_batch import wide_rows
+from fastlogit.models import BACKENDS, MODELS, FlatParams, Floats, Rows
 from fastlogit.models.arrays import Shapes
 from fastlogit.solvers import LossAndGradient
 from fastlogit.solvers.newton_steps import CholeskySteps, Hessian, LinearParams
 from fastlogit.solvers.passes import Encoder, Passes
 from fastlogit.sources.base import cut_rows, default_partition_rows
 from fastlogit.training.objective import Objective
-from fastlogit.training.row_stream import cut
+from fastlogit.training.threads import usable_threads
 
 # Up to which largest element of a gradient it is near the minimum.
 NEAR = 1e-5
@@ -67,9 +69,8 @@ class LossWork:
         size = self.n_curved
         if rows.total_weight == 0:
             return Sums(0.0, np.zeros(self.theta.size), np.zeros((size, size)))
-        sums = Sums(0.0, np.zeros(self.theta.size), np.empty((0, 0)))
-        for some in in_double(rows) if self.precise else [rows]:
-            sums = self._add_rows(sums, some)
+        in_float32 = rows.X.dtype == np.float32
+        sums = self._in_double(rows) if self.precise and in_float32 else self._at_theta(rows)
         if not self.with_hessian:
             return sums
         K = self.shapes[-1][0]
@@ -78,42 +79,51 @@ class LossWork:
         hessian = filled.fill(*linear.split(self.theta), rows.weight, 1.0, 0.0, 0.0)
         return sums._replace(hessian=hessian)
 
-    def _add_rows(self, sums: Sums, rows: Rows) -> Sums:
-        """Return the sums with loss and gradient of more rows. OUT: sums."""
+    def _at_theta(self, rows: Rows) -> Sums:
+        """Return loss and gradient in the rows' dtype."""
         model, total = MODELS[self.model].with_activation(self.activation), rows.total_weight
-        if total == 0:
-            return sums
         start = [np.zeros(shape, rows.X.dtype) for shape in self.shapes]
         objective = Objective(model, start, rows, 0.0, n_threads=self.n_threads)
         n_given = self.theta.size  # without the biases if they are fixed
         objective.params.flat[:n_given] = self.theta
-        loss = objective.evaluate()
-        sums.gradient[:] += objective.gradient.flat[:n_given].astype(np.float64) * total
+        loss = objective.evaluate() * total
+        gradient = objective.gradient.flat[:n_given].astype(np.float64) * total
         objective.release()
-        return sums._replace(loss=sums.loss + loss * total)
+        return Sums(loss, gradient, np.empty((0, 0)))
+
+    def _in_double(self, rows: Rows) -> Sums:
+        """Return loss and gradient in float64 of rows in float32, of which threads take pieces."""
+        weight = rows.weight.astype(np.float64)
+        if rows.sparse:
+            return self._at_theta(Rows(rows.X.astype(np.float64), rows.y, weight))
+        code, dtype, D = BACKENDS["numba"], np.dtype(np.float64), rows.X.shape[1]
+        transposed = code.transposes(len(self.shapes), False)
+        params = FlatParams(self.shapes, dtype, transposed=transposed)
+        params.flat[: self.theta.size] = self.theta
+        model = MODELS[self.model].with_activation(self.activation).record(code, dtype)
+
+        def of_piece(piece: range) -> Sums:
+            place = slice(piece.start, piece.stop)
+            gradient = FlatParams(self.shapes, dtype, transposed=transposed)
+            block = np.empty((wide_rows.rows_at_once(D), D))
+            loss = wide_rows.add_rows(
+                code.allocate(params.named, len(block)), model, params.named, rows.X[place],
+                rows.y[place], weight[place], block, gradient.named,
+            )  # fmt: skip
+            return Sums(loss, gradient.flat[: self.theta.size], np.empty((0, 0)))
+
+        pieces = cut_rows(len(rows.X), default_partition_rows(D, dtype))
+        n_threads = usable_threads(min(self.n_threads, len(pieces)))
+        if n_threads == 1:
+            return reduce(self.add, map(of_piece, pieces))
+        with ThreadPoolExecutor(n_threads) as pool:
+            return reduce(self.add, pool.map(of_piece, pieces))
 
     def add(self, total: Sums, part: Sums) -> Sums:
         """Return the sum of both."""
         total.gradient[:] += part.gradient
         total.hessian[:] += part.hessian
         return total._replace(loss=total.loss + part.loss)
-
-
-def in_double(rows: Rows) -> Iterator[Rows]:
-    """Yield the rows in float64, if they are not so, in pieces of which the next overwrites X."""
-    if rows.X.dtype == np.float64:
-        yield rows
-        return
-    n_rows, n_features = rows.X.shape
-    pieces = cut_rows(n_rows, default_partition_rows(n_features, np.float64))
-    X: Any = None if rows.sparse else np.empty((len(pieces[0]), n_features))
-    for piece in pieces:
-        some = cut(rows, piece.start, piece.stop)
-        if rows.sparse:
-            yield Rows(some.X.astype(np.float64), some.y, some.weight.astype(np.float64))
-        else:
-            X[: len(piece)] = some.X
-            yield Rows(X[: len(piece)], some.y, some.weight.astype(np.float64))
 
 
 class SummedObjective:
