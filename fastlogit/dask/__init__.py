@@ -48,6 +48,9 @@ without a task for each round, as an all-reduce does.
 none; ``LocalCluster`` gives up one that is not back within
 ``distributed.deploy.lost-worker-timeout``, 15 s by default, which a busy machine may need. Data of
 ``client.scatter`` cannot be made again: a fit that loses them ends with a RuntimeError.
+
+**Ctrl-C** ends a fit at once, as one in memory, and its tasks on the workers within about a second:
+between two partitions, and in an epoch between two calls of the kernels.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -8,12 +8,14 @@ and the shard: no bit depends on the workers.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastlogit.dask.worker import check_wanted
 from fastlogit.models import MODELS, Floats, Rows
 from fastlogit.training.row_stream import RowStream, run_epoch
 from fastlogit.training.trainer import Trainer
@@ -56,7 +58,10 @@ class ShardSums(NamedTuple):
 
 @dataclass(frozen=True)
 class EpochWork:
-    """An epoch over a shard, from a trainer's state; without a seed rows keep their order."""
+    """An epoch over a shard, from a trainer's state; without a seed rows keep their order.
+
+    On a worker it ends early if nobody waits for the fit, which is None in other processes.
+    """
 
     model: str
     activation: str
@@ -66,9 +71,10 @@ class EpochWork:
     moments: Floats
     steps: int
     seed: int | None
+    fit: str | None
 
     @classmethod
-    def of(cls, trainer: Trainer, seed: int | None) -> Self:
+    def of(cls, trainer: Trainer, seed: int | None, fit: str | None = None) -> Self:
         """Return the work for a trainer's model, settings and state."""
         model, arguments = trainer.model, trainer.arguments
         settings = arguments["settings"] | {"learning_rate": trainer.learning_rate}
@@ -76,7 +82,7 @@ class EpochWork:
             model.name, "" if model.activation is None else model.activation.name,
             tuple([array.shape for array in trainer.flat.public]),
             arguments | {"settings": settings}, trainer.flat.flat.copy(),
-            trainer.moments.copy(), int(trainer.steps[0]), seed,
+            trainer.moments.copy(), int(trainer.steps[0]), seed, fit,
         )  # fmt: skip
 
     @property
@@ -109,7 +115,8 @@ class EpochWork:
     def _trainer(self) -> Trainer:
         model = MODELS[self.model].with_activation(self.activation)
         params = [np.zeros(shape, self.theta.dtype) for shape in self.shapes]
-        trainer = Trainer(model, params, **self.arguments)
+        check = None if self.fit is None else partial(check_wanted, self.fit)
+        trainer = Trainer(model, params, **self.arguments, before_call=check)
         trainer.flat.flat[...] = self.theta
         trainer.moments[...], trainer.steps[...] = self.moments, self.steps
         trainer.mark()

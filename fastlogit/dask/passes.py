@@ -87,7 +87,7 @@ class DaskPasses:
         shards = shards_of([self._rows[key] for key in keys], trainer.batch_size)
         items = [[keys[i] for i in shard] for shard in shards]
         seed = None if generator is None else int(generator.randint(2**31 - 1))
-        work = EpochWork.of(trainer, seed)
+        work = EpochWork.of(trainer, seed, self._fit)
         state = self._round(work, items, encoder, work.n_bytes, by_list=True)
         if state.load_average(trainer, losses):
             yield 1

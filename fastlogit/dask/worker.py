@@ -2,7 +2,8 @@
 
 The partitions of a fit lie in a dict of the process. They are never the only copy: who does not
 have them says so, and the client has them loaded once more. A `Lease`, which the client holds as a
-task's result, frees them when the client lets it go, or is gone.
+task's result, frees them when the client lets it go, or is gone. By then a task at work ends at the
+next look: Dask itself cancels only what has not begun.
 """
 
 from collections.abc import Mapping, Sequence
@@ -52,6 +53,16 @@ class Lease:
         _held.pop(self._fit, None)
 
 
+class AbandonedError(Exception):
+    """Nobody waits for the result of a task any longer."""
+
+
+def check_wanted(fit: str) -> None:
+    """Raise AbandonedError if the client has let a fit's partitions go."""
+    if fit not in _held:
+        raise AbandonedError
+
+
 class Missing(NamedTuple):
     """Partitions that a worker was asked for and does not have."""
 
@@ -89,17 +100,25 @@ def store(fit: str, key: int, kind: Any, X: Any, y: Any, weight: Any) -> tuple[s
 
 
 def answer(question: Question, spans: Sequence[range], keys: Mapping[int, Sequence[int]]) -> Answer:
-    """Return the sums over spans of items, given each item's partitions."""
+    """Return the sums over spans of items, given each item's partitions.
+
+    Partitions that are let go meanwhile are missing.
+    """
     q, held = question, _held.get(question.fit, Held())
-    missing = [key for some in keys.values() for key in some if key not in held.parts]
+    wanted = [key for some in keys.values() for key in some]
+    missing = [key for key in wanted if key not in held.parts]
     if missing:
         return Answer({}, [Missing(get_worker().address, missing)])
 
     def data_of(item: int) -> Any:
+        check_wanted(q.fit)
         data = [held.encoded(key, q.encoder, q.encoding) for key in keys[item]]
         return data if q.by_list else data[0]
 
-    return Answer({span: sum_in_tree(q.work, span, map(data_of, span)) for span in spans}, [])
+    try:
+        return Answer({span: sum_in_tree(q.work, span, map(data_of, span)) for span in spans}, [])
+    except AbandonedError:
+        return Answer({}, [Missing(get_worker().address, wanted)])
 
 
 def combine(question: Question, *answers: Answer) -> Answer:

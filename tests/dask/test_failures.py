@@ -1,7 +1,10 @@
 """Workers that join, leave, stop and die leave the bits of a fit as they are."""
 
+import os
 import signal
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import dask.array as da
 import numpy as np
@@ -10,6 +13,7 @@ from distributed.core import Status
 
 import fastlogit
 from fastlogit.dask import LogisticRegression, MLPClassifier
+from fastlogit.dask import worker as worker_module
 from fastlogit.dask.passes import DaskPasses
 
 ARGUMENTS = {"tol": 1e-9}
@@ -116,6 +120,31 @@ def test_all_are_killed_at_once(client, problem, expected, params_of, send, in_r
     np.testing.assert_array_equal(params_of(fitted), expected)
 
 
+@pytest.mark.parametrize("round_number", [1, 2, 12])
+def test_all_are_killed_while_two_fits_run(
+    client, problem, streamed, params_of, send, in_rounds, monkeypatch, round_number
+):
+    """Neither waits for what the other has lost, nor cancels its tasks."""
+    monkeypatch.setattr("fastlogit.estimators.partitioned.MOST_BY_NEWTON", 0)  # some 30 rounds each
+    X, y, Xd, yd = problem
+    strengths = (0.01, 1.0)
+    expected = [
+        params_of(streamed(fastlogit.LogisticRegression, X, y, rows=500, C=C, **ARGUMENTS))
+        for C in strengths
+    ]
+    begun = threading.Barrier(2)
+
+    def fit(C):
+        begun.wait()
+        return params_of(LogisticRegression(C=C, client=client, **ARGUMENTS).fit(Xd, yd))
+
+    left = in_rounds({round_number: lambda passes: send(client, client.nthreads())})
+    with ThreadPoolExecutor(2) as pool:
+        for fitted, alone in zip(pool.map(fit, strengths), expected, strict=True):
+            np.testing.assert_array_equal(fitted, alone)
+    assert not left
+
+
 @pytest.mark.parametrize("n_killed", [1, N_WORKERS])
 def test_workers_are_killed_while_partitions_are_loaded(
     client, problem, expected, params_of, send, in_rounds, n_killed
@@ -194,6 +223,26 @@ def test_an_epoch_survives(client, draw, divide, params_of, send, in_rounds):
             results.append(params_of(network.fit(Xd, yd)))
         assert not left
     np.testing.assert_array_equal(*results)
+
+
+def test_ctrl_c_ends_the_tasks_of_an_epoch(client, in_rounds, problem, expected, params_of):
+    """The epoch would take minutes on a worker, which Dask does not interrupt."""
+    rng = da.random.default_rng(0)
+    X = rng.normal(size=(1_500_000, 4), chunks=(500_000, 4))
+    y = rng.integers(0, 2, 1_500_000, chunks=500_000)
+    network = MLPClassifier((20_000,), batch_size=1, max_iter=1, random_state=0, client=client)
+    interrupt = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
+    left = in_rounds({2: lambda _passes: interrupt.start()})
+    with pytest.raises(KeyboardInterrupt):
+        network.fit(X, y)
+    assert not left
+    assert not hasattr(network, "classes_")
+    end = time.monotonic() + 30
+    while any(client.processing().values()) or any(client.run(worker_module.n_held).values()):
+        assert time.monotonic() < end
+    *_, Xd, yd = problem
+    fitted = LogisticRegression(client=client, **ARGUMENTS).fit(Xd, yd)
+    np.testing.assert_array_equal(params_of(fitted), expected)
 
 
 def test_large_sums_are_added_by_the_workers(client, draw, divide, monkeypatch, params_of):
