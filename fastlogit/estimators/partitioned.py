@@ -30,6 +30,7 @@ from fastlogit.solvers.newton_steps import LinearParams, newton_steps, precision
 from fastlogit.solvers.passes import Encoder, Passes
 from fastlogit.solvers.statistics import NO_ROWS, Statistics, StatisticsWork
 from fastlogit.solvers.summed_loss import LossWork, SummedObjective, SummedSteps
+from fastlogit.sources.base import LOAD
 from fastlogit.training.objective import Objective
 from fastlogit.training.row_stream import check_shuffled
 from fastlogit.training.trainer import Trainer
@@ -120,8 +121,10 @@ def refuse_labels(y: Any, sample_weight: Any) -> None:
     """Refuse labels and weights beside a source."""
     for name, value, argument in (("y", y, "target"), ("sample_weight", sample_weight, "weight")):
         if value is not None:
-            text = f"{name} must be None with a source, which has its own"
-            raise ValueError(f"{text} ({argument}= of scan)")
+            raise ValueError(
+                f"{name} must be None with a source, which has its own ({argument}= of scan). A "
+                f"meta-estimator that passes {name} on needs arrays as X and y: {LOAD}"
+            )
 
 
 def minimise(

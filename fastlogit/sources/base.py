@@ -17,6 +17,8 @@ from fastlogit.models import Floats, Indices
 READ_AHEAD = 2
 # What a partition takes in memory unless the caller says otherwise, row by row.
 PARTITION_BYTES = 1 << 23
+# What to do where rows are to be chosen, or changed.
+LOAD = "load its rows, or a sample of them"
 Item = TypeVar("Item")
 
 
@@ -109,8 +111,8 @@ class Source(ABC):
         """Raise TypeError, where NumPy would make an array of one object."""
         raise TypeError(
             f"{self!r} is no array. fit, partial_fit, predict and score of fastlogit's "
-            "LogisticRegression and MLPClassifier take it as X, without y, and so does train; "
-            "for all else, cross-validation and transformers too, load its rows"
+            "LogisticRegression and MLPClassifier take it as X, without y, and so does train. "
+            f"Searches, cross-validation, transformers and other meta-estimators do not: {LOAD}"
         )
 
     def __len__(self) -> int:

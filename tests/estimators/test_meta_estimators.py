@@ -14,13 +14,14 @@ from sklearn.ensemble import (
 from sklearn.feature_selection import RFE, SelectFromModel
 from sklearn.inspection import permutation_importance
 from sklearn.linear_model import LogisticRegression as SklearnLogisticRegression
-from sklearn.model_selection import cross_val_predict
+from sklearn.model_selection import GridSearchCV, cross_val_predict
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.multioutput import ClassifierChain, MultiOutputClassifier
 from sklearn.neural_network import MLPClassifier as SklearnMLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+import fastlogit
 from fastlogit import LogisticRegression, MLPClassifier
 
 NETWORK = {
@@ -115,3 +116,33 @@ def test_labels_come_back_in_scikit_learns_type(toy_set, ours, theirs):
         predicted, wanted = model.predict(X), expected.predict(X)
         assert predicted.dtype == wanted.dtype
         np.testing.assert_array_equal(predicted, wanted)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda inner: GridSearchCV(inner, {"C": [0.1, 1]}),
+        lambda inner: CalibratedClassifierCV(inner),
+        lambda inner: BaggingClassifier(inner),
+        lambda inner: make_pipeline(StandardScaler(), inner),
+        lambda inner: VotingClassifier([("a", inner)]),
+        lambda inner: StackingClassifier([("a", inner)]),
+        lambda inner: OneVsRestClassifier(inner),
+    ],
+    ids=["search", "calibrated", "bagging", "pipeline", "voting", "stacking", "one-vs-rest"],
+)
+def test_a_source_is_refused_unread(make, monkeypatch):
+    """It can be neither split nor transformed: the error says what takes it, and what to do."""
+    X, y = np.random.default_rng(0).normal(size=(60, 3)), np.arange(60) % 2
+    source = fastlogit.scan(X, target=y)
+    monkeypatch.delattr(type(source), "read")
+    with pytest.raises((TypeError, ValueError), match="load its rows, or a sample of them"):
+        make(LogisticRegression()).fit(source, y)
+
+
+def test_a_pipeline_that_leaves_a_source_as_it_is_fits_it():
+    X, y = np.random.default_rng(0).normal(size=(60, 3)), np.arange(60) % 2
+    pipeline = make_pipeline("passthrough", LogisticRegression(tol=1e-8))
+    fitted = pipeline.fit(fastlogit.scan(X, target=y))[-1]
+    expected = LogisticRegression(tol=1e-8).fit(X, y)
+    np.testing.assert_allclose(fitted.coef_, expected.coef_, rtol=1e-5)

@@ -29,7 +29,7 @@ def test_a_source_is_no_array_of_one_object():
     for make_array in (np.asarray, StandardScaler().fit, pd.DataFrame):
         with pytest.raises(TypeError, match=r"of 4 rows x 2 features.* is no array"):
             make_array(source)
-    with pytest.raises(TypeError, match="cross-validation and transformers too, load its rows"):
+    with pytest.raises(TypeError, match=r"cross-validation, .* do not: load its rows, or a sample"):
         cross_val_score(fastlogit.LogisticRegression(), source)
 
 
