@@ -213,8 +213,8 @@ class KernelClassifier(
         ----------
         X : {array-like, sparse matrix} of shape (n, D), or Source
             Training rows. The partitions of a source, which has their labels and weights, follow
-            one another, each as in a call of its own; their rows had better be in random order,
-            which is not checked, since a stream is read once.
+            one another, each as in a call of its own; their rows had better be in random order. A
+            UserWarning names the classes' shares where they differ much between partitions.
         y : array-like of shape (n,)
             Labels.
         sample_weight : array-like of shape (n,), optional

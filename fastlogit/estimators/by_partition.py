@@ -7,8 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from fastlogit.models.checks import class_indices
+from fastlogit.solvers import warn
 from fastlogit.solvers.statistics import NO_ROWS, NO_TARGET
 from fastlogit.sources import Labels, Partition, Source
+from fastlogit.training.row_stream import distance_of_shares, sorted_by
+
+# About how many rows of a partition tell its classes' shares.
+COUNTED = 1000
 
 
 def is_dask(X: Any) -> bool:
@@ -60,19 +66,31 @@ def check_names(estimator: Any, source: Source) -> None:
 
 
 def partial_fit(estimator: Any, source: Source, classes: Any) -> None:
-    """Call an estimator's partial_fit with each partition; one without any weight is left out."""
+    """Call an estimator's partial_fit with each partition; one without any weight is left out.
+
+    Sorted rows are warned of, not refused: a stream is known once it has been read, and rows in the
+    order of time may be meant to be learnt in it.
+    """
     if not source.has_target:
         raise ValueError(NO_TARGET)
     check_names(estimator, source)
-    is_first, fitted = not hasattr(estimator, "n_features_in_"), False
+    is_first, counts = not hasattr(estimator, "n_features_in_"), list[Any]()
     with warnings.catch_warnings():  # their names have been compared
         warnings.filterwarnings("ignore", "X does not have valid feature names")
         for part in source.stream():
             if part.weight is None or part.weight.any():
-                estimator.partial_fit(part.X, labels_in(part), part.weight, classes)
-                fitted = True
-    if not fitted:
+                y = labels_in(part)
+                estimator.partial_fit(part.X, y, part.weight, classes)
+                some = y[:: max(len(y) // COUNTED, 1)]
+                indices = class_indices(estimator.classes_, some)
+                counts.append(np.bincount(indices, minlength=len(estimator.classes_)))
+    if not counts:
         raise ValueError("the source has no rows of a positive weight")
+    if what := sorted_by(distance_of_shares(np.array(counts))):
+        warn(
+            f"{what}; partial_fit takes them as they come, and learns the last ones best",
+            UserWarning,
+        )
     if is_first and source.feature_names is not None:
         estimator.feature_names_in_ = np.array(source.feature_names, object)
 

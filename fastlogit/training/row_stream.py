@@ -142,18 +142,23 @@ def distance_of_shares(counts: NDArray[np.intp]) -> float:
     return float(np.average(distances, weights=n_rows))
 
 
-def check_shuffled(shares: float, means: float = 0.0) -> None:
-    """Raise ValueError if partitions differ so much that batches would not be like the whole."""
-    what = ""
+def sorted_by(shares: float, means: float = 0.0) -> str:
+    """Return in which way partitions differ so much that batches are not like the whole, or ""."""
     if shares > SORTED_SHARES:
         what = f"shares of the classes differ from those of all rows by {shares:.0%}"
     elif means > SORTED_MEANS:
         what = f"means of a feature differ from that of all rows by {means:.1f} standard deviations"
-    if what:
+    else:
+        return ""
+    return f"the rows are sorted: in the partitions, {what} on average"
+
+
+def check_shuffled(shares: float, means: float = 0.0) -> None:
+    """Raise ValueError if partitions differ so much that batches would not be like the whole."""
+    if what := sorted_by(shares, means):
         raise ValueError(
-            f"the rows are sorted: in the partitions, {what} on average; mini-batches need rows in "
-            "random order. Shuffle the rows, or pass cache= to scan: those of a cache are taken "
-            "from everywhere"
+            f"{what}; mini-batches need rows in random order. Shuffle the rows, or pass cache= to "
+            "scan: those of a cache are taken from everywhere"
         )
 
 

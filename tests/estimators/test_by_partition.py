@@ -107,3 +107,16 @@ def test_columns_are_compared_with_those_of_the_fit():
         fitted.predict(swapped)
     with pytest.raises(ValueError, match="X has 3 features"):
         LogisticRegression().fit(X, Y).predict(fastlogit.scan(X[:, :3]))
+
+
+@pytest.mark.parametrize("labels", [Y, np.unique(Y, return_inverse=True)[1]])
+def test_partial_fit_warns_of_sorted_rows(labels):
+    classes, order = np.unique(labels), np.argsort(labels)
+    estimator = LogisticRegression(solver="sgd", random_state=0)
+    with warnings.catch_warnings(action="error"):
+        estimator.partial_fit(fastlogit.scan(X, target=labels, partition_rows=100), classes=classes)
+    rows = fastlogit.scan(X[order], target=labels[order], partition_rows=100)
+    with pytest.warns(
+        UserWarning, match=r"rows are sorted: .* classes .* learns the last ones best"
+    ):
+        estimator.partial_fit(rows)
