@@ -2,7 +2,8 @@
 
 import inspect
 import math
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields
 from inspect import Parameter
 from pathlib import Path
@@ -123,10 +124,23 @@ def _data_file(given: dict[str, Any]) -> "DataFile | None":
     own = {name: of_file.pop(name) for name in ("target", "drop", "force") if name in of_file}
     header = False if of_file.pop("no_header", False) else None
     options = data_file.ReadOptions(**of_file, header=header)
-    file = data_file.describe(given["data"], **own, options=options)
+    words = _without_file(sys.argv[1:])
+    file = data_file.describe(given["data"], **own, options=options, command=words)
     for note in data_file.notes(file):
         consoles()[1].print(note)
     return file
+
+
+def _without_file(words: Iterable[str]) -> Iterator[str]:
+    """Yield a command's words but for --data and the options that describe a file."""
+    words = iter(words)
+    for word in words:
+        option, equals, _ = word.removeprefix("--").partition("=")
+        name = option.replace("-", "_") if word.startswith("--") else ""
+        if name not in ("data", *_OF_FILES):
+            yield word
+        elif not equals and name not in ("no_header", "force"):
+            next(words, None)  # its value
 
 
 def with_selection(name: str, *without: str) -> Callable[..., Callable[..., None]]:

@@ -265,6 +265,24 @@ def test_without_a_target_the_error_ends_with_the_next_command(call, own_file):
     )
 
 
+@pytest.mark.parametrize(
+    ("given", "kept", "of_file"),
+    [
+        (("run", "-m", "logistic", "--quick", "--out", "my runs"),
+         "run -m logistic --quick --out 'my runs'", ""),
+        (("run", "--drop=width", "--na", "?", "--repeats=2"), "run --repeats=2",
+         " --drop width --na '?'"),
+        (("verify", "--force", "--seed", "3"), "verify --seed 3", " --force"),
+    ],
+)  # fmt: skip
+def test_the_next_command_has_all_words_of_this_one(call, own_file, given, kept, of_file):
+    code, _, err = call("bench", *given, "--data", own_file)
+    assert code == 2
+    assert err.splitlines()[-1].strip() == (
+        f"fastlogit bench {kept} --data 'my [1].csv'{of_file} --target colour"
+    )
+
+
 def test_what_was_found_in_a_file_is_printed(call, own_file, unmeasured, tmp_path):
     arguments = ("--data", own_file, "--target", "colour", "--drop", "width", "--repeats", "2")
     code, out, err = call("bench", "run", *arguments)

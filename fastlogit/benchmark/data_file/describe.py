@@ -37,17 +37,17 @@ _DETECT = ReadOptions()
 
 def describe(
     path: str | os.PathLike[str], target: str | None = None, *, drop: Iterable[str] = (),
-    options: ReadOptions = _DETECT, force: bool = False,
+    options: ReadOptions = _DETECT, force: bool = False, command: Iterable[str] = ("bench", "run"),
 ) -> DataFile:  # fmt: skip
     """Read a file once, and say what it holds or raise ValueError that says why it is of no use.
 
     The target is the column, in an NPZ file the array, of the classes; if none is given, the one
     called target, label, class or y. With `force` every value of it is a class, rows of a class
     with one row are left out, and columns of numbers and a few texts are columns of text. Where
-    options help the last line of an error is the command that has them.
+    options help the last line of an error is the command that has them, with the words of this one.
     """
     options = replace(options, na=tuple(options.na))
-    request = Request(Path(path), target, tuple(drop), options, force)
+    request = Request(Path(path), target, tuple(drop), options, force, tuple(command))
     is_text, name = formats.kind_of(request.path) == "csv", request.path.name
     if options != ReadOptions() and not is_text:
         raise ValueError(f"{name} is no CSV file: leave --sep and the like out")
@@ -58,6 +58,8 @@ def describe(
         if is_text:
             arguments, findings = text.detect(request)
         frame = formats.read(request.path, target, **arguments)
+        if is_text:
+            frame = _with_class_none(request, frame, arguments, findings)
     except (OSError, EOFError, zlib.error) as error:  # the last two of a gzip file cut short
         raise ValueError(
             f"cannot read {path}: {getattr(error, 'strerror', None) or error}"
@@ -78,6 +80,25 @@ def describe(
         for kind, names in kinds.items() if names
     ]  # fmt: skip
     return replace(file, n_features=encoded.shape[1], findings=tuple(findings))
+
+
+def _with_class_none(
+    request: Request, frame: "pd.DataFrame", arguments: text.Arguments, findings: list[str]
+) -> "pd.DataFrame":
+    """Return a text file's columns, a class named None not missing. OUT: arguments, findings."""
+    target, *others = [request.target] if request.target else _named_targets(frame) or [""]
+    if others or target not in frame or "None" in request.options.na:
+        return frame
+    values = frame[target].dropna()
+    if not 0 < len(values) < len(frame) or not all(isinstance(value, str) for value in values):
+        return frame
+    given = {"keep_default_na": False, "na_values": (*text.MISSING, *request.options.na)}
+    again = text.read_frame(request.path, **arguments | given)
+    if not (again[target] == "None").any():
+        return frame
+    arguments |= given
+    findings.append("'None' is a class; with --na None it is a missing value")
+    return again
 
 
 def _checked(
@@ -109,13 +130,17 @@ def _checked(
     )  # fmt: skip
 
 
+def _named_targets(frame: "pd.DataFrame") -> list[str]:
+    return [name for name in frame.columns if name.strip().lower() in formats.TARGET_NAMES]
+
+
 def _find_target(request: Request, frame: "pd.DataFrame") -> str:
     """Return the column that names the classes; without one raise ValueError that proposes some."""
     names = list(frame.columns)
     if request.target is not None:
         check_name("column", request.target, names)
         return request.target
-    suited = [name for name in names if name.strip().lower() in formats.TARGET_NAMES]
+    suited = _named_targets(frame)
     if len(suited) == 1:
         return suited[0]
     counts = frame[names[::-1]].nunique().sort_values(kind="stable")

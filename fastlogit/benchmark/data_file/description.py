@@ -95,17 +95,18 @@ def require(package: str, what: str) -> Any:
 
 @dataclass(frozen=True)
 class Request:
-    """The arguments of `describe`."""
+    """The arguments of `describe`, and the words of its command but for those."""
 
     path: Path
     target: str | None
     drop: tuple[str, ...]
     options: ReadOptions
     force: bool
+    command: tuple[str, ...] = ("bench", "run")
 
     def refusal(self, text: str, *more: str) -> ValueError:
         """Return an error whose last line is the same command with more options."""
-        words, options = ["fastlogit", "bench", "run", "--data", str(self.path)], self.options
+        words, options = ["fastlogit", *self.command, "--data", str(self.path)], self.options
         single = {"--target": self.target, "--sep": options.sep, "--decimal": options.decimal,
                   "--encoding": options.encoding}  # fmt: skip
         for option, value in single.items():

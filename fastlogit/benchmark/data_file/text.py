@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Arguments = dict[str, Any]
+# Texts for a missing value, where None is not one.
+MISSING = ("", "#N/A", "<NA>", "N/A", "n/a", "NA", "NaN", "nan", "NULL", "null")
 
 # The sniffer sees so many lines, and of long ones a few.
 _MOST_LINES, _FEW_LINES, _MANY_CHARACTERS = 1000, 5, 1_000_000

@@ -29,6 +29,32 @@ def test_without_a_target_the_next_command_is_printed(write, rows):
     assert describe(path, "survived", drop=["fare"]).class_rows == (20, 20)
 
 
+@pytest.mark.parametrize("target", [None, "state"])
+@pytest.mark.parametrize("ending", ["csv", "tsv"])
+def test_a_class_named_none(write, rows, target, ending):
+    header, sep = f"u,v,{target or 'label'}", {"csv": ",", "tsv": "\t"}[ending]
+    name = lambda i: ("None", "mild", "severe", "NA")[i % 4]  # noqa: E731
+    content = rows(80, spread, other, name, header=header.replace(",", sep), sep=sep)
+    path = write(f"a.{ending}", content)
+    file = describe(path, target, options=ReadOptions(na=("?",)))
+    assert dict(zip(file.classes, file.class_rows, strict=True)) == {
+        "None": 20,
+        "mild": 20,
+        "severe": 20,
+    }
+    assert "'None' is a class; with --na None it is a missing value" in file.findings
+    labels = np.concatenate([frames(file).y, frames(file).y_test])
+    assert (labels == "None").sum() == 20
+    as_missing = describe(path, target, options=ReadOptions(na=("None",)))
+    assert as_missing.classes == ("mild", "severe")
+    assert "left out: 40 rows without a target" in as_missing.findings
+
+
+def test_none_among_numbers_is_missing(write, rows):
+    content = rows(40, spread, lambda i: ("None", 1, 2, 3)[i % 4], header="u,y")
+    assert describe(write("a.csv", content)).classes == ("1", "2", "3")
+
+
 def test_several_names_of_a_target(refusal, rows):
     message = refusal("a.csv", rows(40, spread, label, label, header="u,y,label"))
     assert "several columns named target" in message
