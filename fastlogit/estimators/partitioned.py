@@ -43,7 +43,7 @@ SAMPLE_TOL, SAMPLE_STEPS = 1e-6, 100
 # line search ends where rounding hides the loss's change: on 40,000 x 20 of 75 classes at tol 1e-6
 # it took 1,960 passes, in float64 367 to a nearer point. Newton's few passes always have them.
 SINGLE_TOL = 1e-5
-FTOL, MOST_TRIALS, REFINED = 64 * float(np.finfo(float).eps), 50, 100
+FTOL, MOST_TRIALS = 64 * float(np.finfo(float).eps), 50
 
 
 class PartitionedRows:
@@ -192,7 +192,7 @@ def minimise_scaled(
     """Minimise by L-BFGS in standardised coordinates, in which tol bounds the gradient."""
     end, _, n_iter = lbfgs.minimise(
         scaled.wrap(loss_and_gradient), scaled.scaled(start), max_iter=max_iter, tol=tol,
-        refine=REFINED, by_gradient=True, advice=str, maxls=MOST_TRIALS, ftol=FTOL,
+        refine=max_iter, by_gradient=True, advice=str, maxls=MOST_TRIALS, ftol=FTOL,
     )  # fmt: skip
     return scaled.original(end), n_iter
 

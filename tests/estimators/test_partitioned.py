@@ -95,6 +95,17 @@ def test_float32_rounds_the_result_only(offset, by_newton, solver, most, monkeyp
     assert error(in_memory, reference) < most
 
 
+def test_lbfgs_goes_on_where_the_loss_no_longer_tells(monkeypatch):
+    """Of correlated features it has hundreds of iterations to go by the gradient alone."""
+    monkeypatch.setattr(partitioned, "MOST_BY_NEWTON", 0)
+    rng = np.random.default_rng([0, 3000])
+    given = rng.normal(size=(3000, 20)) @ rng.normal(size=(20, 20)) + 3
+    y = (given @ rng.normal(size=(20, 4)) / 5 + rng.gumbel(size=(3000, 4))).argmax(axis=1)
+    reference = LogisticRegression(solver="newton-cholesky", tol=1e-13, C=100).fit(given, y)
+    fitted = LogisticRegression(tol=1e-12, C=100, max_iter=5000).fit(scan(given, y))
+    assert error(fitted, reference) < 2e-8
+
+
 def test_few_passes_are_enough():
     fitted = LogisticRegression(tol=1e-8).fit(scan())
     # The first pass collects statistics, each other one takes a step.
