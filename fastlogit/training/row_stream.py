@@ -48,7 +48,7 @@ class RowStream:
             n_rows = rows.y.size
             start = min(-n_held % size, n_rows)  # those before it complete a batch
             if start:
-                held.append(copied(rows, order, 0, start))
+                held.append(pick(rows, order, 0, start))
                 n_held += start
             if held and n_held == size:
                 yield joined(held), AS_THEY_LIE
@@ -58,7 +58,7 @@ class RowStream:
                 part = (rows, order[np.newaxis, start:end]) if order.size else None
                 yield part or (cut(rows, start, end), AS_THEY_LIE)
             if n_rows > end:
-                held.append(copied(rows, order, end, n_rows))
+                held.append(pick(rows, order, end, n_rows))
                 n_held += n_rows - end
         if held:
             yield joined(held), AS_THEY_LIE
@@ -90,7 +90,7 @@ class RowStream:
             yield rows
 
 
-def cut(rows: Rows, first: int, last: int) -> Rows:
+def cut(rows: Rows, first: int, last: int | None) -> Rows:
     """Return the rows from the first up to the last, which is not among them."""
     weight = rows.weight[first:last] if rows.weight.size else rows.weight
     return Rows(rows.X[first:last], rows.y[first:last], weight)
@@ -106,13 +106,15 @@ def permutation(generator: RandomSource, n_rows: int) -> Indices:
     return order
 
 
-def copied(rows: Rows, order: Indices, first: int, last: int) -> Rows:
+def pick(rows: Rows, order: Indices, first: int, last: int | None) -> Rows:
     """Return the rows from the first up to the last of an order, or as they lie if it is empty."""
     if not order.size:
         return cut(rows, first, last)
     chosen = order[first:last]
     weight = rows.weight.take(chosen) if rows.weight.size else rows.weight
-    return Rows(rows.X[chosen], rows.y.take(chosen), weight)
+    # X[chosen] of an array takes 3 times as long.
+    X = rows.X[chosen] if rows.sparse else rows.X.take(chosen, axis=0)
+    return Rows(X, rows.y.take(chosen), weight)
 
 
 def joined(blocks: list[Rows]) -> Rows:

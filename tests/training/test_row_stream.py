@@ -7,7 +7,7 @@ from scipy.sparse import csr_array
 
 import fastlogit
 from fastlogit.models import MODELS, Rows
-from fastlogit.training.row_stream import RowStream, copied, run_epoch
+from fastlogit.training.row_stream import RowStream, joined, pick, run_epoch
 from fastlogit.training.trainer import Trainer
 
 N = 1000
@@ -33,7 +33,7 @@ SOURCES = {
 
 def taken(stream):
     """Return X and the labels of an epoch's rows, as they are taken."""
-    blocks = [copied(rows, order[0], 0, None) for rows, order in stream.epoch()]
+    blocks = [pick(rows, order[0], 0, None) for rows, order in stream.epoch()]
     X = [rows.X.toarray() if rows.sparse else rows.X for rows in blocks]
     return np.concatenate(X), np.concatenate([rows.y for rows in blocks])
 
@@ -75,12 +75,12 @@ def test_blocks_of_mapped_rows_are_like_the_whole():
     np.testing.assert_allclose(shares, Y.mean(), atol=0.03)
 
 
-def trainer(learning_rate=0.1, batch_size=32):
+def trainer(learning_rate=0.1, batch_size=32, alpha=0.0, sparse=False):
     start = [np.zeros((3, 1), np.float32), np.zeros(1, np.float32)]
     settings = {"learning_rate": learning_rate, "momentum": 0.0, "nesterov": False}
     return Trainer(
-        MODELS["logistic"], start, solver="sgd", settings=settings, alpha=0.0,
-        batch_size=batch_size,
+        MODELS["logistic"], start, solver="sgd", settings=settings, alpha=alpha,
+        batch_size=batch_size, sparse=sparse,
     )  # fmt: skip
 
 
@@ -105,6 +105,36 @@ def test_whole_batches_are_taken_in_their_order_without_a_copy():
     rows = Rows(X, y, np.empty(0, np.float32))
     list(copied.run_epochs(rows, np.empty((1, 0), np.intp), np.zeros(1)))
     np.testing.assert_array_equal(drawn.flat.flat, copied.flat.flat)
+
+
+class HeldSparseRows:
+    """Partitions of sparse rows that are not in place, as on a Dask worker."""
+
+    in_place, n_rows = False, N
+
+    def runs(self):
+        return [range(i, i + 1) for i in range(4)]
+
+    def read(self, indices):
+        weight = np.linspace(0.5, 2, N).astype(np.float32)
+        for place in (slice(250 * i, 250 * i + 250) for i in indices):
+            yield Rows(csr_array(X[place]), Y[place], weight[place])
+
+
+def test_drawn_sparse_rows_are_trained_on_as_they_are_in_memory():
+    """Each block ends with whole weights: a step by sparse rows scales them by a factor apart."""
+    results = []
+    for is_copied in (False, True):
+        stream = RowStream(HeldSparseRows(), lambda rows: rows, 32, np.random.RandomState(3))
+        model, losses = trainer(alpha=0.1, sparse=True), np.zeros(1)
+        if is_copied:
+            blocks = [pick(rows, order[0], 0, None) for rows, order in stream.epoch()]
+            whole = np.empty((1, 0), np.intp)
+            list(model.run_epochs(joined(blocks), whole, losses))
+        else:
+            list(run_epoch(model, stream, losses))
+        results.append([*model.flat.flat, losses[0]])
+    np.testing.assert_allclose(*results, rtol=1e-5)
 
 
 class StoppedError(Exception):

@@ -51,7 +51,7 @@ from fastlogit.kernels.codegen.simd import NEAR_BYTES, PREFETCH_ROWS, prefetch_r
 from fastlogit.kernels.layers import elementary
 from fastlogit.kernels.layers.output_losses import softmax_loss
 from fastlogit.kernels.layers.sparse import BACKWARD, FORWARD, SQUARES, TRACKED, clear
-from fastlogit.kernels.training.epoch import BLOCK_ROWS, mean_scale, sum_blocks
+from fastlogit.kernels.training.epoch import BLOCK_ROWS, mean_scale, rows_of_epoch, sum_blocks
 
 # s stays in between, and V in the range of float32.
 LEAST_SCALE, MOST_SCALE = 1e-6, 1e6
@@ -167,7 +167,7 @@ def run_sparse_batches(
 ):
     """Do what epoch.run_batches does, by one thread, in place, by batches of one block at most."""
     # OUT: state, losses (and params, which are state's theta); gradients and data.X.scaling.
-    n_rows = data.y.size
+    n_rows = rows_of_epoch(data, orders)
     batches = (n_rows + batch_size - 1) // batch_size
     epoch, last = span.first_batch // batches, span.first_batch % batches * batch_size
     for _ in range(span.first_batch, span.last_batch):
