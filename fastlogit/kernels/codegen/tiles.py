@@ -247,7 +247,7 @@ def weighted_product(X, x_row, weights, first, rows, columns, inner, c):
     """Compute c = Aᵀ diag(weights) B: A is X's first columns, B those from first on. OUT: c."""
     # X's rows lie x_row elements apart.
     x = X.ravel()[np.arange(inner)[:, None] * x_row + np.arange(max(rows, first + columns))]
-    weighted = weights[:inner, None] * x[:, first : first + columns]
+    weighted = weights.reshape(-1)[:inner, None] * x[:, first : first + columns]
     c.reshape(-1)[: rows * columns] = (x[:, :rows].T @ weighted).ravel()
 
 

@@ -197,13 +197,13 @@ def test_weighted_product(jit, columns, first, dtype):
     for inner, width in itertools.product((1, 3, 40), (first + columns, first + columns + 3)):
         rng, rows = np.random.default_rng([inner, width]), first + columns
         X = rng.normal(size=(inner, width)).astype(dtype)
-        weights = rng.uniform(size=inner).astype(dtype)
+        weights = rng.uniform(size=(inner, 1)).astype(dtype)
         results = [np.full(rows * columns + 2, 7, dtype) for _ in range(2)]
         for function, c in zip((call, product), results, strict=True):
             function(X, width, weights, first, rows, columns, inner, c[1:-1])
             assert c[0] == c[-1] == 7
         wide = X.astype(float)
-        weighted = weights[:, None] * wide[:, first : first + columns]
+        weighted = weights * wide[:, first : first + columns]
         terms = np.abs(wide[:, :rows]).T @ np.abs(weighted)
         for c in results:
             error = np.abs(c[1:-1].reshape(rows, columns) - wide[:, :rows].T @ weighted)
