@@ -18,7 +18,7 @@ from fastlogit.solvers import LossAndGradient, lbfgs, newton, optimum, warn
 from fastlogit.solvers.dual import DualDescent, is_fastest
 from fastlogit.solvers.newton import allowed_gap, finish, newton_polish
 from fastlogit.solvers.newton_steps import LinearParams, newton_steps, precision
-from fastlogit.solvers.summed_loss import NEAR, LossWork, PreciseNearMinimum
+from fastlogit.solvers.summed_loss import LossWork, PreciseNearMinimum
 from fastlogit.training.objective import Objective
 
 # Solvers that name an optimum, "saga" with L2.
@@ -125,7 +125,9 @@ def minimise(
     theta = objective.params.flat[: None if est.fit_intercept else linear.n_weights]
     start = theta.copy()
     by_lbfgs = partial(_by_lbfgs, est, rows, objective, loss_and_gradient)
-    precise = _precise_near_minimum(est, rows, params, loss_and_gradient, alpha, start.size)
+    precise = None
+    if est.solver not in OPTIMUM_SOLVERS:
+        precise = _precise_near_minimum(est, rows, params, loss_and_gradient, alpha, start.size)
     # As many subtasks as in scikit-learn: at least one iteration, and one that is cancelled.
     call.begin(max(est.max_iter, 1) + 1 if est.solver == "lbfgs" else 0)
     if est.solver == "lbfgs":
@@ -155,15 +157,14 @@ def minimise(
         if not est.verbose:
             limits = newton.kernel_limits(
                 linear, name=est.solver, max_iter=est.max_iter,
-                tol=est.tol if precise is None else NEAR,
+                tol=est.tol if precise is None else precise.near,
             )  # fmt: skip
             end, n_iter, done = newton.minimise_in_kernel(objective, linear, end, limits)
-        if not done or (precise is not None and n_iter < est.max_iter):
+        if not done or precise is not None:
             end, n_iter = newton.minimise(
                 precise or loss_and_gradient, end, newton_steps(linear, alpha, est.tol), by_lbfgs,
                 max_iter=est.max_iter, tol=est.tol, eps=eps, name=est.solver, taken=n_iter,
                 gap=allowed_gap(linear, alpha, est.tol), verbose=est.verbose,
-                foresee=precise is not None,
             )  # fmt: skip
     if not (theta == end).all():
         theta[:], objective.loss = end, None

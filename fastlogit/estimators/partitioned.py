@@ -6,8 +6,8 @@ scikit-learn's own code validates the sample and sets the attributes that every 
 - up to MOST_BY_NEWTON free parameters of a linear model take Newton's steps, each by one pass for
   loss, gradient and Hessian, from the sample's optimum: on 2,000,000 x 30 the largest error of a
   parameter is 5e-2 there, and after each pass 2e-3, 5e-6 and 4e-11. Loss and gradient are in
-  float64 for rows in float32, too, 25 ns more for a row of 30 features, so that the result is
-  rounded alone;
+  float64 for rows in float32, too, 5 ns more for a row of 30 features, so that the result alone
+  is rounded;
 - more take L-BFGS's, in coordinates where features have mean 0 and variance 1;
 - mini-batches take the rows in a seeded order.
 """
@@ -42,7 +42,7 @@ SAMPLE_TOL, SAMPLE_STEPS = 1e-6, 100
 # L-BFGS to a tol below it has loss and gradient in float64 of rows in float32, too. In float32 its
 # line search ends where rounding hides the loss's change: on 40,000 x 20 of 75 classes at tol 1e-6
 # it took 1,960 passes, in float64 367 to a nearer point. Newton's few passes always have them.
-SINGLE_TOL = 1e-5
+LBFGS_SINGLE_TOL = 1e-5
 FTOL, MOST_TRIALS = 64 * float(np.finfo(float).eps), 50
 
 
@@ -151,7 +151,7 @@ def minimise(
     if not any(array.any() for array in params):
         start = minimum_of_sample(on_sample, start, linear, alpha, scaled, by_newton=by_newton)
     shapes = tuple([array.shape for array in params])
-    precise = by_newton or est.tol < SINGLE_TOL
+    precise = by_newton or est.tol < LBFGS_SINGLE_TOL
     on_all = rows.summed_loss(est, shapes, start, alpha, with_hessian=by_newton, precise=precise)
     by_lbfgs = partial(minimise_scaled, on_all, scaled, est.tol)
     if by_newton:

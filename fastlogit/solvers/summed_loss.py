@@ -1,14 +1,15 @@
 """A model's loss over all partitions of a source, with gradient and Hessian, by one pass each."""
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import reduce
-from math import prod
 from typing import NamedTuple
 
 import numpy as np
 
 from fastlogit.kernels.full_batch import wide_rows
+from fastlogit.kernels.training.epoch import BLOCK_ROWS
 from fastlogit.models import BACKENDS, MODELS, FlatParams, Floats, Rows
 from fastlogit.models.arrays import Shapes
 from fastlogit.solvers import LossAndGradient
@@ -18,8 +19,11 @@ from fastlogit.sources.base import cut_rows, default_partition_rows
 from fastlogit.training.objective import Objective
 from fastlogit.training.threads import usable_threads
 
-# Up to which largest element of a gradient it is near the minimum.
+# Up to which largest element of a gradient it is near the minimum, of features that are 1 in root
+# mean square: what float32 rounds grows with them.
 NEAR = 1e-5
+# Pieces of a default partition in float32 that threads may share.
+PIECES = 8
 
 
 class Sums(NamedTuple):
@@ -56,7 +60,7 @@ class LossWork:
     @property
     def n_weights(self) -> int:
         """Number of weights, which theta begins with; the biases follow unless they are fixed."""
-        return sum([prod(shape) for shape in self.shapes[::2]])
+        return sum([math.prod(shape) for shape in self.shapes[::2]])
 
     @property
     def n_curved(self) -> int:
@@ -112,7 +116,8 @@ class LossWork:
             )  # fmt: skip
             return Sums(loss, gradient.flat[: self.theta.size], np.empty((0, 0)))
 
-        pieces = cut_rows(len(rows.X), default_partition_rows(D, dtype))
+        piece_rows = max(default_partition_rows(D, rows.X.dtype) // PIECES, BLOCK_ROWS)
+        pieces = cut_rows(len(rows.X), piece_rows)
         n_threads = usable_threads(min(self.n_threads, len(pieces)))
         if n_threads == 1:
             return reduce(self.add, map(of_piece, pieces))
@@ -160,11 +165,13 @@ class PreciseNearMinimum:
         self, objective: LossAndGradient, rows: Rows, work: LossWork, alpha: float
     ) -> None:
         self._objective, self._rows, self._work, self._alpha = objective, rows, work, alpha
+        X = rows.X.reshape(-1)
+        self.near = NEAR * max(1.0, math.sqrt(float(X @ X) / X.size))
 
     def __call__(self, theta: Floats) -> tuple[float, Floats]:
         """Return the loss at theta, flat parameters, and its gradient, flat too."""
         loss, gradient = self._objective(theta)
-        if np.max(np.abs(gradient)) > NEAR:
+        if np.max(np.abs(gradient)) > self.near:
             return loss, gradient
         sums = replace(self._work, theta=theta.astype(np.float64))(0, self._rows)
         return sums.penalised_mean(

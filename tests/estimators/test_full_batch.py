@@ -265,3 +265,36 @@ def test_a_penalty_that_does_not_show_is_none(n_classes, solver):
     )
     assert vanishing.n_iter_ == none.n_iter_
     np.testing.assert_allclose(vanishing.coef_, none.coef_, rtol=1e-6)
+
+
+@pytest.mark.parametrize("solver", NEWTON)
+def test_a_float32_fit_that_ends_before_its_tol_warns(solver):
+    """Also after the steps that take it to where it would go on in float64."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 5)).astype(np.float32)
+    y, most = X[:, 0] + rng.logistic(size=200) > 0, 1
+    while True:
+        model = LogisticRegression(solver=solver, tol=1e-8, max_iter=most)
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            model.fit(X, y)
+        if model.n_iter_[0] < most:
+            break
+        p = 1 / (1 + np.exp(-(X.astype(float) @ model.coef_[0] + model.intercept_[0])))
+        gradient = np.append(X.T.astype(float) @ (p - y) + model.coef_[0], np.sum(p - y)) / 200
+        assert bool(told) == (np.abs(gradient).max() > 2e-8)  # of which 1e-8 is theta's rounding
+        most += 1
+    assert most > 3
+
+
+@pytest.mark.parametrize("mean", [0, 100])
+@pytest.mark.parametrize("solver", [*NEWTON, "lbfgs"])
+def test_float32_fits_to_large_features_end_in_float64(solver, mean):
+    """A gradient in float32 is rounded as the features are large."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(mean, 1, size=(2000, 5)).astype(np.float32)
+    y = ((X - mean) @ rng.normal(size=(5, 3)) + rng.gumbel(size=(2000, 3))).argmax(axis=1)
+    expected = LogisticRegression(solver="newton-cholesky", tol=1e-12).fit(X.astype(float), y)
+    fitted = LogisticRegression(solver=solver, tol=1e-8, max_iter=300).fit(X, y)
+    largest = np.abs(expected.coef_).max()
+    np.testing.assert_allclose(fitted.coef_, expected.coef_, rtol=0, atol=5e-7 * largest)

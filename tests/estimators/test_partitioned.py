@@ -92,7 +92,7 @@ def test_float32_rounds_the_result_only(offset, by_newton, solver, most, monkeyp
     fitted = LogisticRegression(**arguments).fit(scan(given, y, weight=weight))
     in_memory = LogisticRegression(solver=solver, **arguments).fit(given, y, weight)
     assert error(fitted, reference) < most
-    assert error(in_memory, reference) < most
+    assert error(in_memory, reference) < (1e-6 if offset else 1e-7)
 
 
 def test_lbfgs_goes_on_where_the_loss_no_longer_tells(monkeypatch):
