@@ -45,13 +45,14 @@ def by_partition(predict: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any
 def predictions(
     estimator: Any, predict: Callable[[Any, Any], Any], source: Source
 ) -> Iterator[tuple[Partition, Any]]:
-    """Yield each partition of a source and what is predicted of it."""
+    """Yield each partition of a source, without its rows, and what is predicted of it."""
     check_names(estimator, source)
     for part in source:
         if part.X.shape[0]:
             with warnings.catch_warnings():  # their names have been compared
                 warnings.filterwarnings("ignore", "X does not have valid feature names")
                 result = predict(estimator, part.X)
+            part = part._replace(X=None)
             yield part, result
 
 

@@ -112,9 +112,9 @@ def to_partitions(
     """Yield the rows of each group of record batches; a missing number becomes NaN."""
     places = iter(places)
     for batches in groups:
-        part = to_partition(batches, columns, next(places))
+        made = [to_partition(batches, columns, next(places))]
         del batches  # they may hold all of a row group
-        yield part
+        yield made.pop()
 
 
 def to_partition(batches: Sequence[Any], columns: Columns, place: Place) -> Partition:

@@ -126,12 +126,19 @@ class Source(ABC):
 
 
 def read_ahead(items: Iterator[Item]) -> Iterator[Item]:
-    """Yield the items, of which a thread makes the next while the caller works on one."""
+    """Yield the items, of which a thread makes the next while the caller works on one.
+
+    An item that is yielded is held by its reader alone.
+    """
     with ThreadPoolExecutor(1, "fastlogit-read-ahead") as pool:
         ahead = deque(pool.submit(next, items, None) for _ in range(READ_AHEAD))
-        while (item := ahead.popleft().result()) is not None:
+        while True:
+            if (item := ahead.popleft().result()) is None:
+                return
             ahead.append(pool.submit(next, items, None))
-            yield item
+            made = [item]
+            del item
+            yield made.pop()
 
 
 def stamp(path: Path) -> tuple[int, int]:

@@ -175,6 +175,11 @@ def test_columns_choose_and_order_the_features(tmp_path):
         ({"i": pa.array([1, 2], pa.int64()), "f": pa.array([1, 2], pa.float32())}, np.float64),
         ({"i": pa.array([True, False])}, np.float64),
         ({"i": pa.array([1, None], pa.int64())}, np.float64),
+        ({"f": pa.array([1, None], pa.float32())}, np.float32),
+        ({"f": pa.array([None, 2], pa.float64())}, np.float64),
+        ({"f": pa.array([0, 1.5, None, 2], pa.float32()).slice(1)}, np.float32),
+        ({"h": pa.array(np.array([1, 2], np.float16)), "f": [1.0, 2.0]}, np.float64),
+        ({"i": pa.array([True, None])}, np.float64),
         ({"i": pa.array(["1.5", "2.5"]).cast(pa.decimal128(4, 1))}, np.float64),
     ],
 )
