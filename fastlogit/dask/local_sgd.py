@@ -60,7 +60,7 @@ class ShardSums(NamedTuple):
 class EpochWork:
     """An epoch over a shard, from a trainer's state; without a seed rows keep their order.
 
-    On a worker it ends early if nobody waits for the fit, which is None in other processes.
+    It ends early once a worker no longer holds the partitions of ``fit``, unless that is None.
     """
 
     model: str

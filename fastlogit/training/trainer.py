@@ -204,8 +204,6 @@ class Trainer:
         batches = -(-taken // size)
         with NO_CONTEXT if jitted else _numpy_context(self._n_threads):
             while start < end:
-                if self._before_call is not None:
-                    self._before_call()
                 stop = min(start + self._slice_batches, end)
                 if self._pool.is_trial:
                     stop = min(stop, start + math.ceil(TRIAL_SECONDS / per_batch))
@@ -224,6 +222,8 @@ class Trainer:
                 expected = per_batch * (stop - start) / len(calls)
                 run = self._pool.bind(self._run_batches, expected)
                 for blocks in calls:
+                    if self._before_call is not None:
+                        self._before_call()
                     run(
                         self._record, self.flat.named, self._state, self._gradients, self._rule,
                         data, orders, size, Span(start, stop, *blocks), losses,
