@@ -243,9 +243,10 @@ def total_weight(name: str, weight: Floats) -> float:
 def row_order(value: Any, epochs: int, rows: int) -> Indices:
     """Return order as (epochs, n) indices of rows."""
     order = array_of("order", value, (epochs, rows), "iu", "integers")
-    first, last = order.min(), order.max()
-    if first < 0 or last >= rows:
-        raise ValueError(f"order holds {first} to {last}, must hold indices from 0 to {rows - 1}")
+    # Read as without a sign, a negative number is large: one pass, not two for least and largest.
+    if order.size and int(order.view(order.dtype.str.replace("i", "u")).max()) >= rows:
+        held = f"{order.min()} to {order.max()}"
+        raise ValueError(f"order holds {held}, must hold indices from 0 to {rows - 1}")
     return np.ascontiguousarray(order, np.intp)
 
 

@@ -113,7 +113,7 @@ class Model:
         both = self.activation.kernels, self.activation.reference
         forward, derivative = backend.choose(*both)
         vector, layer = (np.dtype(dtype), 1), (np.dtype(dtype), 2)
-        back = layer, layer, layer, vector, layer, vector, layer
+        back = layer, layer, layer, vector, layer, vector, vector, layer
         return kind((backend.code(forward, layer), backend.code(derivative, *back)))
 
     def n_outputs(self, n_classes: int) -> int:

@@ -15,7 +15,7 @@ from llvmlite import ir
 from fastlogit.kernels.codegen.compile import cgutils
 from fastlogit.kernels.codegen.linking import llvm_function
 from fastlogit.kernels.codegen.quotients import reciprocal
-from fastlogit.kernels.codegen.simd import Mask, Vectors, index
+from fastlogit.kernels.codegen.simd import INDEX, Mask, Vectors, index
 
 DOUBLE = ir.DoubleType()
 ROW_LANES = 8
@@ -37,6 +37,12 @@ _F64 = (
      0.0083333333334956492336, 0.0013888888943921564148, 0.00019841269504704312412,
      0.000024801492763800740706, 2.7557587400354695061e-6, 2.7630378297662027702e-7,
      2.4999946176398252201e-8),
+)  # fmt: skip
+# q of log(1 + e) = e − s (e − s² q(s²)), s = e / (2 + e), from its last coefficient to its first.
+_LOG1P = (
+    0.17018624710116494452, 0.08340072812333578475, 0.12106093375096777897, 0.13300972601804396005,
+    0.15386560005899190394, 0.18181743920571059154, 0.22222223969872206316, 0.28571428547851220626,
+    0.40000000000157268573, 0.6666666666666630371,
 )  # fmt: skip
 
 
@@ -112,22 +118,115 @@ def sigmoids(values, size):
     block[...] = np.where(block < 0, e, 1) / (1 + e)
 
 
-def _emit_softmax_gradient(builder, element, by_class, classes, pitch):
+def log_of_product(v: Vectors, exponents: ir.Value, x: ir.Value) -> ir.Value:
+    """Emit log(2^n x) for 1 <= x < 2, of float64, given n as whole numbers."""
+    builder, log_2 = v.builder, v.constant(math.log(2))
+    s = builder.fdiv(builder.fsub(x, v.constant(1)), builder.fadd(x, v.constant(1)))
+    t = builder.fmul(s, s)
+    q = v.constant(_LOG1P[0])
+    for coefficient in _LOG1P[1:]:
+        q = v.multiply_add(q, t, v.constant(coefficient))
+    # log(1 + e) = e − s (e − t q), see layers.elementary.
+    e = builder.fsub(x, v.constant(1))
+    log = builder.fsub(e, builder.fmul(s, builder.fsub(e, builder.fmul(t, q))))
+    return v.multiply_add(builder.sitofp(exponents, v.type), log_2, log)
+
+
+class SoftmaxLosses:
+    """The sum of losses Σ w (gap + log(own + others)), without weights by one logarithm a lane.
+
+    That of the product of a lane's sums: its exponent is kept apart, so that it cannot overflow.
+    """
+
+    def __init__(self, v: Vectors) -> None:
+        self._v, self._wide = v, Vectors(v.builder, DOUBLE, v.count)
+        self._total, self._product = self._wide.sums(2)
+        self._words = ir.VectorType(INDEX, v.count)
+        self._exponents = cgutils.alloca_once_value(v.builder, ir.Constant(self._words, None))
+        v.builder.store(self._wide.constant(1), self._product)
+
+    def add(
+        self, gap: ir.Value, own: ir.Value, others: ir.Value, weighted: ir.Value,
+        weights: ir.Value, mask: Mask,
+    ) -> None:  # fmt: skip
+        """Emit the addition of rows' losses, times the weights if weighted."""
+        builder, wide = self._v.builder, self._wide
+        is_one = builder.fcmp_ordered("==", own, self._v.constant(1))
+        if self._v.element_bytes == 4:
+            gap, own, others = (builder.fpext(value, wide.type) for value in (gap, own, others))
+        is_small = builder.fcmp_ordered("<", others, wide.constant(SMALL))
+        is_small = builder.and_(is_small, is_one)
+        series = log_series(builder, others, wide.constant)
+        # NaN, too, is to show in the sum.
+        term = wide.multiply_add(others, wide.zero, gap)
+        term = builder.fadd(term, builder.select(is_small, series, wide.zero))
+        factor = builder.select(is_small, wide.constant(1), builder.fadd(own, others))
+        if mask is not None:
+            term = builder.select(mask, term, wide.zero)
+            factor = builder.select(mask, factor, wide.constant(1))
+        with builder.if_else(weighted) as (some, none):
+            with some:
+                if self._v.element_bytes == 4:
+                    weights = builder.fpext(weights, wide.type)
+                loss = builder.fadd(term, log_of_product(wide, *self._parts(factor)))
+                wide.add_product(loss, weights, self._total)
+            with none:
+                builder.store(builder.fadd(wide.sum(self._total), term), self._total)
+                product = builder.fmul(wide.sum(self._product), factor)
+                exponents, product = self._parts(product)
+                builder.store(product, self._product)
+                before = builder.load(self._exponents, typ=self._words)
+                builder.store(builder.add(before, exponents), self._exponents)
+
+    def _parts(self, x: ir.Value) -> tuple[ir.Value, ir.Value]:
+        """Emit n and y of x = 2^n y, 1 <= y < 2, for x >= 1."""
+        builder, count = self._v.builder, self._v.count
+
+        def constant(number: int) -> ir.Constant:
+            return ir.Constant(self._words, [index(number)] * count)
+
+        bits = builder.bitcast(x, self._words)
+        exponents = builder.sub(builder.lshr(bits, constant(52)), constant(1023))
+        bits = builder.or_(builder.and_(bits, constant((1 << 52) - 1)), constant(1023 << 52))
+        return exponents, builder.bitcast(bits, self._wide.type)
+
+    def total(self) -> ir.Value:
+        """Emit the sum."""
+        builder, wide = self._v.builder, self._wide
+        exponents = builder.load(self._exponents, typ=self._words)
+        logs = log_of_product(wide, exponents, wide.sum(self._product))
+        return wide.sum_of_lanes(builder.fadd(wide.sum(self._total), logs))
+
+
+def _emit_softmax_gradient(
+    builder, element, by_class, classes, pitch, y, rows, weight, weighted, scale
+):
     v = Vectors(builder, element)
-    starts = [builder.mul(builder.add(classes, index(n)), pitch) for n in range(5)]
+    losses, factor = SoftmaxLosses(v), v.splat(narrowed(builder, element, scale))
+    weighted = builder.icmp_signed("!=", weighted, index(0))
+    label_type = ir.IntType(8 * v.element_bytes)
 
     def some_rows(offsets: list[ir.Value], mask: Mask) -> None:
         (offset,) = offsets
-        places = [builder.add(start, offset) for start in starts]
-        labels, weights = (v.load(by_class, place, mask) for place in places[:2])
+        labels = v.load_numbers(y, offset, mask)
+        if v.element_bytes == 4:
+            labels = builder.trunc(labels, ir.VectorType(label_type, v.count))
+        weights, raw_weights = v.sums(2)
+        builder.store(factor if mask is None else builder.select(mask, factor, v.zero), weights)
+        with builder.if_then(weighted):
+            given = v.load(weight, offset, mask)
+            builder.store(given, raw_weights)
+            builder.store(builder.fmul(factor, given), weights)
         top, gap, own, others = v.sums(4)
         builder.store(v.load(by_class, offset, mask), top)
 
         def each_class():
             with cgutils.for_range(builder, classes) as loop:
                 place = builder.add(builder.mul(loop.index, pitch), offset)
-                label = v.splat(builder.sitofp(loop.index, element))
-                is_own = builder.fcmp_ordered("==", labels, label)
+                number = (
+                    loop.index if v.element_bytes == 8 else builder.trunc(loop.index, label_type)
+                )
+                is_own = builder.icmp_signed("==", labels, v.splat(number))
                 yield is_own, v.load(by_class, place, mask), place
 
         for _is_own, z, _place in each_class():
@@ -136,38 +235,47 @@ def _emit_softmax_gradient(builder, element, by_class, classes, pitch):
         for is_own, z, place in each_class():
             x = builder.fsub(z, v.sum(top))
             e = exp_of_negative(v, x)
-            v.store(e, by_class, place, mask)
+            v.store(e, by_class, place, None)
             builder.store(builder.select(is_own, builder.fneg(x), v.sum(gap)), gap)
             builder.store(builder.select(is_own, e, v.sum(own)), own)
             other = builder.select(is_own, v.zero, e)
             builder.store(builder.fadd(v.sum(others), other), others)
-        share = builder.fdiv(weights, builder.fadd(v.sum(own), v.sum(others)))
+        share = builder.fdiv(v.sum(weights), builder.fadd(v.sum(own), v.sum(others)))
         own_gradient = builder.fmul(builder.fneg(v.sum(others)), share)
         for is_own, e, place in each_class():
             d = builder.select(is_own, own_gradient, builder.fmul(e, share))
-            v.store(d, by_class, place, mask)
-        for place, total in zip(places[2:], (gap, own, others), strict=True):
-            v.store(v.sum(total), by_class, place, mask)
+            v.store(d, by_class, place, None)
+        losses.add(v.sum(gap), v.sum(own), v.sum(others), weighted, v.sum(raw_weights), mask)
 
-    v.for_each_vector(pitch, (1,), some_rows)
+    v.for_each_vector(rows, (1,), some_rows)
+    groups = builder.sdiv(builder.add(rows, index(v.count - 1)), index(v.count))
+    filled = builder.mul(groups, index(v.count))
+    with (
+        v.steps(filled, pitch, v.count) as (offset, _),
+        cgutils.for_range(builder, classes) as loop,
+    ):
+        v.store(v.zero, by_class, builder.add(builder.mul(loop.index, pitch), offset), None)
+    return losses.total()
 
 
 @llvm_function(_emit_softmax_gradient)
-def softmax_gradient(by_class, classes, pitch):
-    """Replace Z by dZ = w (P − onehot(y)). OUT: by_class, of (pitch,) in each row.
+def softmax_gradient(by_class, classes, pitch, y, rows, weight, weighted, scale) -> float:
+    """Return Σ w (logsumexp(Z) − Z_y); Z becomes dZ = w (P − onehot(y)) · scale. OUT: by_class.
 
-    It holds Z (K rows), y, and w; then max Z − z_y, e_y of e = exp(Z − max Z), and the sum of the
-    other e, which are filled.
+    It holds Z (K, pitch), of which the first columns are the rows; what lies beyond becomes 0.
     """
-    block = by_class.reshape(-1)[: (classes + 5) * pitch].reshape(-1, pitch)
-    logits, (labels, weights, gap, own, others) = block[:classes], block[classes:]
-    is_own = labels == np.arange(classes)[:, None]
+    block = by_class.reshape(-1)[: classes * pitch].reshape(-1, pitch)
+    logits, is_own = block[:, :rows], y[:rows] == np.arange(classes)[:, None]
+    w = weight[:rows] if weighted else np.ones(rows, by_class.dtype)
     logits -= logits.max(axis=0)
-    gap[...] = -np.where(is_own, logits, 0).sum(axis=0)
+    gap = -np.where(is_own, logits, 0).sum(axis=0, dtype=float)
     np.exp(logits, out=logits)
-    own[...] = np.where(is_own, logits, 0).sum(axis=0)
-    others[...] = np.where(is_own, 0, logits).sum(axis=0)
-    logits[...] = np.where(is_own, -others, logits) * (weights / (own + others))
+    own = np.where(is_own, logits, 0).sum(axis=0)
+    others = np.where(is_own, 0, logits).sum(axis=0)
+    logits[...] = np.where(is_own, -others, logits) * (w * w.dtype.type(scale) / (own + others))
+    block[:, rows:] = 0
+    logs = np.log1p(others.astype(float) + (own.astype(float) - 1))
+    return float(((gap + logs) * w).sum())
 
 
 def _emit_softmax_of_row(builder, element, logits, classes, label, factor):

@@ -83,11 +83,14 @@ def _emit_product(
             numbers = [builder.add(row, index(r)) for r in range(n_rows)]
             if before_rows is not None:
                 before_rows(numbers)
-            _for_each_column(v, columns, width, partial(tile, numbers, a_places(numbers)))
+            for_each_column(v, columns, width, partial(tile, numbers, a_places(numbers)))
 
 
-def _for_each_column(v, columns, width, tile):
-    """Emit loops over a row's tiles of so many vectors, and narrower ones for columns left."""
+def for_each_column(v, columns, width, tile):
+    """Emit loops over a row's tiles of so many vectors, and narrower ones for columns left.
+
+    tile takes how many vectors, the first column, and whether the last vector is a part of one.
+    """
     builder, column_end = v.builder, index(0)
     for n_vectors in dict.fromkeys((width, min(width, 4), 2)):
         with v.steps(column_end, columns, n_vectors * v.count) as (column, column_end):

@@ -108,8 +108,7 @@ def output_backward(activation, hidden, d_logits, Wt, accumulate, grads, d_hidde
     """Compute the gradients but W1's, from dZ by class and A. OUT: grads, d_hidden as dS."""
     _grad_W1, grad_b1, grad_Wt, grad_b2 = grads
     start = part(grad_Wt, 0, (grad_Wt.size if accumulate else 0,))
-    call(activation[1], (d_logits, Wt, hidden, start, grad_Wt, grad_b1, d_hidden))
-    add_classes(d_logits, accumulate, grad_b2)
+    call(activation[1], (d_logits, Wt, hidden, start, grad_Wt, grad_b1, grad_b2, d_hidden))
 
 
 @inline
@@ -138,16 +137,6 @@ def linear_backward(X, rows, d_out, accumulate, grad_W, grad_b):
 def is_far(X):
     """Return whether X is too large for the CPU's near caches, so that prefetching pays."""
     return X.size * X.itemsize > NEAR_BYTES
-
-
-@compiled_once
-def add_classes(d_logits, accumulate, grad_b):
-    """Sum each class's row, to what grad_b holds if accumulate. OUT: grad_b."""
-    for k in range(grad_b.size):
-        total = grad_b.dtype.type(0)
-        for i in range(d_logits.shape[1]):
-            total += d_logits[k, i]
-        grad_b[k] = total + (grad_b[k] if accumulate else grad_b.dtype.type(0))
 
 
 @compiled_once

@@ -4,9 +4,8 @@ Shapes: logits (B, K), y (B,) class indices, weight (B,) or empty for unit weigh
 w of the rows that the mean is taken over. The loss is summed in float64. Losses replace the logits
 by their gradient. OUT: logits.
 
-A network's logits lie class by class, so that vectors run along the rows: by_class (K + SPARE_ROWS,
-pitch), see ``codegen.output_layer``, of which the last rows are workspace. The gradient of what
-lies beyond the batch's rows is 0.
+A network's logits lie class by class, so that vectors run along the rows: by_class (K, pitch), see
+``codegen.output_layer``. The gradient of what lies beyond the batch's rows is 0.
 """
 
 import numpy as np
@@ -24,10 +23,6 @@ LARGE = 1e150
 MANY_OTHERS = 1.125
 # Rows whose factors, from 1 to 2, cannot overflow; a block has fewer.
 ROWS_A_LOG = 512
-# The same for totals from 1 to K, of up to 8 classes and of more.
-ROWS_A_LOG_OF_FEW, ROWS_A_LOG_OF_MANY = 256, 32
-# Workspace of a loss by class: labels, weights times the scale, max Z − z_y, e_y, and other e.
-SPARE_ROWS = 5
 # A whole number of vectors, on every CPU.
 LANES = 16
 
@@ -36,7 +31,7 @@ LANES = 16
 def shape_by_class(classes, n_rows):
     """Return the shape of what holds so many rows' logits, class by class."""
     pitch = 1 if n_rows == 1 else (n_rows + LANES - 1) // LANES * LANES
-    return classes + SPARE_ROWS, pitch
+    return classes, pitch
 
 
 @compiled_once
@@ -184,83 +179,26 @@ def three_class_row(values, label, i, w, factor):
 def logistic_loss_by_class(by_class, y, weight, scale):
     """Do what logistic_loss does. OUT: by_class, the first row."""
     loss = logistic_loss(part(by_class, 0, (y.size, 1)), y, weight, scale)
-    clear_beyond(by_class, 1, y.size)
+    for i in range(y.size, by_class.shape[1]):
+        by_class[0, i] = 0
     return loss
 
 
 @compiled_once
 def softmax_loss_by_class(by_class, y, weight, scale) -> float:
     """Do what softmax_loss does, in 0.3 of its time. OUT: by_class."""
-    classes, pitch = by_class.shape[0] - SPARE_ROWS, by_class.shape[1]
+    classes, pitch = by_class.shape
     if y.size == 1:
         factor = scale * np.float64(weight[0]) if weight.size > 0 else scale
         return softmax_of_row(by_class, classes, y[0], factor) * factor
-    # Parts of a block: of a sum of indices, compiled code would check the sign.
-    labels = part(by_class, classes * pitch, (pitch,))
-    weights = part(by_class, (classes + 1) * pitch, (pitch,))
-    fill_rows(y, weight, by_class.dtype.type(scale), labels, weights)
-    softmax_gradient(by_class, classes, pitch)
-    clear_beyond(by_class, classes, y.size)
-    gaps = part(by_class, (classes + 2) * pitch, (pitch,))
-    own = part(by_class, (classes + 3) * pitch, (pitch,))
-    others = part(by_class, (classes + 4) * pitch, (pitch,))
-    loss, product = 0.0, 1.0
-    if weight.size > 0:
-        for i in range(y.size):
-            log = log_term(own[i], others[i]) + np.log(log_factor(own[i], others[i]))
-            loss += (np.float64(gaps[i]) + log) * np.float64(weight[i])
-        return loss * scale
-    at_once = ROWS_A_LOG_OF_FEW if classes <= 8 else ROWS_A_LOG_OF_MANY
-    for start in range(0, y.size, at_once):
-        count = min(at_once, y.size - start)
-        gaps_now, own_now = part(gaps, start, (count,)), part(own, start, (count,))
-        others_now = part(others, start, (count,))
-        for i in range(count):
-            loss += np.float64(gaps_now[i]) + log_term(own_now[i], others_now[i])
-            product *= log_factor(own_now[i], others_now[i])
-        loss += np.log(product)
-        product = 1.0
-    return loss * scale
-
-
-@kernel
-def log_term(own, others):
-    """Return t of log(own + others) = t + log f, in float64, see softplus_term."""
-    e = np.float64(others)
-    return log_series(e) if own == 1 and e < SMALL else 0.0
-
-
-@kernel
-def log_factor(own, others):
-    """Return f of log_term, from 1 to the number of classes."""
-    e = np.float64(others)
-    return 1.0 if own == 1 and e < SMALL else np.float64(own) + e
+    losses = softmax_gradient(by_class, classes, pitch, y, y.size, weight, weight.size, scale)
+    return losses * scale
 
 
 @kernel
 def log_series(e):
     """Return log(1 + e) of a small e."""
     return e * (1.0 - e * (1 / 2 - e * (1 / 3 - e * (1 / 4 - e * (1 / 5)))))
-
-
-@kernel
-def clear_beyond(by_class, classes, n_rows):
-    """Set the gradient of what lies beyond the rows to 0. OUT: by_class."""
-    for k in range(classes):
-        for i in range(n_rows, by_class.shape[1]):
-            by_class[k, i] = 0
-
-
-@kernel
-def fill_rows(y, weight, factor, labels, weights):
-    """Fill the labels, and the weights times the factor. OUT: labels, weights."""
-    scalar, none = type(factor), type(factor)(0)
-    for i in range(y.size):
-        labels[i] = scalar(y[i])
-    for i in range(y.size):
-        weights[i] = factor * (weight[i] if weight.size > 0 else scalar(1))
-    for i in range(y.size, weights.size):
-        labels[i] = weights[i] = none
 
 
 @kernel

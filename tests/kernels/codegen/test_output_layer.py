@@ -49,8 +49,8 @@ def gradient(request, jit):
     if request.param == "plain":
         return function
     return jit(
-        lambda d_logits, Wt, hidden, start, grad_Wt, grad_b, d_hidden: function(
-            d_logits, Wt, hidden, start, grad_Wt, grad_b, d_hidden
+        lambda d_logits, Wt, hidden, start, grad_Wt, grad_b1, grad_b2, d_hidden: function(
+            d_logits, Wt, hidden, start, grad_Wt, grad_b1, grad_b2, d_hidden
         )
     )
 
@@ -60,19 +60,27 @@ def gradient(request, jit):
 def test_hidden_gradient(gradient, width, adds, dtype):
     for rows, outputs in itertools.product(BATCHES, OUTPUTS):
         rng, pitch = np.random.default_rng([rows, outputs, width]), 1 if rows == 1 else 48
-        hidden, dZ = rng.normal(size=(rows, width)), rng.normal(size=(outputs + 5, pitch))
-        Wt, b = rng.normal(size=(outputs, width)), rng.normal(size=width)
-        hidden, dZ, Wt, b = (array.astype(dtype) for array in (hidden, dZ, Wt, b))
+        hidden, dZ = rng.normal(size=(rows, width)), rng.normal(size=(outputs, pitch))
+        params = [rng.normal(size=shape) for shape in ((outputs, width), width, outputs)]
+        hidden, dZ, *params = (array.astype(dtype) for array in (hidden, dZ, *params))
         # Parameters in the place of their gradients, as where a step is taken in place.
-        grad_Wt, grad_b = (Wt, b) if adds else (np.full_like(Wt, np.nan), np.full_like(b, np.nan))
+        grads = params if adds else [np.full_like(array, np.nan) for array in params]
+        Wt = params[0]
         own, d_hidden = dZ[:outputs, :rows].astype(float), np.full_like(hidden, np.nan)
         d_expected, d_terms = own.T @ Wt, np.abs(own.T) @ np.abs(Wt)
-        start = (Wt.astype(float), b.astype(float)) if adds else (0, 0)
+        start = [array.astype(float) if adds else 0 for array in params]
         none_or_some = Wt.reshape(-1) if adds else Wt[0, :0]
-        gradient(dZ, Wt, hidden, none_or_some, grad_Wt, grad_b, d_hidden)
+        gradient(dZ, Wt, hidden, none_or_some, *grads, d_hidden)
+        sums = (
+            (own @ hidden, np.abs(own) @ np.abs(hidden)),
+            (d_expected.sum(axis=0), d_terms.sum(axis=0)),
+            (own.sum(axis=1), np.abs(own).sum(axis=1)),
+        )
         for actual, expected, terms in (
             (d_hidden, d_expected, d_terms),
-            (grad_Wt, own @ hidden + start[0], np.abs(own) @ np.abs(hidden) + np.abs(start[0])),
-            (grad_b, d_expected.sum(axis=0) + start[1], d_terms.sum(axis=0) + np.abs(start[1])),
+            *(
+                (grad, total + before, terms + np.abs(before))
+                for grad, (total, terms), before in zip(grads, sums, start, strict=True)
+            ),
         ):
             assert (np.abs(actual - expected) <= ACCURACY[dtype] * terms).all(), (rows, outputs)

@@ -31,7 +31,7 @@ def run(jit):
             rows, width = hidden.shape
             weights, unread = d_hidden.copy(), np.zeros(0, dtype)
             d_logits = np.eye(rows, dtype=dtype)
-            grads = np.full((rows, width), np.nan, dtype), np.full(width, np.nan, dtype)
+            grads = (np.full(shape, np.nan, dtype) for shape in ((rows, width), width, rows))
             backward(pair, d_logits, weights, hidden, unread, *grads, d_hidden)
 
         return partial(forward, pair), derivative
