@@ -13,9 +13,10 @@ import numpy as np
 from llvmlite import ir
 
 from fastlogit.kernels.codegen.compile import cgutils
+from fastlogit.kernels.codegen.cpu import HAS_AVX512
 from fastlogit.kernels.codegen.linking import llvm_function
 from fastlogit.kernels.codegen.quotients import reciprocal
-from fastlogit.kernels.codegen.simd import INDEX, Mask, Vectors, index
+from fastlogit.kernels.codegen.simd import INDEX, VECTOR_BYTES, Mask, Vectors, index
 
 DOUBLE = ir.DoubleType()
 ROW_LANES = 8
@@ -52,6 +53,10 @@ def exp_of_negative(v: Vectors, x: ir.Value) -> ir.Value:
     digits, (ln2_high, ln2_low), (normal, least), coefficients = (
         _F32 if v.element_bytes == 4 else _F64
     )
+    has_scale = HAS_AVX512 and v.count * v.element_bytes == VECTOR_BYTES
+    if has_scale:  # and rounds what is small to denormal numbers, or 0, itself
+        lowest = v.constant(least - 1)
+        x = builder.select(builder.fcmp_ordered("<", x, lowest), lowest, x)
     large = v.constant(1.5 * 2.0**digits)
     shifted = v.multiply_add(x, v.constant(1 / np.log(2)), large)
     k = builder.fsub(shifted, large)
@@ -66,6 +71,8 @@ def exp_of_negative(v: Vectors, x: ir.Value) -> ir.Value:
     for term in reversed(terms[:-1]):
         total = v.multiply_add(total, power, term)
     near = builder.fadd(v.constant(1), v.multiply_add(power, total, r))
+    if has_scale:
+        return _scaled(v, near, k)
     word = ir.VectorType(ir.IntType(8 * v.element_bytes), v.count)
     exponent = builder.shl(builder.bitcast(shifted, word), ir.Constant(word, [digits] * v.count))
     is_low = builder.fcmp_ordered("<", x, v.constant(normal))
@@ -75,6 +82,16 @@ def exp_of_negative(v: Vectors, x: ir.Value) -> ir.Value:
     lowered = builder.select(is_low, v.constant(2.0**-RAISED), v.constant(1))
     is_least = builder.fcmp_ordered("<", x, v.constant(least))
     return builder.select(is_least, v.zero, builder.fmul(result, lowered))
+
+
+def _scaled(v: Vectors, x: ir.Value, k: ir.Value) -> ir.Value:
+    """Emit 2^k x, by AVX-512's instruction."""
+    flags, mode = ir.IntType(v.count), ir.IntType(32)
+    kind = ir.FunctionType(v.type, [v.type, v.type, v.type, flags, mode])
+    name = f"llvm.x86.avx512.mask.scalef.{'ps' if v.element_bytes == 4 else 'pd'}.512"
+    function = cgutils.get_or_insert_function(v.builder.module, kind, name)
+    # Of all lanes, by the current rounding mode.
+    return v.builder.call(function, [x, k, v.zero, flags((1 << v.count) - 1), mode(4)])
 
 
 def log_series(builder, e, constant):
@@ -97,7 +114,7 @@ def _emit_sigmoids(builder, element, values, size):
         for offset in offsets:
             z, one = v.load(values, offset, mask), v.constant(1)
             is_negative = builder.fcmp_ordered("<", z, v.zero)
-            e = exp_of_negative(v, builder.select(is_negative, z, builder.fneg(z)))
+            e = exp_of_negative(v, v.negative(z))
             above, below = builder.select(is_negative, e, one), builder.fadd(one, e)
             inverse = reciprocal(v, below)
             quotient = builder.fmul(above, inverse)

@@ -25,9 +25,61 @@ from fastlogit.kernels.codegen.tiles import for_each_column
 # Tiles of dot products as (rows, outputs): the lanes of so many sums are added at once.
 ROWS = 8
 DOT_TILES = ((16, (1,)), (ROWS, (2, 1))) if HAS_AVX512 else ((ROWS, (1,)),)
+# From so many outputs on, sums over lanes are more work than to transpose the rows first.
+MANY_OUTPUTS = 3
+TRANSPOSED_OUTPUTS = (4, 2, 1)
 # Outputs whose weights and their gradients are in registers, and vectors of hidden units.
 OUTPUTS = (5, 3, 2, 1) if HAS_AVX512 else (4, 3, 2, 1)
 WIDTH = 2 if HAS_AVX512 else 1
+
+
+def _emit_transposing_tile(v, a, b, bias, row, outputs, inner, c, pitch):
+    """Emit as many rows' logits as a vector has lanes, by columns that are turned into vectors."""
+    builder, n_columns = v.builder, v.count // 2
+    half, first = Vectors(builder, v.element_type, n_columns), builder.mul(row, inner)
+    with cgutils.for_range(builder, outputs) as loop:
+        at = builder.add(builder.mul(loop.index, pitch), row)
+        v.store(v.splat(v.element(bias, loop.index)), c, at, None)
+
+    def some_columns(columns: list[ir.Value], mask: Mask) -> None:
+        starts = [builder.add(first, columns[0])]
+        for _ in range(v.count - 1):
+            starts.append(builder.add(starts[-1], inner))
+        halves = [half.load(a, start, mask) for start in starts]
+        pairs = zip(halves[:n_columns], halves[n_columns:], strict=True)
+        vectors = [v.shuffle(low, high, list(range(v.count))) for low, high in pairs]
+        vectors = _transposed(v, vectors)
+        last = builder.sub(inner, index(1))
+        places = [builder.add(columns[0], index(n)) for n in range(n_columns)]
+        if mask is not None:  # beyond the last the vectors are 0
+            known = [builder.icmp_signed("<", place, last) for place in places]
+            places = [builder.select(k, p, last) for k, p in zip(known, places, strict=True)]
+        end = index(0)
+        for width in TRANSPOSED_OUTPUTS:
+            with v.steps(end, outputs, width) as (output, end):
+                for n in range(width):
+                    place = builder.add(output, index(n))
+                    at = builder.add(builder.mul(place, pitch), row)
+                    start = builder.mul(place, inner)
+                    sums = [v.load(c, at, None), v.zero]
+                    for m, (vector, column) in enumerate(zip(vectors, places, strict=True)):
+                        weight = v.splat(v.element(b, builder.add(start, column)))
+                        sums[m % 2] = v.multiply_add(weight, vector, sums[m % 2])
+                    v.store(builder.fadd(*sums), c, at, None)
+
+    half.for_each_vector(inner, (1,), some_columns)
+
+
+def _transposed(v, vectors):
+    """Return the transpose in either half: lane i of vector j becomes lane j of vector i."""
+    size = len(vectors)
+    firsts = [half * size + lane for half in range(2) for lane in range(size // 2)]
+    low = [place for lane in firsts for place in (lane, v.count + lane)]
+    high = [place + size // 2 for place in low]
+    for _ in range(size.bit_length() - 1):
+        pairs = list(zip(vectors[: size // 2], vectors[size // 2 :], strict=True))
+        vectors = [v.shuffle(*pair, lanes) for pair in pairs for lanes in (low, high)]
+    return vectors
 
 
 def _emit_dots_by_output(builder, element, a, b, bias, rows, outputs, inner, c, pitch):
@@ -73,7 +125,11 @@ def _emit_dots_by_output(builder, element, a, b, bias, rows, outputs, inner, c, 
             # Not masked: the CPU hands a whole vector on to its load without the cache.
             eight.store(builder.fadd(total, biases), c, output, None)
         with several:
-            row_end, rounded = index(0), builder.mul(eights(rows), index(ROWS))
+            rounded = builder.mul(eights(rows), index(ROWS))
+            are_many = builder.icmp_signed(">=", outputs, index(MANY_OUTPUTS))
+            of_many = builder.select(are_many, rounded, index(0))
+            with v.steps(index(0), of_many, v.count) as (row, row_end):
+                _emit_transposing_tile(v, a, b, bias, row, outputs, inner, c, pitch)
             for n_rows, widths in DOT_TILES:
                 with v.steps(row_end, rounded, n_rows) as (row, row_end):
                     end = index(0)

@@ -154,6 +154,14 @@ class Vectors:
         """Return a b + c, in one instruction where the CPU has it."""
         return self._call("fmuladd", self.type, a, b, c)
 
+    def negative(self, a: ir.Value) -> ir.Value:
+        """Return −|a|."""
+        word = ir.IntType(8 * self.element_bytes)
+        words = ir.VectorType(word, self.count)
+        signs = ir.Constant(words, [word(1 << (8 * self.element_bytes - 1))] * self.count)
+        bits = self.builder.or_(self.builder.bitcast(a, words), signs)
+        return self.builder.bitcast(bits, self.type)
+
     def root(self, a: ir.Value) -> ir.Value:
         """Return the square root."""
         return self._call("sqrt", self.type, a)

@@ -23,7 +23,7 @@ from fastlogit.kernels.codegen.simd import INDEX, PREFETCH_ROWS, Mask, Vectors, 
 # Tiles of a product as (rows, vectors), rows left over by one are taken by the next. The first
 # keeps 24 of AVX-512's 32 registers busy, or 12 of AVX2's 16; few rows take more vectors instead,
 # so that enough sums are in flight to hide the latency of a multiply-add.
-FIRST_TILES = ((12, 2), (8, 2)) if HAS_AVX512 else ((6, 2),)
+FIRST_TILES = ((12, 2), (8, 2), (6, 2)) if HAS_AVX512 else ((6, 2),)
 PRODUCT_TILES = (*FIRST_TILES, (4, 2), (3, 2), (2, 4), (1, 8))
 # Tiles of dot products as (rows, outputs); outputs left over are taken by narrower ones. Of one
 # output eight rows share the sum over lanes.
@@ -52,8 +52,9 @@ def _emit_product(
 
         def with_starts(start: ir.Value, stride: ir.Value) -> Iterator[tuple[Any, Any]]:
             start = builder.add(start, builder.mul(stride, numbers[0]))
-            for r, row_sums in enumerate(sums):
-                yield builder.add(start, builder.mul(stride, index(r))), row_sums
+            for row_sums in sums:
+                yield start, row_sums
+                start = builder.add(start, stride)
 
         def load(base: ir.Value, start: ir.Value) -> list[ir.Value]:
             pairs = zip(offsets, masks, strict=True)
