@@ -22,9 +22,11 @@ from fastlogit.kernels.codegen.simd import INDEX, PREFETCH_ROWS, Mask, Vectors, 
 
 # Tiles of a product as (rows, vectors), rows left over by one are taken by the next. The first
 # keeps 24 of AVX-512's 32 registers busy, or 12 of AVX2's 16; few rows take more vectors instead,
-# so that enough sums are in flight to hide the latency of a multiply-add.
+# so that enough sums are in flight to hide the latency of a multiply-add. A tile of FULL_ROWS or
+# more that lacks one row takes the last twice, and stores it twice: a further tile costs more.
 FIRST_TILES = ((12, 2), (8, 2), (6, 2)) if HAS_AVX512 else ((6, 2),)
-PRODUCT_TILES = (*FIRST_TILES, (4, 2), (3, 2), (2, 4), (1, 8))
+PRODUCT_TILES = (*FIRST_TILES, (4, 2), (2, 4), (1, 8))
+FULL_ROWS = 4
 # Tiles of dot products as (rows, outputs); outputs left over are taken by narrower ones. Of one
 # output eight rows share the sum over lanes.
 DOT_TILES = ((4, (4, 3, 2, 1)), (1, (4, 3, 2, 1)))
@@ -33,11 +35,13 @@ ONE_OUTPUT_ROWS = 8
 
 def _emit_product(
     builder, element, a, a_places, b, b_place, init, init_start, init_row, rows, columns, inner, c,
-    c_row, before_rows=None, weights=None,
+    c_row, before_rows=None, weights=None, init_first=False,
 ):  # fmt: skip
     """Emit c = init + a b, where weights, if any, multiply b's rows.
 
-    a_places takes rows of a and returns their places at an inner step.
+    a_places takes rows of a and returns their places at an inner step. init is added last, to a
+    whole sum: a gradient summed into much larger weights keeps its digits. Unless init_first: each
+    row's sums begin with the same vector of it.
     """
     v = Vectors(builder, element)
 
@@ -51,15 +55,27 @@ def _emit_product(
         sums = [v.sums(width) for _ in numbers]
 
         def with_starts(start: ir.Value, stride: ir.Value) -> Iterator[tuple[Any, Any]]:
-            start = builder.add(start, builder.mul(stride, numbers[0]))
-            for row_sums in sums:
-                yield start, row_sums
-                start = builder.add(start, stride)
+            at = builder.add(start, builder.mul(stride, numbers[0]))
+            for number, row_sums in zip(numbers, sums, strict=True):
+                is_last = number is numbers[-1]
+                yield builder.add(start, builder.mul(stride, number)) if is_last else at, row_sums
+                at = builder.add(at, stride)
 
         def load(base: ir.Value, start: ir.Value) -> list[ir.Value]:
             pairs = zip(offsets, masks, strict=True)
             return [v.load(base, builder.add(start, offset), mask) for offset, mask in pairs]
 
+        def add_init() -> None:
+            with builder.if_then(builder.icmp_signed(">=", init_start, index(0))):
+                for init_at, row_sums in with_starts(builder.add(init_start, column), init_row):
+                    for total, value in zip(row_sums, load(init, init_at), strict=True):
+                        builder.store(builder.fadd(v.sum(total), value), total)
+
+        if init_first:
+            values = load(init, builder.add(init_start, column))
+            for row_sums in sums:
+                for total, value in zip(row_sums, values, strict=True):
+                    builder.store(value, total)
         with cgutils.for_range(builder, inner) as loop:
             b_vectors = load(b, builder.add(b_place(loop.index), column))
             if weights is not None:
@@ -69,19 +85,20 @@ def _emit_product(
                 factor = v.splat(v.element(a, offset))
                 for total, b_vector in zip(row_sums, b_vectors, strict=True):
                     v.add_product(factor, b_vector, total)
-        # Added last, to a whole sum: a gradient summed into much larger weights keeps its digits.
-        with builder.if_then(builder.icmp_signed(">=", init_start, index(0))):
-            for init_at, row_sums in with_starts(builder.add(init_start, column), init_row):
-                for total, value in zip(row_sums, load(init, init_at), strict=True):
-                    builder.store(builder.fadd(v.sum(total), value), total)
+        if not init_first:
+            add_init()
         for c_at, row_sums in with_starts(column, c_row):
             for total, offset, mask in zip(row_sums, offsets, masks, strict=True):
                 v.store(v.sum(total), c, builder.add(c_at, offset), mask)
 
-    row_end = index(0)
+    row_end, last = index(0), builder.sub(rows, index(1))
     for n_rows, width in PRODUCT_TILES:
-        with v.steps(row_end, rows, n_rows) as (row, row_end):
+        lacks = int(n_rows >= FULL_ROWS)
+        with v.steps(row_end, builder.add(rows, index(lacks)), n_rows) as (row, row_end):
             numbers = [builder.add(row, index(r)) for r in range(n_rows)]
+            if lacks:
+                is_known = builder.icmp_signed("<", numbers[-1], last)
+                numbers[-1] = builder.select(is_known, numbers[-1], last)
             if before_rows is not None:
                 before_rows(numbers)
             for_each_column(v, columns, width, partial(tile, numbers, a_places(numbers)))
@@ -110,6 +127,7 @@ def _strided(builder, row_stride, inner_stride):
     def places(rows):
         first = builder.mul(rows[0], row_stride)
         starts = [builder.add(first, builder.mul(row_stride, index(r))) for r in range(len(rows))]
+        starts[-1] = builder.mul(rows[-1], row_stride)
 
         def at(step):
             offset = builder.mul(step, inner_stride)
@@ -152,6 +170,7 @@ def _emit_rows_product(
     _emit_product(
         builder, element, X, places, b, lambda step: builder.mul(step, b_inner), bias, index(0),
         index(0), rows, columns, inner, c, c_row, _prefetching(v, X, numbers, n_known, far, x_row),
+        init_first=True,
     )  # fmt: skip
 
 
@@ -172,8 +191,9 @@ def _emit_transposed_product(
         def at(step):
             start = builder.mul(v.element(numbers, step, INDEX), x_row)
             first = builder.add(start, features[0])
-            # Neighbours, at constant distances, which need no register.
-            return [builder.add(first, index(n)) for n in range(len(features))]
+            # Neighbours but the last, at constant distances, which need no register.
+            places = [builder.add(first, index(n)) for n in range(len(features) - 1)]
+            return [*places, builder.add(start, features[-1])]
 
         return at
 
