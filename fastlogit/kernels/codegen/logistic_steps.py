@@ -14,13 +14,7 @@ import numpy as np
 from llvmlite import ir
 
 from fastlogit.kernels.codegen.compile import cgutils
-from fastlogit.kernels.codegen.exponentials import (
-    DOUBLE,
-    SMALL,
-    exp_of_negative,
-    log_series,
-    narrowed,
-)
+from fastlogit.kernels.codegen.exponentials import DOUBLE, Losses, exp_of_negative, narrowed
 from fastlogit.kernels.codegen.linking import llvm_function
 from fastlogit.kernels.codegen.quotients import reciprocal
 from fastlogit.kernels.codegen.simd import INDEX, PREFETCH_ROWS, Mask, Vectors, index, prefetch
@@ -29,43 +23,13 @@ from fastlogit.kernels.codegen.simd import INDEX, PREFETCH_ROWS, Mask, Vectors, 
 TILES = (2, 4, 8)
 
 
-class _Losses:
-    """The sum of losses, as Σ t + log Π f: a logarithm for many rows, see softplus_term."""
+def _residual(
+    v: Vectors, z: ir.Value, y: ir.Value, losses: Losses, mask: Mask, *weights: ir.Value
+) -> ir.Value:
+    """Emit p − y, which is σ(u) or −σ(u) with u = ∓z by label; add the losses softplus(u).
 
-    def __init__(self, v: Vectors) -> None:
-        self._v, self._wide = v, Vectors(v.builder, DOUBLE, v.count)
-        self._total, self._product = self._wide.sums(2)
-        v.builder.store(self._wide.constant(1), self._product)
-
-    def add(self, u: ir.Value, e: ir.Value, mask: Mask) -> None:
-        """Emit the addition of softplus(u), given e = exp(−|u|)."""
-        builder, wide = self._v.builder, self._wide
-        if self._v.element_bytes == 4:
-            u, e = builder.fpext(u, wide.type), builder.fpext(e, wide.type)
-        is_small = builder.fcmp_ordered("<", e, wide.constant(SMALL))
-        term = builder.select(is_small, log_series(builder, e, wide.constant), wide.zero)
-        # NaN, too, is to show in the sum.
-        term = builder.fadd(
-            term, builder.select(builder.fcmp_ordered("<", u, wide.zero), wide.zero, u)
-        )
-        factor = builder.fadd(wide.constant(1), builder.select(is_small, wide.zero, e))
-        if mask is not None:
-            term = builder.select(mask, term, wide.zero)
-            factor = builder.select(mask, factor, wide.constant(1))
-        builder.store(builder.fadd(wide.sum(self._total), term), self._total)
-        builder.store(builder.fmul(wide.sum(self._product), factor), self._product)
-
-    def total(self) -> ir.Value:
-        """Emit the sum."""
-        builder, wide = self._v.builder, self._wide
-        kind = ir.FunctionType(DOUBLE, [DOUBLE])
-        log = cgutils.get_or_insert_function(builder.module, kind, "llvm.log.f64")
-        product = wide.product_of_lanes(wide.sum(self._product))
-        return builder.fadd(wide.sum_of_lanes(wide.sum(self._total)), builder.call(log, [product]))
-
-
-def _residual(v: Vectors, z: ir.Value, y: ir.Value, losses: _Losses, mask: Mask) -> ir.Value:
-    """Emit p − y, which is σ(u) or −σ(u) with u = ∓z by label; add the losses softplus(u)."""
+    softplus(u) = max(u, 0) + log(1 + e) with e = exp(−|u|).
+    """
     builder = v.builder
     is_one = builder.icmp_signed("==", y, ir.Constant(y.type, [index(1)] * v.count))
     u = builder.select(is_one, builder.fneg(z), z)
@@ -73,32 +37,38 @@ def _residual(v: Vectors, z: ir.Value, y: ir.Value, losses: _Losses, mask: Mask)
     e = exp_of_negative(v, v.negative(u))
     upper = reciprocal(v, builder.fadd(v.constant(1), e))
     d = builder.select(is_negative, builder.fmul(e, upper), upper)
-    losses.add(u, e, mask)
+    above = builder.select(is_negative, v.zero, u)  # which keeps NaN
+    losses.add(above, v.constant(1), e, mask, *weights)
     return builder.select(is_one, builder.fneg(d), d)
 
 
-def _emit_logistic_gradient(builder, element, logits, y, size, factor):
+def _emit_logistic_gradient(builder, element, logits, y, size, weight, weighted, factor):
     v = Vectors(builder, element)
-    losses, factors = _Losses(v), v.splat(narrowed(builder, element, factor))
+    losses, factors = Losses(v), v.splat(narrowed(builder, element, factor))
+    weighted = builder.icmp_signed("!=", weighted, index(0))
 
     def some_rows(offsets: list[ir.Value], mask: Mask) -> None:
-        (offset,) = offsets
+        (offset,), (weights,) = offsets, v.sums(1)
         labels, z = v.load_numbers(y, offset, mask), v.load(logits, offset, mask)
-        d = builder.fmul(_residual(v, z, labels, losses, mask), factors)
-        v.store(d, logits, offset, mask)
+        builder.store(v.constant(1), weights)
+        with builder.if_then(weighted):
+            builder.store(v.load(weight, offset, mask), weights)
+        d = _residual(v, z, labels, losses, mask, weighted, v.sum(weights))
+        v.store(builder.fmul(builder.fmul(d, factors), v.sum(weights)), logits, offset, mask)
 
     v.for_each_vector(size, (1,), some_rows)
     return losses.total()
 
 
 @llvm_function(_emit_logistic_gradient)
-def logistic_gradient(logits, y, size, factor) -> float:
-    """Return Σ softplus(u) of up to 512 rows; logits become factor (p − y). OUT: logits."""
+def logistic_gradient(logits, y, size, weight, weighted, factor) -> float:
+    """Return Σ w softplus(u), w = 1 unless weighted; z becomes w factor (p − y). OUT: logits."""
     z, y = logits.reshape(-1)[:size], y[:size]
+    w = weight[:size] if weighted else z.dtype.type(1)
     u = np.where(y == 1, -z, z)
     sigma = np.exp(-np.logaddexp(0, -u))
-    z[...] = np.where(y == 1, -sigma, sigma) * z.dtype.type(factor)
-    return float(np.logaddexp(0, u.astype(float)).sum())
+    z[...] = np.where(y == 1, -sigma, sigma) * z.dtype.type(factor) * w
+    return float((np.logaddexp(0, u.astype(float)) * w).sum())
 
 
 def _emit_logistic_steps(
@@ -112,7 +82,7 @@ def _emit_logistic_steps(
         fits = builder.icmp_signed("<=", batch, index(n_rows))
         with builder.if_then(builder.and_(is_more, fits)):
             tile = Vectors(builder, element, n_rows)
-            losses = _Losses(tile)
+            losses = Losses(tile)
             count = builder.sdiv(builder.sub(builder.add(size, batch), index(1)), batch)
             with cgutils.for_range(builder, count) as loop:
                 _emit_step(
@@ -184,13 +154,13 @@ def _prefetch_later(v, X, y, order, n_known, width, first, count):
 def logistic_steps(X, y, order, n_known, size, batch, rate, width, far, w, b) -> float:
     """Step by batches of 2 to 8 of the rows order[:size]; return Σ softplus(u). OUT: w, b.
 
-    There are up to 64 batches; if far, later rows of the n_known in order are prefetched.
+    If far, later rows of the n_known in order are prefetched.
     """
     loss = 0.0
     for first in range(0, size, batch):
         rows = order[first : min(first + batch, size)]
         z = X[rows] @ w[:width] + b[0]
-        loss += logistic_gradient(z, y[rows], rows.size, -rate / rows.size)
+        loss += logistic_gradient(z, y[rows], rows.size, z, 0, -rate / rows.size)
         w[:width] += z @ X[rows]
         b[0] += z.sum()
     return loss

@@ -28,9 +28,9 @@ FIRST_TILES = ((12, 2), (8, 2), (6, 2)) if HAS_AVX512 else ((6, 2),)
 PRODUCT_TILES = (*FIRST_TILES, (4, 2), (2, 4), (1, 8))
 FULL_ROWS = 4
 # Tiles of dot products as (rows, outputs); outputs left over are taken by narrower ones. Of one
-# output eight rows share the sum over lanes.
+# output eight rows share the sum over lanes, and a single row has as many sums as are in flight.
 DOT_TILES = ((4, (4, 3, 2, 1)), (1, (4, 3, 2, 1)))
-ONE_OUTPUT_ROWS = 8
+ONE_OUTPUT_ROWS, DOT_SUMS = 8, 8
 
 
 def _emit_product(
@@ -139,11 +139,15 @@ def _strided(builder, row_stride, inner_stride):
 
 
 def _prefetching(v, X, numbers, n_known, far, width):
-    """Return an emitter that, if far, prefetches the rows PREFETCH_ROWS after those it is given."""
+    """Return an emitter that, if far, prefetches the rows PREFETCH_ROWS after those it is given.
+
+    Of those it prefetches for the first count, if one is given.
+    """
     builder = v.builder
 
-    def later(rows):
-        with builder.if_then(far), cgutils.for_range(builder, index(len(rows))) as loop:
+    def later(rows, count=None):
+        count = index(len(rows)) if count is None else count
+        with builder.if_then(far), cgutils.for_range(builder, count) as loop:
             ahead = builder.add(builder.add(rows[0], loop.index), index(PREFETCH_ROWS))
             is_known, last = (
                 builder.icmp_signed("<", ahead, n_known),
@@ -319,11 +323,28 @@ def _emit_dots(
     if a_rows is not None:
         prefetch_later = _prefetching(v, a, a_rows, n_known, far, inner)
 
-    def some_rows(row: ir.Value, places: list[ir.Value], tile_outputs: tuple[int, ...]) -> None:
+    def starts_of(places: list[ir.Value], count: ir.Value | None = None) -> list[ir.Value]:
         if a_rows is not None:
-            prefetch_later(places)
+            prefetch_later(places, count)
             places = [v.element(a_rows, place, INDEX) for place in places]
-        starts = [builder.mul(place, inner) for place in places]
+        return [builder.mul(place, inner) for place in places]
+
+    def single_dot() -> None:
+        (start,), sums = starts_of([index(0)]), v.sums(DOT_SUMS)
+
+        def add_products(steps: list[ir.Value], mask: Mask) -> None:
+            for step, place in zip(steps, sums, strict=False):
+                a_vector = v.load(a, builder.add(start, step), mask)
+                v.add_product(a_vector, v.load(b, step, mask), place)
+
+        v.for_each_vector(inner, (DOT_SUMS, 1), add_products)
+        total = v.sum(sums[0])
+        for place in sums[1:]:
+            total = builder.fadd(total, v.sum(place))
+        total = builder.fadd(v.sum_of_lanes(total), v.element(bias, index(0)))
+        builder.store(total, v.address(c, index(0)))
+
+    def some_rows(row: ir.Value, starts: list[ir.Value], tile_outputs: tuple[int, ...]) -> None:
         output_end = index(0)
         for n_outputs in tile_outputs:
             with v.steps(output_end, outputs, n_outputs) as (output, output_end):
@@ -333,19 +354,29 @@ def _emit_dots(
     with builder.if_else(is_one) as (one, more):
         with one:  # the last tile takes the last row several times
             n_rows, last = ONE_OUTPUT_ROWS, builder.sub(rows, index(1))
+            is_single = builder.icmp_signed("==", rows, index(1))
+            with builder.if_then(is_single):
+                single_dot()
             n_tiles = builder.sdiv(builder.add(rows, index(n_rows - 1)), index(n_rows))
+            n_tiles = builder.select(is_single, index(0), n_tiles)
             with cgutils.for_range(builder, n_tiles) as loop:
                 row = builder.mul(loop.index, index(n_rows))
                 places = [builder.add(row, index(r)) for r in range(n_rows)]
                 known = [builder.icmp_signed("<", place, last) for place in places]
                 pairs = zip(known, places, strict=True)
-                some_rows(row, [builder.select(*pair, last) for pair in pairs], (1,))
+                places, left = (
+                    [builder.select(*pair, last) for pair in pairs],
+                    builder.sub(rows, row),
+                )
+                is_whole = builder.icmp_signed(">", left, index(n_rows))
+                count = builder.select(is_whole, index(n_rows), left)
+                some_rows(row, starts_of(places, count), (1,))
         with more:
             row_end = index(0)
             for n_rows, tile_outputs in DOT_TILES:
                 with v.steps(row_end, rows, n_rows) as (row, row_end):
                     places = [builder.add(row, index(r)) for r in range(n_rows)]
-                    some_rows(row, places, tile_outputs)
+                    some_rows(row, starts_of(places), tile_outputs)
 
 
 @llvm_function(_emit_dots)

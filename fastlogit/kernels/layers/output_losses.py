@@ -41,18 +41,8 @@ def logistic_loss(logits, y, weight, scale) -> float:
     u = z for y = 0 and −z for y = 1, so that softplus(z) − y z = softplus(u), and p − y = σ(u) or
     −σ(u): neither subtracts nearly equal numbers.
     """
-    loss, unit_weights = 0.0, weight.size == 0
-    for i in range(weight.size):
-        u = -logits[i, 0] if y[i] == 1 else logits[i, 0]
-        loss += np.float64(elementary.softplus(u)) * np.float64(weight[i])
-    for start in range(0, y.size, ROWS_A_LOG):
-        count = min(ROWS_A_LOG, y.size - start)
-        block, labels = part(logits, start, (count, 1)), part(y, start, (count,))
-        losses = logistic_gradient(block, labels, count, scale)
-        loss += losses if unit_weights else 0.0
-    for i in range(weight.size):
-        logits[i, 0] *= weight[i]
-    return loss * scale
+    losses = logistic_gradient(logits, y, y.size, weight, weight.size, scale)
+    return losses * scale
 
 
 @compiled_once

@@ -59,8 +59,6 @@ LEAST_SCALE, MOST_SCALE = 1e-6, 1e6
 LEAST_SHRINK = 1e-12
 # Rows of a batch that a loop over batches takes.
 FEW_ROWS = 8
-# Batches of which the product of the losses' factors, from 1 to 2, cannot overflow.
-BATCHES_A_LOG = 64
 
 
 @compiled_once
@@ -94,13 +92,10 @@ def logistic_rows(X, y, order, learning_rate, padded, w, b) -> float:
 def logistic_batches(X, y, order, batch_size, learning_rate, padded, w, b) -> float:
     """Train logistic regression by batches of up to 8 rows. OUT: as of logistic_rows."""
     copy_vector(w, padded)
-    far, loss, at_once = X.size * X.itemsize > NEAR_BYTES, 0.0, BATCHES_A_LOG * batch_size
-    for start in range(0, order.size, at_once):
-        known = part(order, start, (order.size - start,))
-        loss += logistic_steps(
-            X, y, known, known.size, min(at_once, known.size), batch_size, learning_rate,
-            X.shape[1], far, padded, b,
-        )  # fmt: skip
+    far = X.size * X.itemsize > NEAR_BYTES
+    loss = logistic_steps(
+        X, y, order, order.size, order.size, batch_size, learning_rate, X.shape[1], far, padded, b
+    )
     copy_vector(padded, w)
     return loss
 
