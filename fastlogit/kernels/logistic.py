@@ -19,7 +19,7 @@ mean taken as Σ w loss / Σ w:
 
 from collections import namedtuple
 
-from fastlogit.kernels.codegen.arrays import part, rows_from
+from fastlogit.kernels.codegen.arrays import part
 from fastlogit.kernels.codegen.compile import inline
 from fastlogit.kernels.dispatch import linear_backward, linear_forward
 from fastlogit.kernels.layers.output_losses import logistic_loss, logistic_proba, most_probable
@@ -35,7 +35,7 @@ def loss_and_gradient(model, params, X, rows, y, weight, scale, accumulate, grad
     """Return the batch's loss; scale is 1 / Σ w. OUT: grads, work."""
     Wt, b = params
     grad_Wt, grad_b = grads
-    logits = rows_from(work[0], 0, y.size)
+    logits = part(work[0], 0, (y.size, 1))
 
     linear_forward(X, rows, Wt, b, logits)  # z
     loss = logistic_loss(logits, y, weight, scale)  # z becomes dz
@@ -63,7 +63,7 @@ def forward(model, params, X, rows, logits, work):
 @inline
 def predict_proba(model, params, X, rows, proba, work):
     """Fill proba (B, 2) with 1 − p and p. OUT: proba, work."""
-    logits = rows_from(work[0], 0, proba.shape[0])
+    logits = part(work[0], 0, (proba.shape[0], 1))
     forward(model, params, X, rows, logits, work)
     logistic_proba(logits, proba)
 
@@ -71,6 +71,6 @@ def predict_proba(model, params, X, rows, proba, work):
 @inline
 def predict_classes(model, params, X, rows, classes, work):
     """Fill classes (B,); return 0, or NaN if a logit is not finite. OUT: classes, work."""
-    logits = rows_from(work[0], 0, classes.size)
+    logits = part(work[0], 0, (classes.size, 1))
     forward(model, params, X, rows, logits, work)
     return most_probable(logits, classes)

@@ -102,7 +102,7 @@ def of_tiles(draw):
     numbers, rows = draw.numbers(99, inner + draw.size(9)), draw.numbers(n, n + draw.size(9))
     yield primitive(tiles.product, a, *strides, b, pitch, *init, n, columns, inner, c, pitch)
     yield primitive(
-        tiles.product_with_rows, a, n, X, pitch, numbers, start, n, columns, inner, c
+        tiles.product_with_rows, a, 1, n, X, pitch, numbers, start, n, columns, inner, c
     )  # fmt: skip
     args = rows, rows.size, far, inner, b, pitch, bias, n, columns, inner, c, pitch
     yield primitive(tiles.rows_product, a, *args)
@@ -184,6 +184,11 @@ def of_output_layers(draw):
     hidden, Wt, b = draw.floats(-(-n // ROWS) * ROWS, H), draw.floats(K, H), draw.floats(K)
     logits = draw.floats(*shape)
     yield primitive(output_layer.dots_by_output, hidden, Wt, b, n, K, H, logits, pitch)
+    yield primitive(output_layer.add_classes, logits, pitch, n, K, draw.one_of(*EITHER), b)
+    if n > 1:
+        X, numbers = draw.floats(n, H), draw.numbers(n, n + draw.size(9))
+        args = numbers, numbers.size, draw.one_of(*EITHER), Wt, b, n, K, H, logits, pitch
+        yield primitive(output_layer.dots_of_rows_by_output, X, *args)
     hidden = draw.rng.random((n, H)).astype(draw.dtype)
     grads = draw.floats(K, H), draw.floats(H), draw.floats(K), draw.unset(n, H)
     start = draw.floats(draw.one_of(0, 1))

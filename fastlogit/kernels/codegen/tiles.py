@@ -138,7 +138,7 @@ def _strided(builder, row_stride, inner_stride):
     return places
 
 
-def _prefetching(v, X, numbers, n_known, far, width):
+def prefetching(v, X, numbers, n_known, far, width):
     """Return an emitter that, if far, prefetches the rows PREFETCH_ROWS after those it is given.
 
     Of those it prefetches for the first count, if one is given.
@@ -173,7 +173,7 @@ def _emit_rows_product(
 
     _emit_product(
         builder, element, X, places, b, lambda step: builder.mul(step, b_inner), bias, index(0),
-        index(0), rows, columns, inner, c, c_row, _prefetching(v, X, numbers, n_known, far, x_row),
+        index(0), rows, columns, inner, c, c_row, prefetching(v, X, numbers, n_known, far, x_row),
         init_first=True,
     )  # fmt: skip
 
@@ -244,22 +244,22 @@ def product(
 
 
 def _emit_product_with_rows(
-    builder, element, a, a_inner, X, x_row, rows, init_start, outputs, columns, inner, c
+    builder, element, a, a_row, a_inner, X, x_row, rows, init_start, outputs, columns, inner, c
 ):
     v = Vectors(builder, element)
     _emit_product(
-        builder, element, a, _strided(builder, index(1), a_inner), X,
+        builder, element, a, _strided(builder, a_row, a_inner), X,
         lambda step: builder.mul(v.element(rows, step, INDEX), x_row), c, init_start, x_row,
         outputs, columns, inner, c, x_row,
     )  # fmt: skip
 
 
 @llvm_function(_emit_product_with_rows)
-def product_with_rows(a, a_inner, X, x_row, rows, init_start, outputs, columns, inner, c):
-    """Compute c = aᵀ X[rows], plus c unless init_start is negative. OUT: c, the first columns."""
-    # a's rows lie a_inner elements apart, those of X and c x_row.
+def product_with_rows(a, a_row, a_inner, X, x_row, rows, init_start, outputs, columns, inner, c):
+    """Compute c = a X[rows], plus c unless init_start is negative. OUT: c, the first columns."""
+    # a's strides are those of product; rows of X and c lie x_row elements apart.
     x = X.ravel()[rows[:inner, None] * x_row + np.arange(columns)]
-    product(a, 1, a_inner, x, columns, c, init_start, x_row, outputs, columns, inner, c, x_row)
+    product(a, a_row, a_inner, x, columns, c, init_start, x_row, outputs, columns, inner, c, x_row)
 
 
 def _emit_weighted_product(builder, element, X, x_row, weights, first, rows, columns, inner, c):
@@ -321,7 +321,7 @@ def _emit_dots(
             several.store(total, c, row, several.mask(builder.sub(rows, row)))
 
     if a_rows is not None:
-        prefetch_later = _prefetching(v, a, a_rows, n_known, far, inner)
+        prefetch_later = prefetching(v, a, a_rows, n_known, far, inner)
 
     def starts_of(places: list[ir.Value], count: ir.Value | None = None) -> list[ir.Value]:
         if a_rows is not None:

@@ -13,7 +13,11 @@ gradient is added to what its array holds, else it replaces it; the first row of
 from fastlogit.kernels.codegen.arrays import part
 from fastlogit.kernels.codegen.compile import inline
 from fastlogit.kernels.codegen.linking import call, compiled_once
-from fastlogit.kernels.codegen.output_layer import dots_by_output
+from fastlogit.kernels.codegen.output_layer import (
+    add_classes,
+    dots_by_output,
+    dots_of_rows_by_output,
+)
 from fastlogit.kernels.codegen.simd import NEAR_BYTES, NEAREST_BYTES
 from fastlogit.kernels.codegen.tiles import (
     dots,
@@ -121,16 +125,43 @@ def linear_forward(X, rows, W, b, out):
 @inline
 def linear_backward(X, rows, d_out, accumulate, grad_W, grad_b):
     """Compute grad_W = d_outᵀ X on the given rows, and grad_b = Σ_rows d_out. OUT: both."""
-    (n_rows, outputs), fan_in, start = d_out.shape, X.shape[1], 0 if accumulate else -1
+    outputs = d_out.shape[1]
+    linear_gradient(X, rows, d_out, 1, outputs, d_out.shape[0], accumulate, grad_W)
+    add_rows(d_out, accumulate, grad_b)
+
+
+@inline
+def linear_forward_by_class(X, rows, W, b, n_rows, by_class):
+    """Compute a linear model's logits on n_rows of the rows, class by class. OUT: by_class."""
+    outputs, pitch = by_class.shape
+    if n_rows == 1:
+        linear_forward(X, rows, W, b, part(by_class, 0, (1, outputs)))
+    else:
+        dots_of_rows_by_output(
+            X, rows, rows.size, is_far(X), W, b, n_rows, outputs, X.shape[1], by_class, pitch
+        )
+
+
+@inline
+def linear_backward_by_class(X, rows, d_logits, n_rows, accumulate, grad_W, grad_b):
+    """Compute grad_W = dZ X on n_rows of the rows, and grad_b = Σ_rows dZ. OUT: both."""
+    outputs, pitch = d_logits.shape
+    linear_gradient(X, rows, d_logits, pitch, 1, n_rows, accumulate, grad_W)
+    add_classes(d_logits, pitch, n_rows, outputs, accumulate, grad_b)
+
+
+@inline
+def linear_gradient(X, rows, d, d_output, d_row, n_rows, accumulate, grad_W):
+    """Compute grad_W = dᵀ X, given the distances of d's outputs and rows. OUT: grad_W."""
+    (outputs, fan_in), start = grad_W.shape, 0 if accumulate else -1
     width = fan_in
     if outputs > FEW_OUTPUTS:
         width = max(NEAREST_BYTES // (n_rows * X.itemsize * PANEL_UNIT), 1) * PANEL_UNIT
     for first in range(0, fan_in, width):
         product_with_rows(
-            d_out, outputs, part(X, first, (X.size - first,)), fan_in, rows, start, outputs,
+            d, d_output, d_row, part(X, first, (X.size - first,)), fan_in, rows, start, outputs,
             min(width, fan_in - first), n_rows, part(grad_W, first, (grad_W.size - first,)),
         )  # fmt: skip
-    add_rows(d_out, accumulate, grad_b)
 
 
 @inline

@@ -81,14 +81,14 @@ def allocate(params: Any, n_rows: int, sparse: bool = False) -> Buffers:
     """Allocate a thread's buffers for batches of up to n_rows rows; sparse ones are not copied."""
     rows, outputs, dtype = min(n_rows, BLOCK_ROWS), params[-1].size, params[0].dtype
     shapes: list[tuple[int, ...]]
+    by_class = shape_by_class(outputs, max(rows, 2))  # whole vectors
     if len(params) == 2:
         lanes = VECTOR_BYTES // dtype.itemsize
         padded = 0 if sparse else -(-params[0].shape[1] // lanes) * lanes
-        shapes = [(rows, outputs), (outputs, padded)]
+        shapes = [by_class, (outputs, padded)]
     else:
         n_features, n_hidden = params[0].shape
         n_features = 0 if sparse else n_features
-        by_class = shape_by_class(outputs, max(rows, 2))  # whole vectors
         shapes = [(by_class[1], n_hidden), (rows, n_hidden), by_class]
         largest = 0 if sparse else max(n_features, rows) * n_hidden * dtype.itemsize
         shapes.append((PANEL_BYTES // dtype.itemsize if largest > PANEL_BYTES else 0,))

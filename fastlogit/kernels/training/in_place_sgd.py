@@ -110,7 +110,7 @@ def copy_vector(source, target):
 @inline
 def softmax_rows(model, params, X, y, order, batch_size, learning_rate, work):
     """Train softmax regression, by weights padded to whole vectors. OUT: params, work."""
-    (Wt, b), logits, padded = params, rows_from(work[0], 0, 1), work[1]
+    (Wt, b), logits, padded = params, part(work[0], 0, (1, params[1].size)), work[1]
     (outputs, pitch), fan_in = padded.shape, X.shape[1]
     unit_weight = part(logits, 0, (0,))
     loss, last, far = 0.0, order.size - 1, X.size * X.itemsize > NEAR_BYTES

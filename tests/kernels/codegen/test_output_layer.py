@@ -42,6 +42,32 @@ def test_dots_by_output(dots, width, dtype):
         assert (block[-48:] == 7).all()
 
 
+@pytest.mark.parametrize("width", [*WIDTHS, 200])
+@pytest.mark.parametrize("far", [0, 1])
+def test_dots_of_rows_by_output(jit, far, width, dtype):
+    function = output_layer.dots_of_rows_by_output
+    call = jit(
+        lambda X, rows, b, bias, n, K, D, c, pitch: function(
+            X, rows, rows.size, far, b, bias, n, K, D, c, pitch
+        )
+    )
+    for rows, outputs in itertools.product([2, 3, 16, 17, 33], [1, 2, 3, 10, 17]):
+        rng, pitch = np.random.default_rng([rows, outputs, width]), 48
+        X, numbers = rng.normal(size=(40, width)).astype(dtype), rng.integers(40, size=rows + 2)
+        numbers[rows - 1] = 39  # no row after which is read
+        Wt, b = rng.normal(size=(outputs, width)).astype(dtype), rng.normal(size=outputs)
+        b, chosen = b.astype(dtype), X[numbers[:rows]]
+        expected = Wt.astype(float) @ chosen.T.astype(float) + b[:, None]
+        terms = np.abs(Wt) @ np.abs(chosen.T) + np.abs(b)[:, None]
+        for run in (call, lambda X, rows, *args: function(X, rows, rows.size, far, *args)):
+            block = np.full(48 + outputs * pitch + 48, 7, dtype)
+            run(X, numbers, Wt, b, rows, outputs, width, block[48:-48], pitch)
+            logits = block[48:-48].reshape(-1, pitch)[:, :rows]
+            assert (np.abs(logits - expected) <= ACCURACY[dtype] * terms).all(), (rows, outputs)
+            assert (block[:48] == 7).all()
+            assert (block[-48:] == 7).all()
+
+
 @pytest.fixture(params=["jitted", "plain"])
 def gradient(request, jit):
     """Return the pass back through a hidden layer of identity."""

@@ -127,8 +127,8 @@ def test_dots_of_rows(jit, outputs, far, dtype):
 def test_product_with_rows(jit, outputs, start, dtype):
     with_rows = tiles.product_with_rows
     call = jit(
-        lambda a, a_inner, X, x_row, rows, start, outputs, columns, inner, c: with_rows(
-            a, a_inner, X, x_row, rows, start, outputs, columns, inner, c
+        lambda a, a_row, a_inner, X, x_row, rows, start, outputs, columns, inner, c: with_rows(
+            a, a_row, a_inner, X, x_row, rows, start, outputs, columns, inner, c
         )
     )
     for rows, columns in itertools.product((1, 3, 8, 21), (1, 7, 16, 33, 130)):
@@ -143,8 +143,11 @@ def test_product_with_rows(jit, outputs, start, dtype):
         expected[:, :columns] = product + (before[:, :columns] if start == 0 else 0)
         for run in (call, tiles.product_with_rows):
             c = before.copy()
-            run(a, outputs, X, x_row, numbers, start, outputs, columns, rows, c)
+            run(a, 1, outputs, X, x_row, numbers, start, outputs, columns, rows, c)
             assert np.array_equal(c, expected)  # small integers are exact in any order
+            c, by_output = before.copy(), a.T.copy()
+            run(by_output, rows, 1, X, x_row, numbers, start, outputs, columns, rows, c)
+            assert np.array_equal(c, expected)
 
 
 @pytest.mark.parametrize("far", [0, 1])
