@@ -21,3 +21,5 @@ def cpu_features() -> str:
 
 
 HAS_AVX512 = "+avx512f" in cpu_features()
+# Elsewhere products are rounded before they are added.
+HAS_FMA = cpu_name().lower() != "generic" and "-fma" not in cpu_features().split(",")

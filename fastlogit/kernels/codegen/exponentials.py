@@ -13,7 +13,7 @@ import numpy as np
 from llvmlite import ir
 
 from fastlogit.kernels.codegen.compile import cgutils
-from fastlogit.kernels.codegen.cpu import HAS_AVX512
+from fastlogit.kernels.codegen.cpu import HAS_AVX512, HAS_FMA
 from fastlogit.kernels.codegen.linking import llvm_function
 from fastlogit.kernels.codegen.quotients import reciprocal
 from fastlogit.kernels.codegen.simd import INDEX, VECTOR_BYTES, Mask, Vectors, index
@@ -41,7 +41,7 @@ _F64 = (
 )  # fmt: skip
 # q of log(1 + e) = e − s (e − s² q(s²)), s = e / (2 + e), from its last coefficient to its first.
 _LOG1P = (
-    0.17018624710116494452, 0.08340072812333578475, 0.12106093375096777897, 0.13300972601804396005,
+    0.17018609710116494452, 0.08340072812333578475, 0.12106093375096777897, 0.13300972601804396005,
     0.15386560005899190394, 0.18181743920571059154, 0.22222223969872206316, 0.28571428547851220626,
     0.40000000000157268573, 0.6666666666666630371,
 )  # fmt: skip
@@ -116,6 +116,11 @@ def _emit_sigmoids(builder, element, values, size):
             is_negative = builder.fcmp_ordered("<", z, v.zero)
             e = exp_of_negative(v, v.negative(z))
             above, below = builder.select(is_negative, e, one), builder.fadd(one, e)
+            if not HAS_FMA:  # nothing says what the division leaves, see layers.elementary
+                upper = builder.fdiv(one, below)
+                lower = builder.fsub(e, builder.fmul(e, builder.fmul(e, upper)))
+                v.store(builder.select(is_negative, lower, upper), values, offset, mask)
+                continue
             inverse = reciprocal(v, below)
             quotient = builder.fmul(above, inverse)
             # What rounding leaves of the division, and of 1 + e.

@@ -107,9 +107,11 @@ def _log1p_f32(e):
 
 
 def _log1p_f64(e):
+    # The first coefficient is 1.5e-7 less than the fit's, so that log1p(1) is log 2 without fused
+    # multiply-adds, too: else the last difference is half way between two numbers.
     s = e / (2.0 + e)
     t = s * s
-    q = 0.17018624710116494452 * t + 0.08340072812333578475
+    q = 0.17018609710116494452 * t + 0.08340072812333578475
     q = (q * t + 0.12106093375096777897) * t + 0.13300972601804396005
     q = (q * t + 0.15386560005899190394) * t + 0.18181743920571059154
     q = (q * t + 0.22222223969872206316) * t + 0.28571428547851220626

@@ -68,8 +68,8 @@ Gradients = namedtuple("Gradients", "values losses")
 State = namedtuple("State", "theta moments steps")
 # How a step is taken: the optimizer's address or NO_STEP, its settings, the penalty α/2 ‖w‖² of the
 # first n_weights elements of theta. With alpha_by_row α is divided by the sum of a batch's weights.
-# A step of plain gradient descent may be taken in place: the gradient of a batch of one block,
-# times −η, is summed into theta itself.
+# A step of plain gradient descent may be taken in place: the gradient of rows that are processed at
+# once, times −η, is summed into theta itself.
 Rule = namedtuple("Rule", "optimizer settings n_weights alpha alpha_by_row in_place")
 # What one call processes: the batches first_batch to last_batch, numbered through the epochs. Of a
 # batch that is too large for one call it is one batch, and of each group of its blocks those from

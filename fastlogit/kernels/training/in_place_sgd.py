@@ -2,7 +2,7 @@
 
 A backward function with ``accumulate``, called with −η times the loss's scale and with the
 parameters in the place of their gradient, adds −η g to them: the step of plain gradient descent,
-without storing a gradient. Batches of one block take their step in that way (``in_place`` in
+without storing a gradient. Batches that are processed at once take their step so (``in_place`` in
 :mod:`fastlogit.kernels.training.epoch`).
 
 With one row per step the first layer goes further. The pass that adds −η g of this row to its
@@ -49,7 +49,7 @@ from fastlogit.kernels.codegen.row_products import (
 )
 from fastlogit.kernels.codegen.simd import NEAR_BYTES, PREFETCH_ROWS, prefetch_row
 from fastlogit.kernels.layers import elementary
-from fastlogit.kernels.layers.output_losses import softmax_loss
+from fastlogit.kernels.layers.output_losses import softmax_loss_by_class
 from fastlogit.kernels.layers.sparse import BACKWARD, FORWARD, SQUARES, TRACKED, clear
 from fastlogit.kernels.training.epoch import BLOCK_ROWS, mean_scale, rows_of_epoch, sum_blocks
 
@@ -112,7 +112,7 @@ def softmax_rows(model, params, X, y, order, batch_size, learning_rate, work):
     """Train softmax regression, by weights padded to whole vectors. OUT: params, work."""
     (Wt, b), logits, padded = params, part(work[0], 0, (1, params[1].size)), work[1]
     (outputs, pitch), fan_in = padded.shape, X.shape[1]
-    unit_weight = part(logits, 0, (0,))
+    by_class, unit_weight = part(logits, 0, (outputs, 1)), part(logits, 0, (0,))
     loss, last, far = 0.0, order.size - 1, X.size * X.itemsize > NEAR_BYTES
     copy_columns(Wt, padded)
     clear(logits)  # an update of 0
@@ -121,7 +121,7 @@ def softmax_rows(model, params, X, y, order, batch_size, learning_rate, work):
         if far:
             prefetch_row(X, order[min(i + PREFETCH_ROWS, last)])
         row, following = order[i], order[min(i + 1, last)]
-        loss += softmax_loss(logits, part(y, row, (1,)), unit_weight, -learning_rate)
+        loss += softmax_loss_by_class(by_class, part(y, row, (1,)), unit_weight, -learning_rate)
         update_and_forward_linear(X, row, following, padded, pitch, b, fan_in, outputs, logits)
     copy_columns(padded, Wt)
     return loss / -learning_rate
