@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 from uuid import uuid4
 
+import dask
 import numpy as np
 from numpy.typing import NDArray
 
@@ -264,8 +265,11 @@ class DaskPasses:
         with released_at_end() as futures:
             for address, some in moving.items():
                 keys += some
-                tasks = [self._source.task(worker.store, key, self._fit) for key in some]
-                futures += self._client.compute(tasks, workers=[address], allow_other_workers=True)
+                # Tasks that make a partition are not tied to a worker: if all workers die, Dask
+                # keeps such a task waiting for its own as long as any fit waits for the task.
+                with dask.annotate(workers=[address], allow_other_workers=True):
+                    tasks = [self._source.task(worker.store, key, self._fit) for key in some]
+                futures += self._client.compute(tasks)
                 targets += [{address}] * len(some)
             results = self._gather(futures, targets)
         for key, result in zip(keys, results, strict=True):

@@ -28,6 +28,7 @@ class DaskRows:
             self.dtype = dtype_of([number_type(X, i) for i in range(self.n_features)], "X")
             if all(isinstance(name, str) for name in self.columns):
                 self.feature_names = tuple(self.columns)
+        self._kind = delayed((self.dtype, self.columns), traverse=False)
         self._X = blocks(X)
         self.n_partitions = len(self._X)
         self.partition_rows = [1] * self.n_partitions  # if unknown
@@ -57,9 +58,8 @@ class DaskRows:
 
     def task(self, function: Callable[..., Any], key: int, *first: Any) -> Delayed:
         """Return a new task, of a function of some first arguments, a partition's number and it."""
-        kind = delayed((self.dtype, self.columns), traverse=False)
         part = self._X[key], self._y[key], self._weight[key]
-        return delayed(function, pure=False)(*first, key, kind, *part)
+        return delayed(function, pure=False)(*first, key, self._kind, *part)
 
 
 def divided_like(name: str, value: Any, X: Any) -> Any:

@@ -120,7 +120,7 @@ def test_all_are_killed_at_once(client, problem, expected, params_of, send, in_r
     np.testing.assert_array_equal(params_of(fitted), expected)
 
 
-@pytest.mark.parametrize("round_number", [1, 2, 12])
+@pytest.mark.parametrize("round_number", [0, 1, 2, 12])
 def test_all_are_killed_while_two_fits_run(
     client, problem, streamed, params_of, send, in_rounds, monkeypatch, round_number
 ):
