@@ -225,6 +225,28 @@ def test_an_epoch_survives(client, draw, divide, params_of, send, in_rounds):
     np.testing.assert_array_equal(*results)
 
 
+@pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
+@pytest.mark.parametrize("round_number", [0, 2])
+def test_all_are_killed_while_two_networks_train(
+    client, problem, params_of, send, in_rounds, round_number
+):
+    *_, Xd, yd = problem
+    networks = [
+        MLPClassifier((4,), batch_size=10, max_iter=3, tol=0.0, random_state=seed, client=client)
+        for seed in (0, 1)
+    ]
+
+    def fit(network):
+        return params_of(network.fit(Xd, yd))
+
+    expected = [fit(network) for network in networks]
+    left = in_rounds({round_number: lambda passes: send(client, client.nthreads())})
+    with ThreadPoolExecutor(2) as pool:
+        for fitted, alone in zip(pool.map(fit, networks), expected, strict=True):
+            np.testing.assert_array_equal(fitted, alone)
+    assert not left
+
+
 def test_ctrl_c_ends_the_tasks_of_an_epoch(client, in_rounds, problem, expected, params_of):
     """The epoch would take minutes on a worker, which Dask does not interrupt."""
     rng = da.random.default_rng(0)
