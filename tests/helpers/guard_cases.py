@@ -149,6 +149,7 @@ def of_single_rows(draw):
 
 def of_output_losses(draw):
     n, K = draw.size(600), 1 + draw.size(19)
+    K = K if n > 1 else 8 * K  # a single row's logits have memory up to multiples of eight
     z, Z, weight = draw.floats(n, 1), draw.floats(n, K), draw.weight(n, draw.floats(0))
     y, labels = draw.rng.integers(2, size=n), draw.rng.integers(K, size=n)
     for name, args, spent in (
@@ -180,6 +181,7 @@ def of_updates(draw):
 
 def of_output_layers(draw):
     n, H, K = draw.size(99), draw.size(90), draw.size(12)
+    K = K if n > 1 else 8 * K
     _, pitch = shape = output_losses.shape_by_class(K, n)
     hidden, Wt, b = draw.floats(-(-n // ROWS) * ROWS, H), draw.floats(K, H), draw.floats(K)
     logits = draw.floats(*shape)

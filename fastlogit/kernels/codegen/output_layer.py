@@ -201,9 +201,10 @@ def _emit_dots_of_rows_by_output(
 def dots_of_rows_by_output(X, numbers, n_known, far, b, bias, rows, outputs, inner, c, pitch):
     """Compute dots_by_output of X[numbers[:rows]], 2 or more; if far, prefetch later ones. OUT: c.
 
-    It reads no rows but these.
+    The last row fills c up to multiples of four rows.
     """
-    dots_by_output(X[numbers[:rows]], b, bias, rows, outputs, inner, c, pitch)
+    places = np.minimum(np.arange(-(-rows // ROWS_OF_DATA) * ROWS_OF_DATA), rows - 1)
+    dots_by_output(X[numbers[places]], b, bias, rows, outputs, inner, c, pitch)
 
 
 def _emit_add_classes(builder, element, d_logits, pitch, rows, outputs, adds, grad_b):
