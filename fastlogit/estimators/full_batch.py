@@ -111,7 +111,6 @@ def minimise(
     if est._l1_share > 0:
         call.begin(0)
         return elastic_net.minimise(est, rows, params)
-    eps = precision(rows.X.dtype)
     if warm is None:
         objective = Objective(est._model, params, rows, alpha, n_threads=int(est.n_threads))
     else:
@@ -153,19 +152,10 @@ def minimise(
     elif est.solver in OPTIMUM_SOLVERS:
         end, n_iter = _by_fastest(est, objective, loss_and_gradient, start, linear, alpha)
     else:
-        end, n_iter, done = linear.centred(start), 0, False
-        if not est.verbose:
-            limits = newton.kernel_limits(
-                linear, name=est.solver, max_iter=est.max_iter,
-                tol=est.tol if precise is None else precise.near,
-            )  # fmt: skip
-            end, n_iter, done = newton.minimise_in_kernel(objective, linear, end, limits)
-        if not done or precise is not None:
-            end, n_iter = newton.minimise(
-                precise or loss_and_gradient, end, newton_steps(linear, alpha, est.tol), by_lbfgs,
-                max_iter=est.max_iter, tol=est.tol, eps=eps, name=est.solver, taken=n_iter,
-                gap=allowed_gap(linear, alpha, est.tol), verbose=est.verbose,
-            )  # fmt: skip
+        end, n_iter = _by_newton(
+            est, objective, loss_and_gradient, precise, linear.centred(start), linear, alpha,
+            by_lbfgs,
+        )  # fmt: skip
     if not (theta == end).all():
         theta[:], objective.loss = end, None
     fitted = tuple(objective.params.copies())
@@ -187,6 +177,29 @@ def _precise_near_minimum(
         n_threads=int(est.n_threads),
     )  # fmt: skip
     return PreciseNearMinimum(loss_and_gradient, rows, work, alpha)
+
+
+def _by_newton(
+    est: Any, objective: Objective, loss_and_gradient: LossAndGradient,
+    precise: PreciseNearMinimum | None, start: Floats, linear: LinearParams, alpha: float,
+    by_lbfgs: Any,
+) -> tuple[Floats, int]:  # fmt: skip
+    """Minimise by Newton's steps, of small problems in the kernel as far as it goes."""
+    end, n_iter, done = start, 0, False
+    if not est.verbose:
+        limits = newton.kernel_limits(
+            linear, name=est.solver, max_iter=est.max_iter,
+            tol=est.tol if precise is None else precise.near,
+        )  # fmt: skip
+        end, n_iter, done = newton.minimise_in_kernel(objective, linear, end, limits)
+    if done and precise is None:
+        return end, n_iter
+    eps = precision(linear.rows.X.dtype)
+    return newton.minimise(
+        precise or loss_and_gradient, end, newton_steps(linear, alpha, est.tol), by_lbfgs,
+        max_iter=est.max_iter, tol=est.tol, eps=eps, name=est.solver, taken=n_iter,
+        gap=allowed_gap(linear, alpha, est.tol), verbose=est.verbose,
+    )  # fmt: skip
 
 
 def _by_fastest(
