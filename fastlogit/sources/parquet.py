@@ -22,7 +22,7 @@ from fastlogit.sources.base import (
 )
 
 # Bytes of X up to which a row group is decoded as a whole, column by column. With PyArrow's batches
-# a pass takes 1.03 to 1.15 times the CPU: each goes on with every column, beyond any cache.
+# a pass takes 1.03 to 1.15 times the CPU: each reads a part of every column, beyond any cache.
 MOST_AT_ONCE = 1 << 25
 
 

@@ -48,7 +48,7 @@ def _emit_transposing_tile(v, a, starts_at, b, bias, row, outputs, inner, c, pit
         halves = [half.load(a, start, mask) for start in starts_at(columns[0])]
         pairs = zip(halves[:n_columns], halves[n_columns:], strict=True)
         vectors = [v.shuffle(low, high, list(range(v.count))) for low, high in pairs]
-        vectors = _transposed(v, vectors)
+        vectors = v.transposed(vectors)
         last = builder.sub(inner, index(1))
         places = [builder.add(columns[0], index(n)) for n in range(n_columns)]
         if mask is not None:  # beyond the last the vectors are 0
@@ -68,18 +68,6 @@ def _emit_transposing_tile(v, a, starts_at, b, bias, row, outputs, inner, c, pit
                     v.store(builder.fadd(*sums), c, at, None)
 
     half.for_each_vector(inner, (1,), some_columns)
-
-
-def _transposed(v, vectors):
-    """Return the transpose in either half: lane i of vector j becomes lane j of vector i."""
-    size = len(vectors)
-    firsts = [half * size + lane for half in range(2) for lane in range(size // 2)]
-    low = [place for lane in firsts for place in (lane, v.count + lane)]
-    high = [place + size // 2 for place in low]
-    for _ in range(size.bit_length() - 1):
-        pairs = list(zip(vectors[: size // 2], vectors[size // 2 :], strict=True))
-        vectors = [v.shuffle(*pair, lanes) for pair in pairs for lanes in (low, high)]
-    return vectors
 
 
 def _emit_dots_by_output(

@@ -194,6 +194,21 @@ class Vectors:
             distance //= 2
         return vectors[0]
 
+    def transposed(self, vectors: list[ir.Value]) -> list[ir.Value]:
+        """Return the transpose of as many vectors as lanes, or in each half of half as many.
+
+        Lane i of vector j becomes lane j of vector i.
+        """
+        size = len(vectors)
+        squares = range(0, self.count, size)
+        firsts = [square + lane for square in squares for lane in range(size // 2)]
+        low = [place for lane in firsts for place in (lane, self.count + lane)]
+        high = [place + size // 2 for place in low]
+        for _ in range(size.bit_length() - 1):  # the lanes of two vectors, in turn
+            pairs = list(zip(vectors[: size // 2], vectors[size // 2 :], strict=True))
+            vectors = [self.shuffle(*pair, lanes) for pair in pairs for lanes in (low, high)]
+        return vectors
+
     def sum_of_lanes(self, vector: ir.Value) -> ir.Value:
         """Return the sum of a vector's lanes."""
         return self.reduced(vector, self.builder.fadd)
