@@ -73,7 +73,7 @@ def test_an_lbfgs_fit_is_that_of_a_scan_and_of_memory(
 ):
     monkeypatch.setattr("fastlogit.estimators.partitioned.MOST_BY_NEWTON", 0)
     X, y, _ = draw(K=3)
-    arguments = {"tol": 1e-12, "max_iter": 2000}
+    arguments = {"tol": 1e-13, "max_iter": 2000}
     fitted = LogisticRegression(**arguments).fit(*divide(250, X, y))
     expected = streamed(fastlogit.LogisticRegression, X, y, **arguments)
     np.testing.assert_array_equal(params_of(fitted), params_of(expected))
